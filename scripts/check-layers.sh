@@ -1,0 +1,172 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# The layers, checked.  Every source of the library has a rank in the table below
+# and may include headers of lower rank only, besides its own.  Conditional
+# compilation stays in include/internal/ and numa/, and so do the headers through
+# which system calls are made; numarena.h needs nothing but libc.
+#
+#   check-layers.sh [tree]
+#
+# Prints each offending line and exits 1; silent and 0 when there is none.
+set -euo pipefail
+
+cd "${1:-$(dirname "$0")/..}"
+
+# path (without .c or .h) and rank.  Equal ranks do not include each other, save
+# at rank 0, the leaves.
+ranks='
+include/numarena	0
+include/internal/*	0
+
+numa/lock		10
+numa/node		11
+numa/pages		12
+numa/bind		13
+
+arena/option		20
+arena/meta		20
+arena/tree		20
+arena/extent		30
+arena/chunk		40
+arena/slab		50
+arena/class		60
+arena/heap		60
+arena/large		60
+arena/remote		60
+arena/shard		60
+arena/thread		70
+arena/maint		80
+arena/stats		80
+arena/fork		90
+
+arena/api		100
+arena/malloc		100
+arena/new		100
+'
+
+# Headers by which the kernel is asked for something.
+kernel_headers='sys/mman.h sys/syscall.h linux/* numa.h numaif.h'
+
+shopt -s nullglob
+sources=(include/*.h include/internal/*.h numa/*.[ch] arena/*.[ch])
+
+awk -v ranks="$ranks" -v kernel_headers="$kernel_headers" '
+function rank_of(path) {
+	sub(/\.[ch]$/, "", path)
+	if (path in rank)
+		return rank[path]
+	sub(/[^\/]*$/, "*", path)
+	return path in rank ? rank[path] : -1
+}
+
+function stem(path) {
+	sub(/\.[ch]$/, "", path)
+	return path
+}
+
+function complain(what) {
+	printf "%s:%d: %s: %s\n", FILENAME, FNR, what, $0
+	bad = 1
+}
+
+# Where the compiler finds a quoted header: beside the source, under include/,
+# or from the top.
+function resolve(header,	dir) {
+	dir = FILENAME
+	sub(/[^\/]*$/, "", dir)
+	if ((dir header) in known)
+		return dir header
+	if (("include/" header) in known)
+		return "include/" header
+	return header in known ? header : ""
+}
+
+function check_quoted(header,	path, mine, theirs) {
+	path = resolve(header)
+	if (path == "") {
+		complain("no such header in the library")
+		return
+	}
+	if (stem(path) == stem(FILENAME))
+		return
+	mine = rank_of(FILENAME)
+	theirs = rank_of(path)
+	if (theirs < 0)
+		complain("header has no rank in scripts/check-layers.sh")
+	else if (theirs > mine)
+		complain("include points upward (" mine " to " theirs ")")
+	else if (theirs == mine && mine > 0)
+		complain("include of an equal (rank " mine ")")
+}
+
+function check_system(header,	i, pattern) {
+	if (FILENAME ~ /^(numa|include\/internal)\//)
+		return
+	for (i in kernel) {
+		pattern = kernel[i]
+		if (header == pattern || (pattern ~ /\*$/ &&
+		    index(header, substr(pattern, 1, length(pattern) - 1)) == 1))
+			complain("the kernel is asked in numa/ only")
+	}
+}
+
+function check_include(header) {
+	header = $0
+	sub(/^[ \t]*#[ \t]*include[ \t]*/, "", header)
+	if (header ~ /^"/) {
+		sub(/^"/, "", header)
+		sub(/".*/, "", header)
+		check_quoted(header)
+	} else if (header ~ /^</) {
+		sub(/^</, "", header)
+		sub(/>.*/, "", header)
+		check_system(header)
+	}
+}
+
+# A guard is the first conditional of a header, and the next line defines it.
+function check_conditional(	name) {
+	if (FILENAME ~ /^(numa|include\/internal)\//)
+		return
+	name = $0
+	sub(/^[ \t]*#[ \t]*[a-z]+[ \t]*/, "", name)
+	if (FILENAME ~ /\.h$/ && !nr_conditionals++ && $0 ~ /#[ \t]*ifndef/) {
+		guard = name
+		return
+	}
+	if (FILENAME == "include/numarena.h" && name == "__cplusplus")
+		return
+	complain("#if outside include/internal/ and numa/")
+}
+
+BEGIN {
+	nr_rows = split(ranks, rows, "\n")
+	for (i = 1; i <= nr_rows; i++)
+		if (split(rows[i], column, " ") == 2)
+			rank[column[1]] = column[2]
+	split(kernel_headers, kernel, " ")
+	for (i = 1; i < ARGC; i++)
+		known[ARGV[i]]
+}
+
+FNR == 1 {
+	guard = ""
+	nr_conditionals = 0
+	if (rank_of(FILENAME) < 0)
+		complain("file has no rank in scripts/check-layers.sh")
+	if (FILENAME ~ /(^|\/)numa\.h$/)
+		complain("would shadow the system header <numa.h>")
+}
+
+guard != "" {
+	if ($0 !~ "^#[ \t]*define[ \t]+" guard "$")
+		complain("not a header guard")
+	guard = ""
+}
+
+/^[ \t]*#[ \t]*include/			{ check_include() }
+/^[ \t]*#[ \t]*(if|ifdef|ifndef|elif)([^a-z]|$)/	{ check_conditional() }
+
+END { exit bad }
+' "${sources[@]}"
