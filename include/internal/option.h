@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The settings as the machine and the allocator read them: plain numbers, fixed
+ * once the process has started.  arena/option.c fills them from NUMARENA_CONF.
+ */
+#ifndef NAR_OPTION_H
+#define NAR_OPTION_H
+
+#include "internal/compiler.h"
+
+enum nar_mode { MODE_ARENA, MODE_BASELINE, MODE_SHARDED };
+enum nar_huge { HUGE_AUTO, HUGE_THP, HUGE_OFF };
+
+struct nar_options {
+	u64 mode;		/* enum nar_mode */
+	u64 huge;		/* enum nar_huge */
+	u64 bind;		/* bind committed memory to its node */
+	u64 harden;		/* check every free against an out-of-line bit */
+	u64 decay_ms;		/* a free huge page older than this is purged; 0: at once */
+	u64 fork_rcu;		/* call liburcu's fork functions from our handlers */
+	u64 abort_conf;		/* a setting that cannot be used is fatal */
+};
+
+extern struct nar_options nar_opt;
+
+#endif /* NAR_OPTION_H */

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The only file that changes the address space.
+ *
+ * Space is reserved once (PROT_NONE) and committed upward by mprotect: in
+ * vm.overcommit_memory=2 only writable memory is charged, and neighbouring spans
+ * merge into one mapping.  Memory is given back by MADV_DONTNEED, never by
+ * unmapping, so that a stale pointer faults on nothing it does not own.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/sysinfo.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "internal/option.h"
+#include "internal/stat.h"
+
+#include "pages.h"
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25	/* Linux 6.1 */
+#endif
+
+#define THP_MODE "/sys/kernel/mm/transparent_hugepage/enabled"
+
+struct nar_events nar_events;
+
+static u64 committed_bytes;	/* relaxed; against RLIMIT_AS only */
+
+enum thp { THP_UNKNOWN, THP_NEVER, THP_MADVISE, THP_ALWAYS };
+
+static ssize_t read_file(const char *path, char *buf, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, size - 1);
+
+	if (fd >= 0)
+		close(fd);
+	buf[n > 0 ? n : 0] = '\0';
+	return n;
+}
+
+/* Read once: an administrator's change later is seen by new processes. */
+static enum thp thp_mode(void)
+{
+	static enum thp mode;	/* relaxed; every thread finds the same answer */
+	char buf[128];
+
+	if (READ_ONCE(mode) == THP_UNKNOWN) {
+		enum thp found = THP_NEVER;
+
+		if (read_file(THP_MODE, buf, sizeof(buf)) > 0)
+			found = strstr(buf, "[always]") ? THP_ALWAYS :
+				strstr(buf, "[madvise]") ? THP_MADVISE : THP_NEVER;
+		WRITE_ONCE(mode, found);
+	}
+	return READ_ONCE(mode);
+}
+
+void *nar_pages_reserve(size_t bytes, size_t align)
+{
+	size_t space = bytes + align;
+	char *map, *start;
+
+	map = mmap(NULL, space, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (map == MAP_FAILED)
+		return NULL;
+	start = (char *)ALIGN_UP((uintptr_t)map, align);
+	if (start > map)
+		munmap(map, (size_t)(start - map));
+	if (start + bytes < map + space)
+		munmap(start + bytes, (size_t)(map + space - start) - bytes);
+	return start;
+}
+
+void nar_pages_release(void *addr, size_t bytes)
+{
+	munmap(addr, bytes);
+}
+
+int nar_pages_make_readable(void *addr, size_t bytes)
+{
+	return mprotect(addr, bytes, PROT_READ) ? -errno : 0;
+}
+
+/* The limit may have been lowered since start: space we hold is not exempt. */
+static bool limit_allows(size_t bytes)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_AS, &limit) || limit.rlim_cur == RLIM_INFINITY)
+		return true;
+	return READ_ONCE(committed_bytes) + bytes <= limit.rlim_cur;
+}
+
+int nar_pages_commit(void *addr, size_t bytes)
+{
+	if (!limit_allows(bytes)) {
+		nar_event(limit_hit, 1);
+		return -ENOMEM;
+	}
+	if (mprotect(addr, bytes, PROT_READ | PROT_WRITE)) {
+		nar_event(commit_failed, 1);
+		return -ENOMEM;
+	}
+	add_relaxed(&committed_bytes, bytes);
+	return 0;
+}
+
+void nar_pages_purge(void *addr, size_t bytes)
+{
+	madvise(addr, bytes, MADV_DONTNEED);
+}
+
+void nar_pages_advise_huge(void *addr, size_t bytes)
+{
+	size_t units = bytes >> HUGE_SHIFT;
+
+	if (thp_mode() == THP_NEVER)
+		nar_event(huge_off, units);
+	else if (madvise(addr, bytes, MADV_HUGEPAGE))
+		nar_event(huge_refused, units);
+}
+
+void nar_pages_advise_small(void *addr, size_t bytes)
+{
+	/* Only where the default is huge: advice splits mappings. */
+	if (thp_mode() == THP_ALWAYS)
+		madvise(addr, bytes, MADV_NOHUGEPAGE);
+}
+
+void nar_pages_collapse(void *addr)
+{
+	if (thp_mode() == THP_ALWAYS)
+		madvise(addr, HUGE_BYTES, MADV_HUGEPAGE);
+	if (thp_mode() == THP_NEVER || madvise(addr, HUGE_BYTES, MADV_COLLAPSE))
+		nar_event(collapse_failed, 1);
+	else
+		nar_event(collapse_done, 1);
+}
+
+static size_t space_in_use(void)
+{
+	char buf[64];
+	unsigned long pages = 0;
+
+	if (read_file("/proc/self/statm", buf, sizeof(buf)) > 0)
+		sscanf(buf, "%lu", &pages);
+	return pages << PAGE_SHIFT;
+}
+
+/* A quarter of what is left: stacks, files and the program's own maps need the rest. */
+size_t nar_pages_reserve_limit(void)
+{
+	struct rlimit limit;
+	size_t used;
+
+	if (getrlimit(RLIMIT_AS, &limit) || limit.rlim_cur == RLIM_INFINITY)
+		return SIZE_MAX;
+	used = space_in_use();
+	return used < limit.rlim_cur ? (limit.rlim_cur - used) / 4 : 0;
+}
+
+size_t nar_pages_of_machine(void)
+{
+	struct sysinfo si;
+
+	return sysinfo(&si) ? GIB(16) : si.totalram * (size_t)si.mem_unit;
+}
+
+u64 nar_clock_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return (u64)ts.tv_sec * 1000 + (u64)ts.tv_nsec / 1000000;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pages: address space, memory behind it, huge pages, and the clock.  Every
+ * function that can fail returns 0 or -errno and leaves errno alone.
+ */
+#ifndef NAR_PAGES_H
+#define NAR_PAGES_H
+
+#include "internal/compiler.h"
+
+#define PAGE_SHIFT 12
+#define PAGE_BYTES ((size_t)1 << PAGE_SHIFT)
+#define HUGE_SHIFT 21
+#define HUGE_BYTES ((size_t)1 << HUGE_SHIFT)
+
+/* Address space without memory.  Readable space reads as zeros. */
+void *nar_pages_reserve(size_t bytes, size_t align);
+int nar_pages_make_readable(void *addr, size_t bytes);
+void nar_pages_release(void *addr, size_t bytes);
+
+/* Memory behind reserved space.  -ENOMEM: RLIMIT_AS or overcommit says no. */
+int nar_pages_commit(void *addr, size_t bytes);
+
+/* Give the memory back and keep the space: it reads as zeros again. */
+void nar_pages_purge(void *addr, size_t bytes);
+
+/* Ask for huge pages on first touch, or for 4 KiB pages, whatever the default. */
+void nar_pages_advise_huge(void *addr, size_t bytes);
+void nar_pages_advise_small(void *addr, size_t bytes);
+
+/* Make one touched, huge-aligned unit huge.  Counts what it could not do. */
+void nar_pages_collapse(void *addr);
+
+/* How much address space to reserve at most, by RLIMIT_AS. */
+size_t nar_pages_reserve_limit(void);
+size_t nar_pages_of_machine(void);
+
+/* A clock good for 4 ms, from the vDSO. */
+u64 nar_clock_ms(void);
+
+#endif /* NAR_PAGES_H */

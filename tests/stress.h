@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the stress programs share.
+ *
+ * Each one drives the allocator from many threads and looks at the memory it was
+ * given rather than at the allocator's own opinion of it: an object is stamped
+ * over its whole length with a pattern made from a tag, and the stamp is compared
+ * before the object is released.  Two objects that overlap, an object handed out
+ * twice, bookkeeping written inside an object and a wrong copy by realloc all
+ * show as a broken stamp.
+ *
+ * A program says nothing and exits 0, or says what it found and exits 1.  A
+ * deadlock is ended by an alarm.  STRESS_SCALE multiplies the work (1 is a few
+ * seconds; 0.1 suits a sanitizer).  Nothing here calls the allocator.
+ */
+#ifndef NAR_TESTS_STRESS_H
+#define NAR_TESTS_STRESS_H
+
+#include <numarena.h>
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A pattern's step: odd and without short cycles, so no two words of a stamp agree. */
+#define STAMP_STEP 0x9e3779b97f4a7c15ULL
+
+/* Longest a stress program may run before it counts as hung, in seconds. */
+#define STRESS_TIMEOUT 240
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+/* Not exit(): other threads are still running and hold objects. */
+#define require(cond, ...)							\
+	do {									\
+		if (__builtin_expect(!(cond), 0)) {				\
+			fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, #cond); \
+			fprintf(stderr, __VA_ARGS__);				\
+			fputc('\n', stderr);					\
+			_exit(EXIT_FAILURE);					\
+		}								\
+	} while (0)
+
+/* ---- Amount of work ---- */
+
+static inline unsigned long stress_scaled(unsigned long amount)
+{
+	const char *scale = getenv("STRESS_SCALE");
+	double scaled = (double)amount * (scale ? strtod(scale, NULL) : 1.0);
+
+	return scaled < 1.0 ? 1 : (unsigned long)scaled;
+}
+
+static inline void stress_begin(void)
+{
+	alarm(STRESS_TIMEOUT);
+}
+
+/* ---- Random numbers: a generator a thread, seeded by its index ---- */
+
+struct rng {
+	uint64_t state;
+};
+
+static inline struct rng rng_seeded(uint64_t seed)
+{
+	return (struct rng){ (seed + 1) * STAMP_STEP };
+}
+
+/* xorshift64* */
+static inline uint64_t rng_next(struct rng *rng)
+{
+	uint64_t x = rng->state;
+
+	x ^= x >> 12;
+	x ^= x << 25;
+	x ^= x >> 27;
+	rng->state = x;
+	return x * 0x2545f4914f6cdd1dULL;
+}
+
+/* Uniform in [low, high]. */
+static inline size_t rng_between(struct rng *rng, size_t low, size_t high)
+{
+	return low + (rng_next(rng) >> 11) % (high - low + 1);
+}
+
+/* Log-uniform in [2^low_shift, 2^high_shift]: as many small sizes as large ones. */
+static inline size_t rng_log_size(struct rng *rng, unsigned int low_shift, unsigned int high_shift)
+{
+	size_t bound = (size_t)1 << rng_between(rng, low_shift + 1, high_shift);
+
+	return rng_between(rng, bound / 2, bound);
+}
+
+/* ---- Stamps ---- */
+
+static inline void stamp(void *p, size_t size, uint64_t tag)
+{
+	uint64_t word = tag * STAMP_STEP;
+	unsigned char *at = p;
+
+	for (; size >= sizeof(word); size -= sizeof(word), at += sizeof(word)) {
+		memcpy(at, &word, sizeof(word));
+		word += STAMP_STEP;
+	}
+	memcpy(at, &word, size);
+}
+
+static inline bool stamp_is_whole(const void *p, size_t size, uint64_t tag)
+{
+	uint64_t word = tag * STAMP_STEP, differs = 0, seen;
+	const unsigned char *at = p;
+
+	for (; size >= sizeof(word); size -= sizeof(word), at += sizeof(word)) {
+		memcpy(&seen, at, sizeof(seen));
+		differs |= seen ^ word;
+		word += STAMP_STEP;
+	}
+	return !differs && !memcmp(at, &word, size);
+}
+
+static inline bool is_zero(const void *p, size_t size)
+{
+	const unsigned char *bytes = p;
+
+	return !size || (!bytes[0] && !memcmp(bytes, bytes + 1, size - 1));
+}
+
+/* ---- Objects that carry their own tag and length ---- */
+
+struct object {
+	void *p;
+	size_t size;
+	uint64_t tag;
+};
+
+/* What every allocation must be, whatever its size. */
+static inline void object_check_start(const void *p, size_t size)
+{
+	require(p, "%zu bytes refused", size);
+	require((uintptr_t)p % alignof(max_align_t) == 0, "%p of %zu bytes", p, size);
+}
+
+static inline struct object object_new(size_t size, uint64_t tag)
+{
+	struct object object = { numarena_malloc(size), size, tag };
+
+	object_check_start(object.p, size);
+	stamp(object.p, size, tag);
+	return object;
+}
+
+static inline void object_check(const struct object *object)
+{
+	require(stamp_is_whole(object->p, object->size, object->tag),
+		"object %p of %zu bytes was overwritten", object->p, object->size);
+}
+
+static inline void object_delete(struct object *object)
+{
+	if (!object->p)
+		return;
+	object_check(object);
+	numarena_free(object->p);
+	object->p = NULL;
+}
+
+/* ---- Threads ---- */
+
+static inline pthread_t thread_start(void *(*run)(void *), void *arg)
+{
+	pthread_t thread;
+	int err = pthread_create(&thread, NULL, run, arg);
+
+	require(!err, "pthread_create: %s", strerror(err));
+	return thread;
+}
+
+static inline void thread_join(pthread_t thread)
+{
+	int err = pthread_join(thread, NULL);
+
+	require(!err, "pthread_join: %s", strerror(err));
+}
+
+/* Run @run in @nr threads, the i-th given args + i * arg_size, and wait for all. */
+static inline void threads_run(unsigned int nr, void *(*run)(void *), void *args, size_t arg_size)
+{
+	pthread_t threads[64];
+
+	require(nr <= ARRAY_SIZE(threads), "%u threads", nr);
+	for (unsigned int i = 0; i < nr; i++)
+		threads[i] = thread_start(run, (char *)args + i * arg_size);
+	for (unsigned int i = 0; i < nr; i++)
+		thread_join(threads[i]);
+}
+
+/* ---- Resident memory, read without the allocator ---- */
+
+/* A line of /proc/self/status in kB, as "VmRSS" or "VmHWM"; bytes. */
+static inline size_t status_bytes(const char *field)
+{
+	char text[4096], label[32];
+	const char *line;
+	ssize_t len;
+	int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+
+	require(fd >= 0, "/proc/self/status");
+	len = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	require(len > 0, "/proc/self/status");
+	text[len] = '\0';
+	snprintf(label, sizeof(label), "\n%s:", field);
+	line = strstr(text, label);
+	require(line, "%s in /proc/self/status", field);
+	return strtoul(line + strlen(label), NULL, 10) * 1024;
+}
+
+#endif
