@@ -395,6 +395,14 @@ static uint32_t remote_capacity(const struct workload *load)
 	return load->nr_live / RING_DIVISOR;
 }
 
+/* What is freed at once is freed by its own thread, so more of the rest must go. */
+static uint32_t remote_threshold(const struct workload *load, double share)
+{
+	if (load->transient_in)
+		share /= 1 - 1.0 / load->transient_in;
+	return share < 1 ? (uint32_t)(share * UINT32_MAX) : UINT32_MAX;
+}
+
 void worker_prepare(struct worker *worker, const struct workload *load, uint64_t seed,
 		    double remote_share)
 {
@@ -411,7 +419,7 @@ void worker_prepare(struct worker *worker, const struct workload *load, uint64_t
 	worker->bytes = own_map(load->nr_live * sizeof(*worker->bytes));
 	if (worker->reader && remote_share > 0) {
 		worker->out = ring_new(remote_capacity(load));
-		worker->remote_below = (uint32_t)(remote_share * UINT32_MAX);
+		worker->remote_below = remote_threshold(load, remote_share);
 	}
 }
 

@@ -20,10 +20,10 @@ trap 'rm -rf "$work"' EXIT
 mkdir -p "$plots"
 scripts/bench_cells.sh "$1/bench.csv" > "$work/cells"
 
-# Values of column $1, those of list $2 first and in its order.
+# Values of column $1, those of list $2 first and in its order; of placement $3, if given.
 distinct() {
-	cut -f"$1" "$work/cells" | awk -v first="$2" '
-	{ seen[$1] }
+	awk -F'\t' -v column="$1" -v first="$2" -v placement="${3-}" '
+	placement == "" || $2 == placement { seen[$column] }
 	END {
 		n = split(first, name, " ")
 		for (i = 1; i <= n; i++)
@@ -33,7 +33,7 @@ distinct() {
 			}
 		for (i in seen)
 			print i
-	}' | xargs
+	}' "$work/cells" | xargs
 }
 
 # What the plots of placement $1 show, as tables: a row a line, an allocator a column.
@@ -87,7 +87,7 @@ write_tables() {
 	function write_latency(load, call,	file, q, i) {
 		file = folder "/latency_" load "_" call
 		for (q = 1; q <= nr_quantiles; q++) {
-			printf "%s", quantile[q] > file
+			printf "%s", label[q] > file
 			for (i = 1; i <= nr_names; i++)
 				printf " %s", latency(load, name[i], call "_" quantile[q] "_ns") > file
 			printf "\n" > file
@@ -105,6 +105,7 @@ write_tables() {
 	END {
 		nr_names = split(allocators, name, " ")
 		nr_quantiles = split("p50 p99 p999", quantile, " ")
+		split("p50 p99 p99.9", label, " ")
 		nr_loads = split(workloads, load, " ")
 		for (l = 1; l <= nr_loads; l++) {
 			write_throughput(load[l])
@@ -115,13 +116,14 @@ write_tables() {
 	}' "$work/cells"
 }
 
+usual_workloads='rl_small rl_medium fragmentation_mix alignment64 free_only'
 allocators=$(distinct 4 "$all_allocators")
-workloads=$(distinct 1 'rl_small rl_medium fragmentation_mix alignment64 free_only')
 
 for placement in $(distinct 2 pinned); do
 	suffix=
 	[[ $placement == pinned ]] || suffix=_${placement//[^a-z0-9]/_}
 	suffix=${suffix%_}
+	workloads=$(distinct 1 "$usual_workloads" "$placement")
 	write_tables "$placement"
 	for plot in throughput latency memory; do
 		gnuplot -e "data='$work'; out='$plots/$plot$suffix.svg'; placement='$placement'" \

@@ -280,21 +280,40 @@ run_once() {
 	timeout -k 5 "$run_timeout" "${perf[@]}" "${preload[@]}" "$bench" "${arguments[@]}"
 }
 
-# Repeat a disturbed run while that is allowed; append the last row to the CSV.
+# The row ends with: others' share of the processors, disturbed.
+is_disturbed() {
+	[[ $1 == *,1 ]]
+}
+
+# Was row $1 disturbed less than row $2?  Shares have four decimals: 0.1234.
+is_calmer() {
+	local a=${1%,*} b=${2%,*}
+	a=${a##*,} b=${b##*,}
+	((10#${a/./} < 10#${b/./}))
+}
+
+# Repeat a disturbed run while that is allowed; the calmest attempt enters the CSV.
 run() {
-	local attempts=0 row
+	local attempts=0 row best='' best_events=''
 	while :; do
 		if ! row=$(run_once "$@" 2> "$work/stderr"); then
 			fail_run "$@"
 			return
 		fi
 		attempts=$((attempts + 1))
-		[[ ${row##*,} == 1 ]] || break
+		if [[ ! $best ]] || is_calmer "$row" "$best"; then
+			best=$row
+			best_events=$(event_values)
+		fi
+		is_disturbed "$row" || break
 		nr_disturbed=$((nr_disturbed + 1))
 		((attempts <= BENCH_RETRIES && nr_repeated < max_repeated)) || break
 		nr_repeated=$((nr_repeated + 1))
 	done
-	echo "$row,$attempts$(event_values)" >> "$csv"
+	if is_disturbed "$best"; then
+		nr_kept_disturbed=$((nr_kept_disturbed + 1))
+	fi
+	echo "$best,$attempts$best_events" >> "$csv"
 }
 
 fail_run() {
@@ -335,17 +354,17 @@ run_combination() {
 	done
 }
 
-# Would one more round, as long as those before, end after the limit?
+# After $1 rounds: would one more, and what follows the rounds, end after the limit?
 is_time_over() {
 	local spent=$((SECONDS - runs_start))
-	((BENCH_MINUTES && SECONDS - start + spent / $1 > BENCH_MINUTES * 60))
+	((BENCH_MINUTES && SECONDS - start + spent / $1 + results_seconds > BENCH_MINUTES * 60))
 }
 
 run_rounds() {
 	local round combination
 	nr_runs=$((BENCH_ROUNDS * ${#combinations[@]} * ${#present[@]}))
 	max_repeated=$((nr_runs / 5))
-	nr_done=0 nr_failed=0 nr_disturbed=0 nr_repeated=0 rounds_done=0
+	nr_done=0 nr_failed=0 nr_disturbed=0 nr_repeated=0 nr_kept_disturbed=0 rounds_done=0
 	runs_start=$SECONDS
 	for ((round = 1; round <= BENCH_ROUNDS; round++)); do
 		if ((round > 1)) && is_time_over "$rounds_done"; then
@@ -361,6 +380,9 @@ run_rounds() {
 }
 
 # ---- Results ----
+
+# Tables, plots and start_cost.sh take about so long.
+results_seconds=5
 
 # What a reader must know of the machine, as "key: value" lines.
 machine_facts() {
@@ -413,7 +435,7 @@ csv_footer() {
 	echo "# rounds: $rounds_done of $BENCH_ROUNDS"
 	echo "# runs: $nr_done, of which failed: $nr_failed"
 	echo "# disturbed by other processes: $nr_disturbed attempts," \
-		"repeated: $nr_repeated, kept though disturbed: $((nr_disturbed - nr_repeated))"
+		"repeated: $nr_repeated, kept though disturbed: $nr_kept_disturbed"
 	echo "# duration: $((SECONDS - start)) s"
 }
 
