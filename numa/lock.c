@@ -74,6 +74,34 @@ void nar_unlock_slow(struct nar_lock *l)
 	errno = saved;
 }
 
+void nar_lock_for_fork(struct nar_lock *l) __no_lock_analysis
+{
+	u32 free = 0;
+
+	l->is_held_for_fork = false;
+	if (nar_lock_is_mine(l))
+		return;
+	if (!__atomic_compare_exchange_n(&l->word, &free, nar_tid(), false, __ATOMIC_ACQUIRE,
+					 __ATOMIC_RELAXED))
+		nar_lock_slow(l);
+	l->is_held_for_fork = true;
+}
+
+void nar_unlock_after_fork(struct nar_lock *l) __no_lock_analysis
+{
+	if (!l->is_held_for_fork)
+		return;
+	l->is_held_for_fork = false;
+	if (__atomic_exchange_n(&l->word, 0, __ATOMIC_RELEASE) & LOCK_WAITERS)
+		nar_unlock_slow(l);
+}
+
+void nar_lock_reset(struct nar_lock *l)
+{
+	l->is_held_for_fork = false;
+	WRITE_ONCE(l->word, 0);
+}
+
 #ifdef NAR_DEBUG
 static __thread u8 rank_held[NR_RANKS];
 

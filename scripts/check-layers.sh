@@ -24,25 +24,29 @@ numa/node		11
 numa/pages		12
 numa/bind		13
 
-arena/option		20
-arena/meta		20
-arena/tree		20
-arena/extent		30
-arena/chunk		40
-arena/slab		50
-arena/class		60
-arena/heap		60
-arena/large		60
-arena/remote		60
-arena/shard		60
-arena/thread		70
-arena/maint		80
-arena/stats		80
-arena/fork		90
+arena/option	20
+arena/meta	20
+arena/tree	25
+arena/extent	30
+arena/chunk	40
+arena/large	40
+arena/slab	50
+arena/class	52
+arena/shard	54
+arena/heap	56
+arena/remote	56
+arena/arena	60
+arena/maint	60
+arena/start	65
+arena/thread	70
+arena/stats	80
+arena/fork	80
+arena/init	90
 
-arena/api		100
-arena/malloc		100
-arena/new		100
+arena/front	90
+arena/api	100
+arena/malloc	100
+arena/new	100
 '
 
 # Headers by which the kernel is asked for something.

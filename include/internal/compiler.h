@@ -19,6 +19,7 @@ typedef uint64_t u64;
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define noinline __attribute__((__noinline__))
+#undef __always_inline	/* glibc's, which leaves out `inline` where it likes */
 #define __always_inline inline __attribute__((__always_inline__))
 #define __cold __attribute__((__cold__))
 #define __exported __attribute__((__visibility__("default")))
@@ -95,14 +96,34 @@ static inline size_t roundup_pow2(size_t n)
 #endif
 
 #ifdef NAR_ASAN
+#define NAR_HAS_ASAN 1
 #include <sanitizer/asan_interface.h>
 #define nar_poison(p, n) __asan_poison_memory_region((p), (n))
 #define nar_unpoison(p, n) __asan_unpoison_memory_region((p), (n))
 #define __no_asan __attribute__((no_sanitize("address")))
 #else
+#define NAR_HAS_ASAN 0
 #define nar_poison(p, n) ((void)(p), (void)(n))
 #define nar_unpoison(p, n) ((void)(p), (void)(n))
 #define __no_asan
+#endif
+
+/* ThreadSanitizer does not see the barriers inside liburcu: say what they order. */
+#if defined(__SANITIZE_THREAD__)
+#define NAR_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define NAR_TSAN 1
+#endif
+#endif
+
+#ifdef NAR_TSAN
+#include <sanitizer/tsan_interface.h>
+#define nar_tsan_publish(p) __tsan_release(p)
+#define nar_tsan_consume(p) __tsan_acquire(p)
+#else
+#define nar_tsan_publish(p) ((void)(p))
+#define nar_tsan_consume(p) ((void)(p))
 #endif
 
 #ifdef NAR_DEBUG

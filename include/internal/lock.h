@@ -34,6 +34,7 @@ enum nar_rank {
 struct __capability nar_lock {
 	u32 word;		/* owner's tid, LOCK_WAITERS beside it; 0 is free */
 	u8 rank;
+	bool is_held_for_fork;
 	u32 nr_contended;	/* relaxed; for the statistics */
 };
 
@@ -49,6 +50,15 @@ static inline u32 nar_tid(void)
 
 	return likely(tid) ? tid : nar_tid_slow();
 }
+
+/*
+ * Fork takes every lock, whatever its rank; one that the forking thread holds already
+ * (it forks in a signal handler) is left to it.  The child has no other threads: its
+ * locks begin anew.
+ */
+void nar_lock_for_fork(struct nar_lock *l);
+void nar_unlock_after_fork(struct nar_lock *l);
+void nar_lock_reset(struct nar_lock *l);
 
 void nar_lock_slow(struct nar_lock *l);
 void nar_unlock_slow(struct nar_lock *l);

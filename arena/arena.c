@@ -1,0 +1,657 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Everything an arena does with slabs, under its lock and a batch at a time.
+ *
+ * Locked steps: refill, flush, drain, adopt, shelve.  What needs a system call or a
+ * second lock of the same rank is done after the unlock: creating and destroying
+ * slabs, and freeing objects that turn out to be another arena's by now.
+ */
+#include "internal/option.h"
+#include "internal/stat.h"
+
+#include "arena.h"
+
+/* Objects collected from the queue a refill: as long as a few refills. */
+#define DRAIN_MAX 256
+
+/* ... and by a stranger who helps because the queue is long. */
+#define HELP_MAX 4096
+
+/* A thread that only frees never refills: it sends after so many posts. */
+#define POSTS_MAX 1024
+
+/* Empty slabs an arena keeps: a sixteenth of what it has, and so much in any case. */
+#define KEEP_PART 16
+#define KEEP_MIN_BYTES KIB(256)
+
+/* With fewer slabs an arena is young: huge pages would cost more than it uses. */
+#define YOUNG_BYTES MIB(1)
+
+/* Ids in two levels, so that the table grows with use: 1M of them. */
+#define IDS_PER_LEAF 1024u
+#define NR_LEAVES (NAR_MAX_IDS / IDS_PER_LEAF)
+
+static struct nar_arena **leaves[NR_LEAVES];	/* release-stored */
+static struct nar_lock registry_lock = NAR_LOCK_INIT(RANK_REGISTRY);
+static u32 next_id = OWNER_FIRST_ARENA;		/* registry_lock; relaxed reads */
+static u32 nr_live;				/* relaxed */
+static u32 nr_orphans;				/* relaxed */
+static struct nar_arena *free_arenas[NAR_MAX_NODES];	/* registry_lock */
+
+static u32 slot_of_class[NAR_MAX_CLASSES];
+static u32 nr_slots;
+
+static void *none_slots[MAG_GUARDS + 1];
+
+/* All its magazines are one, empty and without room. */
+struct nar_arena nar_arena_none = {
+	.tag = OWNER_NOBODY << ENTRY_CLASS_BITS,
+	.id = OWNER_NOBODY,
+	.mag[0 ... NAR_MAX_CLASSES - 1] = { &none_slots[MAG_GUARDS], &none_slots[MAG_GUARDS] },
+};
+
+void nar_arenas_init(void)
+{
+	unsigned int class;
+
+	for (class = 0; class < NAR_MAX_CLASSES; class++) {
+		slot_of_class[class] = nr_slots + MAG_GUARDS;
+		nr_slots += MAG_GUARDS + (class < NAR_NR_BUILTIN ? nar_class[class].cap : NAR_MAG_MAX);
+	}
+}
+
+/* ---- Registry ---- */
+
+struct nar_arena *nar_arena_of(u32 id)
+{
+	struct nar_arena **leaf = load_acquire(&leaves[id / IDS_PER_LEAF]);
+
+	return load_acquire(&leaf[id % IDS_PER_LEAF]);
+}
+
+u32 nar_arena_nr_ids(void)
+{
+	return READ_ONCE(next_id);
+}
+
+u32 nar_arena_nr_live(void)
+{
+	return READ_ONCE(nr_live);
+}
+
+static struct nar_arena *pop_free(unsigned int node)
+{
+	struct nar_arena *a;
+
+	nar_lock(&registry_lock);
+	a = free_arenas[node];
+	if (a)
+		free_arenas[node] = a->next_free;
+	nar_unlock(&registry_lock);
+	return a;
+}
+
+static void push_free(struct nar_arena *a)
+{
+	nar_lock(&registry_lock);
+	a->next_free = free_arenas[a->node];
+	free_arenas[a->node] = a;
+	nar_unlock(&registry_lock);
+}
+
+/* The id's place exists before the id does.  Return: 0, or OWNER_NONE if all are taken. */
+static u32 take_id(struct nar_arena *a)
+{
+	struct nar_arena **fresh = NULL;
+	u32 id = READ_ONCE(next_id);
+
+	if (id < NAR_MAX_IDS && !READ_ONCE(leaves[id / IDS_PER_LEAF])) {
+		fresh = nar_meta_alloc(a->node, IDS_PER_LEAF * sizeof(*fresh));
+		if (!fresh)
+			return OWNER_NONE;
+	}
+	nar_lock(&registry_lock);
+	id = next_id;
+	if (fresh && !leaves[id / IDS_PER_LEAF])
+		store_release(&leaves[id / IDS_PER_LEAF], fresh);
+	if (id == NAR_MAX_IDS || !leaves[id / IDS_PER_LEAF]) {
+		id = OWNER_NONE;
+	} else {
+		/* Release: pairs with nar_arena_of(). */
+		store_release(&leaves[id / IDS_PER_LEAF][id % IDS_PER_LEAF], a);
+		WRITE_ONCE(next_id, id + 1);
+	}
+	nar_unlock(&registry_lock);
+	return id;
+}
+
+static struct nar_arena *arena_create(unsigned int node)
+{
+	struct nar_arena *a = nar_meta_alloc(node, sizeof(*a) + nr_slots * sizeof(a->slot[0]));
+	unsigned int class;
+
+	if (!a)
+		return NULL;
+	a->node = (u16)node;
+	a->lock = (struct nar_lock)NAR_LOCK_INIT(RANK_ARENA);
+	a->is_gone = true;
+	for (class = 0; class < NAR_MAX_CLASSES; class++) {
+		a->mag[class].top = &a->slot[slot_of_class[class]];
+		a->mag[class].end = a->mag[class].top +
+			(class < NAR_NR_BUILTIN ? nar_class[class].cap : 0);
+	}
+	a->version = nar_class_copy_map(a->size_class);
+	return a;
+}
+
+static bool arena_name(struct nar_arena *a)
+{
+	if (!a->id)
+		a->id = take_id(a);
+	a->tag = nar_entry(a->id, 0);
+	return a->id != OWNER_NONE;
+}
+
+/* A magazine for each class added since, empty and therefore free to be given an end. */
+static void open_magazines(struct nar_arena *a)
+{
+	unsigned int class;
+
+	for (class = NAR_NR_BUILTIN; class < nar_class_count(); class++) {
+		struct nar_mag *m = &a->mag[class];
+		void **start = &a->slot[slot_of_class[class]];
+
+		if (m->end == start)
+			m->end = start + nar_class[class].cap;
+	}
+}
+
+void nar_arena_update_classes(struct nar_arena *a)
+{
+	if (likely(a->version == nar_class_version()))
+		return;
+	a->version = nar_class_copy_map(a->size_class);
+	open_magazines(a);
+}
+
+struct nar_arena *nar_arena_begin(struct nar_heap *heap, unsigned int node)
+{
+	struct nar_arena *a = pop_free(node);
+
+	if (!a)
+		a = arena_create(node);
+	if (!a)
+		return NULL;
+	if (!arena_name(a))
+		return push_free(a), NULL;
+	open_magazines(a);
+	nar_arena_update_classes(a);
+	a->heap = heap;
+	/* Sequentially consistent: from here on the queue is ours to drain. */
+	__atomic_store_n(&a->is_gone, false, __ATOMIC_SEQ_CST);
+	add_relaxed(&nr_live, 1);
+	return a;
+}
+
+/* ---- Slabs in and out ---- */
+
+static void arena_link(struct nar_arena *a, unsigned int class, u32 slab) __must_hold(&a->lock)
+{
+	nar_slab_link(&a->bins[class], slab);
+	WRITE_ONCE(a->slab_bytes, a->slab_bytes + nar_slab_bytes(slab));
+}
+
+static void arena_unlink(struct nar_arena *a, unsigned int class, u32 slab) __must_hold(&a->lock)
+{
+	struct nar_slab *s = nar_slab_at(slab);
+
+	nar_slab_unlink(&a->bins[class], slab);
+	WRITE_ONCE(a->slab_bytes, a->slab_bytes - nar_slab_bytes(slab));
+	if (s->is_kept)
+		a->kept_bytes -= nar_slab_bytes(slab);
+	s->is_kept = false;
+}
+
+/* A slab that has just become empty is kept for the next refill, within reason. */
+static void arena_settle(struct nar_arena *a, u32 slab) __must_hold(&a->lock)
+{
+	struct nar_slab *s = nar_slab_at(slab);
+	size_t bytes = nar_slab_bytes(slab);
+
+	if (!nar_slab_is_empty(slab) || s->is_kept)
+		return;
+	if (a->kept_bytes + bytes <= max_of(a->slab_bytes / KEEP_PART, KEEP_MIN_BYTES)) {
+		s->is_kept = true;
+		a->kept_bytes += bytes;
+		return;
+	}
+	arena_unlink(a, s->class, slab);
+	s->next = a->doomed;
+	a->doomed = slab;
+}
+
+static void arena_give(struct nar_arena *a, void *p) __must_hold(&a->lock)
+{
+	u32 slab = nar_slab_around(p);
+
+	nar_slab_give(&a->bins[nar_slab_at(slab)->class], slab, p);
+	arena_settle(a, slab);
+}
+
+static void arena_unlock(struct nar_arena *a) __releases(&a->lock)
+{
+	u32 doomed = a->doomed;
+
+	a->doomed = 0;
+	nar_unlock(&a->lock);
+	nar_slabs_destroy(doomed);
+}
+
+/* ---- Drain ---- */
+
+/*
+ * Freed memory holds the links, and freed memory is where wild writes go.  What a link
+ * leads to must be an object's start in some slab.
+ */
+static void check_link(const void *p)
+{
+	if (!nar_is_ours(p) || !nar_entry_of(p) || !nar_slab_is_object(nar_slab_around(p), p))
+		nar_die("freed memory was written to: a remote free leads to %p", p);
+}
+
+static void *next_posted(struct nar_arena *a) __must_hold(&a->lock)
+{
+	void *p = a->chain;
+
+	if (!p) {
+		p = a->batch;
+		if (!p)
+			p = nar_queue_take_all(&a->queue);
+		if (!p)
+			return NULL;
+		check_link(p);
+		a->batch = nar_batch_next(p);
+	} else {
+		check_link(p);
+	}
+	a->chain = nar_chain_next(p);
+	return p;
+}
+
+/*
+ * Up to @max objects from the queue into slabs.  Objects whose slab has changed hands
+ * since they were posted are chained and returned.
+ */
+static void *drain_locked(struct nar_arena *a, unsigned int max) __must_hold(&a->lock)
+{
+	void *strays = NULL, *p;
+	size_t bytes = 0;
+
+	while (max-- && (p = next_posted(a))) {
+		bytes += nar_slab_at(nar_slab_around(p))->size;
+		if (likely(nar_entry_owner(nar_entry_of(p)) == a->id)) {
+			arena_give(a, p);
+		} else {
+			nar_chain_link(p, strays);
+			strays = p;
+		}
+	}
+	if (bytes)
+		sub_relaxed(&a->queue.bytes, bytes);
+	return strays;
+}
+
+static bool has_posts(const struct nar_arena *a)
+{
+	return a->chain || a->batch || !nar_queue_is_empty(&a->queue);
+}
+
+static void free_strays(void *strays)
+{
+	while (strays) {
+		void *next = nar_chain_next(strays);
+
+		nar_arena_free_direct(strays);
+		strays = next;
+	}
+}
+
+/* All of it, in bounded steps. */
+static void drain_all(struct nar_arena *a)
+{
+	bool more = true;
+
+	while (more) {
+		void *strays;
+
+		nar_lock(&a->lock);
+		strays = drain_locked(a, HELP_MAX);
+		more = has_posts(a);
+		arena_unlock(a);
+		free_strays(strays);
+	}
+}
+
+static void try_help(struct nar_arena *owner)
+{
+	void *strays;
+
+	if (!nar_trylock(&owner->lock))
+		return;
+	strays = drain_locked(owner, HELP_MAX);
+	arena_unlock(owner);
+	free_strays(strays);
+}
+
+/* ---- Refill and flush ---- */
+
+static unsigned int take_some(struct nar_arena *a, unsigned int class, void **to, unsigned int nr)
+	__must_hold(&a->lock)
+{
+	struct nar_bins *bins = &a->bins[class];
+	unsigned int n = 0;
+	u32 slab;
+
+	while (n < nr && (slab = nar_slab_densest(bins))) {
+		struct nar_slab *s = nar_slab_at(slab);
+
+		if (s->is_kept) {
+			s->is_kept = false;
+			a->kept_bytes -= nar_slab_bytes(slab);
+		}
+		n += nar_slab_take(bins, slab, to + n, nr - n);
+	}
+	return n;
+}
+
+static bool adopt(struct nar_arena *a, unsigned int class) __must_hold(&a->lock)
+{
+	u32 slab = nar_shard_adopt(nar_heap_shard(a->heap, a->node, class), a->id);
+
+	if (slab)
+		arena_link(a, class, slab);
+	return slab != 0;
+}
+
+static enum nar_pool pool_for(const struct nar_arena *a)
+{
+	if (nar_opt.huge == HUGE_AUTO)
+		return a->slab_bytes < YOUNG_BYTES ? POOL_SMALL : POOL_HUGE;
+	return nar_opt.huge == HUGE_THP ? POOL_HUGE : POOL_SMALL;
+}
+
+static bool create(struct nar_arena *a, unsigned int class)
+{
+	u32 slab = nar_slab_create(a->node, pool_for(a), &nar_class[class].shape, a->id,
+				   a->heap->id);
+
+	if (!slab)
+		return false;
+	nar_lock(&a->lock);
+	arena_link(a, class, slab);
+	nar_unlock(&a->lock);
+	return true;
+}
+
+/* From the arena's own slabs, else from one left on the shelf. */
+static unsigned int refill_locked(struct nar_arena *a, unsigned int class) __must_hold(&a->lock)
+{
+	unsigned int batch = nar_class[class].batch, n;
+	void **to = a->mag[class].top;
+
+	n = take_some(a, class, to, batch);
+	if (!n && adopt(a, class))
+		n = take_some(a, class, to, batch);
+	return n;
+}
+
+bool nar_arena_refill(struct nar_arena *a, unsigned int class)
+{
+	void *strays;
+	unsigned int n;
+
+	count_own(a->count.nr_refills, 1);
+	do {
+		nar_lock(&a->lock);
+		strays = drain_locked(a, DRAIN_MAX);
+		n = refill_locked(a, class);
+		arena_unlock(a);
+		free_strays(strays);
+	} while (!n && create(a, class));
+	a->mag[class].top += n;
+	return n;
+}
+
+void nar_arena_flush(struct nar_arena *a, unsigned int class, unsigned int nr)
+{
+	struct nar_mag *m = &a->mag[class];
+	void **oldest = &a->slot[slot_of_class[class]];
+	unsigned int i, left = (unsigned int)(m->top - oldest) - nr;
+
+	nar_lock(&a->lock);
+	for (i = 0; i < nr; i++)
+		arena_give(a, oldest[i]);
+	arena_unlock(a);
+	__builtin_memmove(oldest, oldest + nr, left * sizeof(*oldest));
+	m->top = oldest + left;
+}
+
+void nar_arena_flush_all(struct nar_arena *a)
+{
+	unsigned int class, nr;
+
+	for (class = 0; class < nar_class_count(); class++) {
+		nr = (unsigned int)(a->mag[class].top - &a->slot[slot_of_class[class]]);
+		if (nr)
+			nar_arena_flush(a, class, nr);
+	}
+}
+
+void nar_arena_trim(struct nar_arena *a)
+{
+	unsigned int class;
+	u32 slab;
+
+	nar_lock(&a->lock);
+	for (class = 0; class < nar_class_count(); class++) {
+		while ((slab = a->bins[class].head[BIN_EMPTY])) {
+			arena_unlink(a, class, slab);
+			nar_slab_at(slab)->next = a->doomed;
+			a->doomed = slab;
+		}
+	}
+	arena_unlock(a);
+}
+
+/* ---- Remote frees ---- */
+
+static void send(struct nar_arena *a, struct nar_outbox *box)
+{
+	struct nar_arena *owner = nar_arena_of(box->owner);
+
+	nar_queue_post(&owner->queue, box->object, box->nr, box->bytes);
+	box->nr = 0;
+	box->bytes = 0;
+	count_own(a->count.nr_remote_batches, 1);
+	/* Posted, then looked; its thread marks, then drains: one of us sees the other. */
+	if (unlikely(__atomic_load_n(&owner->is_gone, __ATOMIC_SEQ_CST)))
+		drain_all(owner);
+	else if (unlikely(READ_ONCE(owner->queue.bytes) > NAR_QUEUE_BYTES))
+		try_help(owner);
+}
+
+void nar_arena_send_all(struct nar_arena *a)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_OUTBOXES; i++)
+		if (a->outbox[i].nr)
+			send(a, &a->outbox[i]);
+	a->nr_posts = 0;
+}
+
+void nar_arena_post(struct nar_arena *a, void *p, u32 owner)
+{
+	struct nar_outbox *box = &a->outbox[owner % NR_OUTBOXES];
+
+	if (box->nr && box->owner != owner)
+		send(a, box);
+	box->owner = owner;
+	box->object[box->nr++] = p;
+	box->bytes += nar_class[nar_entry_class(nar_entry_of(p))].shape.size;
+	count_own(a->count.nr_remote_frees, 1);
+	if (box->nr == NAR_BATCH_MAX || box->bytes >= NAR_BATCH_BYTES)
+		send(a, box);
+	if (++a->nr_posts >= POSTS_MAX)
+		nar_arena_send_all(a);
+}
+
+static bool try_give(struct nar_arena *a, void *p, u32 entry)
+{
+	bool is_mine;
+
+	nar_lock(&a->lock);
+	is_mine = nar_entry_of(p) == entry;
+	if (is_mine)
+		arena_give(a, p);
+	arena_unlock(a);
+	return is_mine;
+}
+
+/* The owner may change until its lock is held: then ask the map again. */
+void nar_arena_free_direct(void *p)
+{
+	for (;;) {
+		u32 entry = nar_entry_of(p), owner = nar_entry_owner(entry);
+
+		if (owner == OWNER_NONE)
+			nar_die("double free of %p (its slab is gone)", p);
+		if (owner == OWNER_SHARD ? nar_heap_try_free(p) :
+		    try_give(nar_arena_of(owner), p, entry))
+			return;
+	}
+}
+
+/* ---- The end of an arena ---- */
+
+static void shelve_class(struct nar_arena *a, unsigned int class) __must_hold(&a->lock)
+{
+	unsigned int bin;
+	u32 slab;
+
+	for (bin = 0; bin < NR_SLAB_BINS; bin++) {
+		while ((slab = a->bins[class].head[bin])) {
+			arena_unlink(a, class, slab);
+			if (bin == BIN_EMPTY) {
+				nar_slab_at(slab)->next = a->doomed;
+				a->doomed = slab;
+			} else {
+				nar_shard_shelve(nar_heap_shard_of(slab), slab);
+			}
+		}
+	}
+}
+
+static void shelve_all(struct nar_arena *a)
+{
+	unsigned int class;
+
+	for (class = 0; class < nar_class_count(); class++) {
+		nar_lock(&a->lock);
+		shelve_class(a, class);
+		arena_unlock(a);
+	}
+}
+
+static void arena_retire(struct nar_arena *a)
+{
+	/* Sequentially consistent: a poster that does not see this is seen by the drain. */
+	__atomic_store_n(&a->is_gone, true, __ATOMIC_SEQ_CST);
+	drain_all(a);
+	shelve_all(a);
+	push_free(a);
+	sub_relaxed(&nr_live, 1);
+}
+
+void nar_arena_end(struct nar_arena *a)
+{
+	nar_arena_flush_all(a);
+	nar_arena_send_all(a);
+	arena_retire(a);
+}
+
+/* ---- After a fork ---- */
+
+/* What lies in magazines and outboxes of lost threads may be half written: never read. */
+static void forget_thread(struct nar_arena *a)
+{
+	unsigned int class, i;
+
+	for (class = 0; class < NAR_MAX_CLASSES; class++)
+		a->mag[class].top = &a->slot[slot_of_class[class]];
+	for (i = 0; i < NR_OUTBOXES; i++)
+		a->outbox[i].nr = 0;
+}
+
+void nar_arenas_orphan(struct nar_arena *self)
+{
+	u32 id;
+
+	for (id = OWNER_FIRST_ARENA; id < next_id; id++) {
+		struct nar_arena *a = nar_arena_of(id);
+
+		if (a == self || a->is_gone)
+			continue;
+		a->is_orphan = true;
+		a->is_gone = true;
+		nr_orphans++;
+		nar_event(fork_leaked, 1);
+	}
+}
+
+static struct nar_arena *pop_orphan(void)
+{
+	struct nar_arena *a = NULL;
+	u32 id;
+
+	nar_lock(&registry_lock);
+	for (id = OWNER_FIRST_ARENA; id < next_id && !a; id++) {
+		struct nar_arena *one = nar_arena_of(id);
+
+		if (one->is_orphan)
+			a = one;
+	}
+	if (a) {
+		a->is_orphan = false;
+		sub_relaxed(&nr_orphans, 1);
+	}
+	nar_unlock(&registry_lock);
+	return a;
+}
+
+bool nar_arena_adopt_orphan(void)
+{
+	struct nar_arena *a;
+
+	if (likely(!READ_ONCE(nr_orphans)))
+		return false;
+	a = pop_orphan();
+	if (!a)
+		return false;
+	forget_thread(a);
+	arena_retire(a);
+	return true;
+}
+
+void nar_arena_registry_lock(void (*fn)(struct nar_lock *))
+{
+	fn(&registry_lock);
+}
+
+void nar_arena_each_lock(void (*fn)(struct nar_lock *))
+{
+	u32 id;
+
+	for (id = OWNER_FIRST_ARENA; id < next_id; id++)
+		fn(&nar_arena_of(id)->lock);
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Arenas.  An arena is the slabs that one thread uses in one heap on one node, and
+ * the magazines in front of them.
+ *
+ * A magazine is a stack of pointers to free objects of one class; pushing and popping
+ * are the fast path and touch nothing but the magazine.  Only the arena's thread does
+ * that, without a lock.  All that moves objects between magazines and slabs, or slabs
+ * between arenas and shards, holds the arena's lock.
+ *
+ * An arena's memory and id stay an arena's for ever: when its thread ends it waits for
+ * another thread.  So an id that is read from the slice map always leads to an arena,
+ * if not to the one it was meant for, and whoever drains a queue routes each object
+ * by the map again.
+ */
+#ifndef NAR_ARENA_H
+#define NAR_ARENA_H
+
+#include "heap.h"
+#include "remote.h"
+
+/* Two NULL slots below each magazine end a pop and satisfy the double free check. */
+#define MAG_GUARDS 2
+
+struct nar_mag {
+	void **top;		/* one above the newest */
+	void **end;		/* no room from here */
+};
+
+struct nar_counters {		/* one writer, the arena's thread */
+	u64 nr_refills;
+	u64 nr_flushes;
+	u64 nr_remote_frees;
+	u64 nr_remote_batches;
+};
+
+/* Owners that objects are collected for at once; more share a place. */
+#define NR_OUTBOXES 16
+
+struct nar_arena {
+	/* The fast path's. */
+	u32 tag;			/* map entry of class 0: the id, shifted */
+	u32 version;			/* of size_class */
+	struct nar_mag mag[NAR_MAX_CLASSES];
+	u8 size_class[NAR_SIZE_STEPS];
+
+	/* The thread's own. */
+	u32 id;
+	u16 node;
+	struct nar_heap *heap;
+	u32 nr_posts;
+	struct nar_counters count;
+
+	/* Under the lock. */
+	struct nar_lock lock __shared_line;
+	struct nar_bins bins[NAR_MAX_CLASSES];
+	u32 doomed;			/* empty slabs to destroy once unlocked */
+	size_t kept_bytes;		/* in empty slabs, kept for the next refill */
+	size_t slab_bytes;		/* relaxed reads */
+	void *batch;			/* taken from the queue, not looked at yet */
+	void *chain;			/* rest of the batch being drained */
+
+	/* Anybody's. */
+	struct nar_queue queue __shared_line;
+	bool is_gone;			/* seq_cst: no thread will drain the queue */
+	bool is_orphan;			/* left behind by fork, slabs still in bins */
+	struct nar_arena *next_free;	/* registry lock */
+
+	struct nar_outbox outbox[NR_OUTBOXES] __shared_line;
+	void *slot[];
+};
+
+/* What nar_self points to where there is no arena: empty magazine, owns nothing. */
+extern struct nar_arena nar_arena_none;
+
+/* Slot layout; after nar_class_init(). */
+void nar_arenas_init(void);
+
+/* An arena for the calling thread; NULL if there is no memory. */
+struct nar_arena *nar_arena_begin(struct nar_heap *heap, unsigned int node);
+
+/* Its thread ends or leaves the node: everything goes to the shelves. */
+void nar_arena_end(struct nar_arena *a);
+
+/*
+ * At least one object of @class into its empty magazine.  May map memory.
+ * Return: false if there is none.
+ */
+bool nar_arena_refill(struct nar_arena *a, unsigned int class);
+
+/* Put the @nr oldest objects of a magazine back into slabs. */
+void nar_arena_flush(struct nar_arena *a, unsigned int class, unsigned int nr);
+void nar_arena_flush_all(struct nar_arena *a);
+
+/* Collect @p, owned by arena @owner, and post it with others in time. */
+void nar_arena_post(struct nar_arena *a, void *p, u32 owner);
+void nar_arena_send_all(struct nar_arena *a);
+
+/* Free @p into the slab of whoever owns it, under that owner's lock. */
+void nar_arena_free_direct(void *p);
+
+/* Destroy empty slabs that are kept. */
+void nar_arena_trim(struct nar_arena *a);
+
+/* The map of sizes anew, if a class was added. */
+void nar_arena_update_classes(struct nar_arena *a);
+
+struct nar_arena *nar_arena_of(u32 id);
+u32 nar_arena_nr_ids(void);
+u32 nar_arena_nr_live(void);
+
+/* In the child of a fork: all arenas but @self have lost their thread. */
+void nar_arenas_orphan(struct nar_arena *self);
+/* Shelve what one orphan left.  Return: whether there was one. */
+bool nar_arena_adopt_orphan(void);
+
+void nar_arena_registry_lock(void (*fn)(struct nar_lock *));
+void nar_arena_each_lock(void (*fn)(struct nar_lock *));
+
+#endif /* NAR_ARENA_H */

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Chunks of a node, by how many slices they have left: the fullest that can serve is
+ * taken, so that sparse ones drain and whole 2 MiB go back.
+ */
+#include "internal/option.h"
+#include "internal/stat.h"
+
+#include "chunk.h"
+#include "extent.h"
+
+/* Full, then one bin for each number of free slices; the last is empty chunks. */
+#define NR_BINS (SLICES_PER_UNIT + 1)
+#define BIN_EMPTY SLICES_PER_UNIT
+
+/* Collapsing pays for what is not touched yet: at three quarters it is worth it. */
+#define COLLAPSE_BYTES (HUGE_BYTES / 4 * 3)
+
+/* Chunks of a bin that have slices enough, but not in a row. */
+#define ROW_TRIES 8
+
+/* Filled chunks are looked for in this many at a time. */
+#define COLLAPSE_LOOK 64
+
+struct chunks {
+	struct nar_lock lock;
+	u32 bin[NR_POOLS][NR_BINS];	/* units */
+	u64 has[NR_POOLS];		/* bins that are not empty */
+	size_t nr_slices;		/* in slabs; relaxed reads */
+	u64 nr_slabs_made;		/* relaxed reads */
+	u32 nr_filled;			/* relaxed: small chunks that have filled */
+} __shared_line;
+
+static struct chunks chunks[NAR_MAX_NODES];
+
+void nar_chunk_init(void)
+{
+	unsigned int node;
+
+	for (node = 0; node < nar_nodes.nr; node++)
+		chunks[node].lock = (struct nar_lock)NAR_LOCK_INIT(RANK_CHUNK);
+}
+
+static struct chunks *chunks_of(u32 unit)
+{
+	return &chunks[((size_t)unit << HUGE_SHIFT) >> nar_mem.window_shift];
+}
+
+static void bin_add(struct chunks *c, u32 unit)
+{
+	struct nar_unit *u = &nar_mem.unit[unit];
+	u32 *head = &c->bin[u->pool][u->nr_free];
+
+	u->bin = u->nr_free;
+	u->prev = 0;
+	u->next = *head;
+	if (u->next)
+		nar_mem.unit[u->next].prev = unit;
+	*head = unit;
+	c->has[u->pool] |= 1ull << u->bin;
+}
+
+static void bin_del(struct chunks *c, u32 unit)
+{
+	struct nar_unit *u = &nar_mem.unit[unit];
+	u32 *head = &c->bin[u->pool][u->bin];
+
+	if (u->next)
+		nar_mem.unit[u->next].prev = u->prev;
+	if (u->prev)
+		nar_mem.unit[u->prev].next = u->next;
+	else
+		*head = u->next;
+	if (!*head)
+		c->has[u->pool] &= ~(1ull << u->bin);
+}
+
+/* Where @nr (a power of two) free slices in a row begin: bit i survives if i + nr - 1 do. */
+static u32 rows(u32 mask, unsigned int nr)
+{
+	unsigned int shift;
+
+	for (shift = 1; shift < nr; shift *= 2)
+		mask &= mask >> shift;
+	return mask;
+}
+
+static u32 find_row(struct chunks *c, enum nar_pool pool, unsigned int nr)
+{
+	u64 left = c->has[pool] >> nr << nr;
+	u32 unit;
+	int tries;
+
+	for (; left; left &= left - 1) {
+		unit = c->bin[pool][__builtin_ctzll(left)];
+		for (tries = 0; unit && tries < ROW_TRIES; tries++) {
+			if (rows(nar_mem.unit[unit].free_mask, nr))
+				return unit;
+			unit = nar_mem.unit[unit].next;
+		}
+	}
+	return 0;
+}
+
+static u32 row_mask(unsigned int first, unsigned int nr)
+{
+	return ((nr == SLICES_PER_UNIT ? 0 : 1u << nr) - 1) << first;
+}
+
+static u32 take_row(struct chunks *c, u32 unit, unsigned int nr)
+{
+	struct nar_unit *u = &nar_mem.unit[unit];
+	unsigned int first = (unsigned int)__builtin_ctz(rows(u->free_mask, nr));
+
+	bin_del(c, unit);
+	u->free_mask &= ~row_mask(first, nr);
+	u->nr_free = (u8)(u->nr_free - nr);
+	bin_add(c, unit);
+	WRITE_ONCE(c->nr_slices, c->nr_slices + nr);
+	WRITE_ONCE(c->nr_slabs_made, c->nr_slabs_made + 1);
+	return unit * (u32)SLICES_PER_UNIT + first;
+}
+
+static u32 take_slices(struct chunks *c, enum nar_pool pool, unsigned int nr)
+{
+	u32 unit, slice = 0;
+
+	nar_lock(&c->lock);
+	unit = find_row(c, pool, nr);
+	if (unit)
+		slice = take_row(c, unit, nr);
+	nar_unlock(&c->lock);
+	return slice;
+}
+
+/* A new chunk serves its maker first: nobody else has seen it yet. */
+static u32 cut_chunk(void *p, enum nar_pool pool, unsigned int nr)
+{
+	u32 unit = (u32)(nar_offset(p) >> HUGE_SHIFT), slice;
+	struct nar_unit *u = &nar_mem.unit[unit];
+	struct chunks *c = chunks_of(unit);
+
+	u->free_mask = ~0u;
+	u->nr_free = SLICES_PER_UNIT;
+	u->pool = (u8)pool;
+	u->is_collapsed = false;
+	WRITE_ONCE(u->used_bytes, 0);
+	nar_lock(&c->lock);
+	bin_add(c, unit);
+	slice = take_row(c, unit, nr);
+	nar_unlock(&c->lock);
+	return slice;
+}
+
+u32 nar_slices_alloc(unsigned int node, enum nar_pool pool, unsigned int nr)
+{
+	enum nar_backing backing = pool == POOL_HUGE ? BACKING_HUGE : BACKING_SMALL;
+	u32 slice = take_slices(&chunks[node], pool, nr);
+	bool is_zero;
+	void *p;
+
+	if (slice)
+		return slice;
+	p = nar_extent_alloc(node, PAGES_PER_UNIT, PAGES_PER_UNIT, backing, EXTENT_CHUNK, &is_zero);
+	return p ? cut_chunk(p, pool, nr) : 0;
+}
+
+static void release_chunk(u32 unit)
+{
+	/* It was in no list: nobody else can have freed it. */
+	if (nar_extent_free(nar_at((size_t)unit << HUGE_SHIFT), EXTENT_CHUNK))
+		nar_die("chunk %u is not where it should be: memory is corrupt", unit);
+}
+
+void nar_slices_free(u32 slice, unsigned int nr)
+{
+	u32 unit = slice / (u32)SLICES_PER_UNIT;
+	struct nar_unit *u = &nar_mem.unit[unit];
+	struct chunks *c = chunks_of(unit);
+	bool is_spare;
+
+	nar_lock(&c->lock);
+	bin_del(c, unit);
+	u->free_mask |= row_mask(slice % SLICES_PER_UNIT, nr);
+	u->nr_free = (u8)(u->nr_free + nr);
+	/* One empty chunk a pool waits for the next slab. */
+	is_spare = u->nr_free == SLICES_PER_UNIT && c->bin[u->pool][BIN_EMPTY];
+	if (!is_spare)
+		bin_add(c, unit);
+	WRITE_ONCE(c->nr_slices, c->nr_slices - nr);
+	nar_unlock(&c->lock);
+	if (is_spare)
+		release_chunk(unit);
+}
+
+static u32 pop_empty(struct chunks *c, enum nar_pool pool)
+{
+	u32 unit;
+
+	nar_lock(&c->lock);
+	unit = c->bin[pool][BIN_EMPTY];
+	if (unit)
+		bin_del(c, unit);
+	nar_unlock(&c->lock);
+	return unit;
+}
+
+void nar_chunk_trim(unsigned int node)
+{
+	unsigned int pool;
+	u32 unit;
+
+	for (pool = 0; pool < NR_POOLS; pool++)
+		while ((unit = pop_empty(&chunks[node], (enum nar_pool)pool)))
+			release_chunk(unit);
+}
+
+void nar_chunk_note_used(u32 slice, u32 bytes)
+{
+	u32 unit = slice / (u32)SLICES_PER_UNIT;
+	struct nar_unit *u = &nar_mem.unit[unit];
+	u32 before;
+
+	/* Only young chunks are counted; the pool changes once, under the chunk lock. */
+	if (READ_ONCE(u->pool) != POOL_SMALL)
+		return;
+	before = add_relaxed(&u->used_bytes, bytes);
+	if (before < COLLAPSE_BYTES && before + bytes >= COLLAPSE_BYTES)
+		add_relaxed(&chunks_of(unit)->nr_filled, 1);
+}
+
+static bool is_ripe(const struct nar_unit *u)
+{
+	return !u->is_collapsed && READ_ONCE(u->used_bytes) >= COLLAPSE_BYTES;
+}
+
+/* From then on it counts as huge, so the pool of small chunks keeps only unfilled ones. */
+static u32 find_filled(struct chunks *c)
+{
+	unsigned int bin, looked = 0;
+	u32 unit;
+
+	for (bin = 0; bin < NR_BINS; bin++) {
+		for (unit = c->bin[POOL_SMALL][bin]; unit; unit = nar_mem.unit[unit].next) {
+			if (is_ripe(&nar_mem.unit[unit]))
+				return unit;
+			if (++looked == COLLAPSE_LOOK)
+				return 0;
+		}
+	}
+	return 0;
+}
+
+bool nar_chunk_collapse(unsigned int node)
+{
+	struct chunks *c = &chunks[node];
+	u32 unit;
+
+	if (nar_opt.huge == HUGE_OFF || !READ_ONCE(c->nr_filled))
+		return false;
+	nar_lock(&c->lock);
+	unit = find_filled(c);
+	if (unit) {
+		bin_del(c, unit);
+		nar_mem.unit[unit].is_collapsed = true;
+		WRITE_ONCE(nar_mem.unit[unit].pool, POOL_HUGE);
+		bin_add(c, unit);
+		sub_relaxed(&c->nr_filled, 1);
+	} else {
+		WRITE_ONCE(c->nr_filled, 0);
+	}
+	nar_unlock(&c->lock);
+	if (unit)
+		nar_pages_collapse(nar_at((size_t)unit << HUGE_SHIFT));
+	return unit != 0;
+}
+
+size_t nar_chunk_slab_bytes(unsigned int node)
+{
+	return READ_ONCE(chunks[node].nr_slices) << SLICE_SHIFT;
+}
+
+u64 nar_chunk_nr_slabs_made(unsigned int node)
+{
+	return READ_ONCE(chunks[node].nr_slabs_made);
+}
+
+void nar_chunk_each_lock(void (*fn)(struct nar_lock *))
+{
+	unsigned int node;
+
+	for (node = 0; node < nar_nodes.nr; node++)
+		fn(&chunks[node].lock);
+}

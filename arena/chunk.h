@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Chunks: 2 MiB extents cut into 32 slices of 64 KiB, for slabs.  Slabs of one node
+ * share chunks, whoever owns them, so that a thread more is not a huge page more.
+ */
+#ifndef NAR_CHUNK_H
+#define NAR_CHUNK_H
+
+#include "meta.h"
+
+/* Which pages a chunk lies on. */
+enum nar_pool {
+	POOL_SMALL,	/* 4 KiB pages, for arenas too young to fill a huge one */
+	POOL_HUGE,
+	NR_POOLS,
+};
+
+void nar_chunk_init(void);
+
+/*
+ * @nr slices in a row (1, 2, 4 or 8) of @node if it has any.  May map memory; hold no
+ * lock.  Return: the first slice's number, 0 if there is no memory.
+ */
+u32 nar_slices_alloc(unsigned int node, enum nar_pool pool, unsigned int nr);
+void nar_slices_free(u32 slice, unsigned int nr);
+
+/* @bytes more of the chunk around @slice have been handed out for the first time. */
+void nar_chunk_note_used(u32 slice, u32 bytes);
+
+/*
+ * Make one chunk huge that was begun on small pages and has filled.  Return: whether
+ * there was one.
+ */
+bool nar_chunk_collapse(unsigned int node);
+
+/* Give empty chunks that are kept for the next slab back to the extents. */
+void nar_chunk_trim(unsigned int node);
+
+/* Bytes of @node in slabs; racy. */
+size_t nar_chunk_slab_bytes(unsigned int node);
+u64 nar_chunk_nr_slabs_made(unsigned int node);
+
+void nar_chunk_each_lock(void (*fn)(struct nar_lock *));
+
+#endif /* NAR_CHUNK_H */

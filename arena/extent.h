@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Extents: runs of 4 KiB pages, the only source of chunks and of large blocks.
+ * Every committed page of a window is in exactly one extent.
+ */
+#ifndef NAR_EXTENT_H
+#define NAR_EXTENT_H
+
+#include "meta.h"
+
+enum nar_extent_state {
+	EXTENT_NONE,	/* not an extent's first page */
+	EXTENT_FREE,	/* in the tree of its backing */
+	EXTENT_LARGE,	/* a large block */
+	EXTENT_CHUNK,	/* cut into slices */
+	EXTENT_HELD,	/* between two states, in the hands of one thread */
+};
+
+/* Free neighbours become one only if both have the same. */
+enum nar_backing {
+	BACKING_NONE,	/* address space the kernel has refused memory for */
+	BACKING_SMALL,	/* 4 KiB pages, unless collapsed */
+	BACKING_HUGE,	/* advised huge on first touch */
+	NR_BACKINGS,
+};
+
+void nar_extent_init(void);
+
+/*
+ * @nr_pages pages starting at a multiple of @align_pages, from @node or, if that is
+ * full, from the nearest that is not.  May map memory; hold no lock above
+ * RANK_CHUNK.  @is_zero: whether all of it reads as zeros.  Return: NULL if there is
+ * no memory anywhere.
+ */
+void *nar_extent_alloc(unsigned int node, size_t nr_pages, size_t align_pages,
+		       enum nar_backing backing, enum nar_extent_state state, bool *is_zero);
+
+/*
+ * The pages of the extent in @state that starts at @p; 0 if none does.  The caller
+ * owns it, or is about to be told that it does not.
+ */
+size_t nar_extent_pages(const void *p, enum nar_extent_state state);
+
+/* Return: 0, or -EINVAL if no extent in @state starts at @p. */
+int nar_extent_free(void *p, enum nar_extent_state state);
+
+/* Shrink, or grow into a free right neighbour.  Return: 0 or -ENOSPC. */
+int nar_extent_resize(void *p, size_t nr_pages);
+
+/* What covers @p, for a message: its first byte, pages and state; else false. */
+bool nar_extent_around(const void *p, void **start, size_t *nr_pages,
+		       enum nar_extent_state *state);
+
+/*
+ * Give wholly free units of @node back that have been free since @before_ms or
+ * longer, at most @max_units of them.  Return: how many.
+ */
+size_t nar_extent_purge(unsigned int node, u32 before_ms, size_t max_units);
+
+struct nar_extent_usage {
+	size_t committed_bytes[NR_BACKINGS];
+	size_t large_bytes;
+	size_t free_bytes;
+};
+
+/* Racy sums, for statistics and policy. */
+void nar_extent_usage(unsigned int node, struct nar_extent_usage *u);
+size_t nar_extent_committed(unsigned int node);
+
+void nar_extent_each_lock(void (*fn)(struct nar_lock *));
+
+#endif /* NAR_EXTENT_H */

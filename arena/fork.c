@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Around a fork nobody is inside a locked step: RCU first, then all our locks in rank
+ * order.  The other way round deadlocks: a synchronizer holds RCU's lock and waits for
+ * a reader, who may wait for one of ours.
+ *
+ * The child has one thread.  Its locks begin anew, RCU forgets the other readers, and
+ * the arenas of lost threads are orphans: their slabs are shelved when somebody
+ * refills, and what lay in their magazines counts as allocated for ever, since it may
+ * have been half written when the world stopped.
+ *
+ * A fork in a signal handler that interrupted one of our locked steps leaves those
+ * locks to the interrupted holder.  The parent goes on; such a child may exec or
+ * _exit and nothing else.
+ */
+#include <pthread.h>
+#include <urcu-bp.h>
+
+#include "internal/option.h"
+
+#include "extent.h"
+#include "fork.h"
+#include "start.h"
+#include "thread.h"
+
+/* In rank order. */
+static void each_lock(void (*fn)(struct nar_lock *))
+{
+	nar_start_each_lock(fn);
+	nar_class_each_lock(fn);
+	nar_arena_registry_lock(fn);
+	nar_arena_each_lock(fn);
+	nar_heap_each_lock(fn);
+	nar_chunk_each_lock(fn);
+	nar_extent_each_lock(fn);
+	nar_meta_each_lock(fn);
+}
+
+static void before_fork(void)
+{
+	if (nar_opt.fork_rcu)
+		urcu_bp_before_fork();
+	each_lock(nar_lock_for_fork);
+}
+
+static void after_fork_parent(void)
+{
+	each_lock(nar_unlock_after_fork);
+	if (nar_opt.fork_rcu)
+		urcu_bp_after_fork_parent();
+}
+
+static void after_fork_child(void)
+{
+	nar_tid_cached = 0;
+	each_lock(nar_lock_reset);
+	nar_arenas_orphan(nar_thread_arena_if_any());
+	if (nar_opt.fork_rcu)
+		urcu_bp_after_fork_child();
+}
+
+void nar_fork_init(void)
+{
+	if (pthread_atfork(before_fork, after_fork_parent, after_fork_child))
+		nar_warn("no memory for fork handlers: a fork while threads run may hang the child");
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The front layer.  Here and only here errno is set: ENOMEM or EINVAL on failure,
+ * and what it was on success, whatever system calls have said meanwhile.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "internal/option.h"
+
+#include "front.h"
+#include "large.h"
+#include "maint.h"
+#include "start.h"
+
+/* Alignment that every object of a class has by itself. */
+#define NATURAL_ALIGNMENT 16
+
+/* Up to this, sizes rounded to the alignment fall on classes that have it. */
+#define EASY_ALIGNMENT 64
+
+/* Realloc leaves an object where it is down to this part of it in use. */
+#define SHRINK_PART 2
+
+static void *answer(void *p, size_t size, int saved_errno)
+{
+	errno = p ? saved_errno : ENOMEM;
+	if (p)
+		nar_unpoison(p, size);
+	return p;
+}
+
+static void *large_alloc(size_t size, size_t alignment, bool *is_zero)
+{
+	void *p;
+
+	if (!nar_start_early())
+		return NULL;
+	p = nar_large_alloc(nar_thread_node(), size, alignment, is_zero);
+	nar_maint_poll();
+	return p;
+}
+
+static void *small_alloc(size_t size)
+{
+	void *p = nar_thread_try_alloc(size);
+
+	return p ? p : nar_thread_alloc_slow(size);
+}
+
+noinline void *nar_front_alloc_slow(size_t size)
+{
+	int saved = errno;
+	bool is_zero;
+
+	return answer(size > NAR_SMALL_MAX ? large_alloc(size, 1, &is_zero) : small_alloc(size),
+		      size, saved);
+}
+
+static size_t usable_size(const void *p)
+{
+	u32 entry;
+
+	if (unlikely(!nar_is_ours(p)))
+		nar_die("%p was never allocated by numarena", p);
+	entry = nar_entry_of(p);
+	return entry ? nar_class[nar_entry_class(entry)].shape.size : nar_large_bytes(p);
+}
+
+noinline void nar_front_free_slow(void *p)
+{
+	int saved = errno;
+
+	if (!p)
+		return;
+	if (NAR_HAS_ASAN && nar_is_ours(p))
+		nar_poison(p, usable_size(p));
+	if (!nar_thread_try_free(p))
+		nar_thread_free_slow(p);
+	errno = saved;
+}
+
+void *nar_front_calloc(size_t nmemb, size_t size)
+{
+	int saved = errno;
+	bool is_zero = false;
+	size_t bytes;
+	void *p;
+
+	if (unlikely(__builtin_mul_overflow(nmemb, size, &bytes)))
+		return answer(NULL, 0, saved);
+	if (bytes <= NAR_SMALL_MAX)
+		p = small_alloc(bytes);
+	else
+		p = large_alloc(bytes, 1, &is_zero);
+	p = answer(p, bytes, saved);
+	if (likely(p) && !is_zero)
+		memset(p, 0, bytes);
+	return p;
+}
+
+/* Same class, or not much less than it has, or a large block that can stretch. */
+static bool try_stay(void *p, size_t have, size_t size)
+{
+	bool is_small = nar_entry_of(p);
+
+	if (size <= have && size >= have / SHRINK_PART)
+		return is_small || nar_large_try_resize(p, size);
+	return !is_small && size > NAR_SMALL_MAX && nar_large_try_resize(p, size);
+}
+
+static void *realloc_move(void *p, size_t have, size_t size)
+{
+	void *to = nar_front_alloc(size);
+
+	if (!to)
+		return NULL;
+	nar_unpoison(p, have);
+	memcpy(to, p, min_of(have, size));
+	nar_front_free(p);
+	return to;
+}
+
+void *nar_front_realloc(void *p, size_t size)
+{
+	int saved = errno;
+	size_t have;
+
+	if (!p)
+		return nar_front_alloc(size);
+	if (!size) {
+		nar_front_free(p);
+		return NULL;
+	}
+	if (size > PTRDIFF_MAX)
+		return answer(NULL, 0, saved);
+	have = usable_size(p);
+	if (try_stay(p, have, size))
+		return answer(p, size, saved);
+	return realloc_move(p, have, size);
+}
+
+void *nar_front_reallocarray(void *p, size_t nmemb, size_t size)
+{
+	size_t bytes;
+
+	if (__builtin_mul_overflow(nmemb, size, &bytes)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return nar_front_realloc(p, bytes);
+}
+
+static void *class_alloc(unsigned int class)
+{
+	void *p = nar_thread_try_alloc_class(class);
+
+	return p ? p : nar_thread_alloc_class_slow(class);
+}
+
+static void *aligned_alloc_any(size_t alignment, size_t size)
+{
+	unsigned int class = NAR_MAX_CLASSES;
+	bool is_zero;
+
+	if (!nar_start_early())
+		return NULL;
+	if (size <= NAR_SMALL_MAX)
+		class = nar_class_aligned(size, alignment);
+	if (class < NAR_MAX_CLASSES)
+		return class_alloc(class);
+	return large_alloc(size, alignment, &is_zero);
+}
+
+void *nar_front_aligned(size_t alignment, size_t size)
+{
+	int saved = errno;
+
+	if (alignment <= NATURAL_ALIGNMENT)
+		return nar_front_alloc(size);
+	/* A full magazine says that start-up is long past. */
+	if (alignment <= EASY_ALIGNMENT && size <= NAR_SMALL_MAX) {
+		size_t need = ALIGN_UP(max_of(size, (size_t)1), EASY_ALIGNMENT);
+		void *p = nar_thread_try_alloc_class(nar_class_builtin(need));
+
+		if (likely(p))
+			return answer(p, size, saved);
+	}
+	return answer(aligned_alloc_any(alignment, size), size, saved);
+}
+
+void *nar_front_aligned_alloc(size_t alignment, size_t size)
+{
+	if (!is_pow2(alignment)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	return nar_front_aligned(alignment, size);
+}
+
+int nar_front_posix_memalign(void **memptr, size_t alignment, size_t size)
+{
+	int saved = errno;
+	void *p;
+
+	if (!is_pow2(alignment) || alignment % sizeof(void *))
+		return EINVAL;
+	p = nar_front_aligned(alignment, size);
+	errno = saved;
+	if (!p)
+		return ENOMEM;
+	*memptr = p;
+	return 0;
+}
+
+void *nar_front_memalign(size_t alignment, size_t size)
+{
+	if (alignment > (size_t)1 << 62) {
+		errno = EINVAL;
+		return NULL;
+	}
+	return nar_front_aligned(roundup_pow2(alignment), size);
+}
+
+size_t nar_front_usable_size(void *p)
+{
+	size_t bytes;
+
+	if (!p)
+		return 0;
+	bytes = usable_size(p);
+	nar_unpoison(p, bytes);
+	return bytes;
+}
+
+void nar_front_free_sized(void *p, size_t size)
+{
+	if (p && nar_opt.harden && size > usable_size(p))
+		nar_die("free_sized of %p with %zu bytes, which has %zu", p, size, usable_size(p));
+	nar_front_free(p);
+}
+
+int nar_front_trim(void)
+{
+	int saved = errno;
+	bool released;
+
+	if (!nar_start_early())
+		return 0;
+	nar_thread_trim();
+	released = nar_maint_trim();
+	errno = saved;
+	return released;
+}

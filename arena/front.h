@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What malloc and its kin do, before they are given their names: argument checks,
+ * errno, dispatch by size.  api.c names them numarena_*, malloc.c as libc does.
+ */
+#ifndef NAR_FRONT_H
+#define NAR_FRONT_H
+
+#include "thread.h"
+
+void *nar_front_alloc_slow(size_t size);
+void nar_front_free_slow(void *p);
+
+void *nar_front_calloc(size_t nmemb, size_t size);
+void *nar_front_realloc(void *p, size_t size);
+void *nar_front_reallocarray(void *p, size_t nmemb, size_t size);
+
+/* Any power of two.  Return: NULL with errno ENOMEM. */
+void *nar_front_aligned(size_t alignment, size_t size);
+
+void *nar_front_aligned_alloc(size_t alignment, size_t size);
+int nar_front_posix_memalign(void **memptr, size_t alignment, size_t size);
+void *nar_front_memalign(size_t alignment, size_t size);
+size_t nar_front_usable_size(void *p);
+void nar_front_free_sized(void *p, size_t size);
+int nar_front_trim(void);
+
+/* Sanitizer builds always go the slow way, where shadow memory is kept. */
+static __always_inline void *nar_front_alloc(size_t size)
+{
+	void *p;
+
+	if (unlikely(NAR_HAS_ASAN || size > NAR_SMALL_MAX))
+		return nar_front_alloc_slow(size);
+	p = nar_thread_try_alloc(size);
+	return likely(p) ? p : nar_front_alloc_slow(size);
+}
+
+static __always_inline void nar_front_free(void *p)
+{
+	if (unlikely(NAR_HAS_ASAN || !nar_thread_try_free(p)))
+		nar_front_free_slow(p);
+}
+
+#endif /* NAR_FRONT_H */

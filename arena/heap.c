@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A heap as a set of shards, and the way to allocate from it without an arena.
+ */
+#include <errno.h>
+
+#include "internal/option.h"
+
+#include "heap.h"
+
+struct nar_heap nar_heap_default;
+struct nar_heap *nar_heaps[NAR_MAX_HEAPS];
+
+static void shards_init(struct nar_heap *h, struct nar_shard *shards)
+{
+	unsigned int class;
+
+	for (class = 0; class < NAR_MAX_CLASSES; class++) {
+		struct nar_shard *s = &shards[class];
+
+		s->own = (struct nar_lock)NAR_LOCK_INIT(RANK_SHARD);
+		s->lock = nar_opt.mode == MODE_BASELINE ? &h->one_lock : &s->own;
+	}
+}
+
+int nar_heap_init(struct nar_heap *h, u16 id)
+{
+	unsigned int node;
+
+	h->id = id;
+	h->one_lock = (struct nar_lock)NAR_LOCK_INIT(RANK_SHARD);
+	for (node = 0; node < nar_nodes.nr; node++) {
+		size_t bytes = NAR_MAX_CLASSES * sizeof(struct nar_shard);
+
+		h->shard[node] = nar_meta_alloc(node, bytes);
+		if (!h->shard[node])
+			return -ENOMEM;
+		shards_init(h, h->shard[node]);
+	}
+	store_release(&nar_heaps[id], h);
+	return 0;
+}
+
+struct nar_shard *nar_heap_shard_of(u32 slab)
+{
+	const struct nar_slab *s = nar_slab_at(slab);
+
+	return nar_heap_shard(nar_heaps[s->heap], nar_slab_node(slab), s->class);
+}
+
+/* There is no arena whose youth would count: huge pages only where all are. */
+static enum nar_pool shared_pool(void)
+{
+	return nar_opt.huge == HUGE_THP ? POOL_HUGE : POOL_SMALL;
+}
+
+void *nar_heap_alloc(struct nar_heap *h, unsigned int node, unsigned int class)
+{
+	struct nar_shard *s = nar_heap_shard(h, node, class);
+	void *p = nar_shard_take(s);
+	u32 slab;
+
+	if (p)
+		return p;
+	slab = nar_slab_create(node, shared_pool(), &nar_class[class].shape, OWNER_SHARD, h->id);
+	if (!slab)
+		return NULL;
+	return nar_shard_take_new(nar_heap_shard(h, nar_slab_node(slab), class), slab);
+}
+
+bool nar_heap_try_free(void *p)
+{
+	return nar_shard_try_give(nar_heap_shard_of(nar_slab_around(p)), p);
+}
+
+void nar_heap_trim(struct nar_heap *h)
+{
+	unsigned int node, class;
+
+	for (node = 0; node < nar_nodes.nr; node++)
+		for (class = 0; class < NAR_MAX_CLASSES; class++)
+			nar_shard_trim(nar_heap_shard(h, node, class));
+}
+
+static void each_lock(struct nar_heap *h, void (*fn)(struct nar_lock *))
+{
+	unsigned int node, class;
+
+	fn(&h->one_lock);
+	for (node = 0; node < nar_nodes.nr; node++)
+		for (class = 0; class < NAR_MAX_CLASSES; class++)
+			fn(&h->shard[node][class].own);
+}
+
+void nar_heap_each_lock(void (*fn)(struct nar_lock *))
+{
+	unsigned int id;
+
+	for (id = 0; id < NAR_MAX_HEAPS; id++)
+		if (nar_heaps[id])
+			each_lock(nar_heaps[id], fn);
+}

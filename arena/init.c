@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Stage 2 of start-up: libnuma and liburcu are initialised by now, since the library
+ * depends on them.  They allocate; that is served without arenas, see start.h.
+ */
+#include "numa/node.h"
+
+#include "fork.h"
+#include "start.h"
+#include "thread.h"
+
+__attribute__((__constructor__)) static void numarena_init(void)
+{
+	if (!nar_start_early())
+		nar_warn("no address space: every allocation will fail; raise the limit (ulimit -v)");
+	nar_nodes_probe();
+	nar_thread_init();
+	nar_fork_init();
+	WRITE_ONCE(nar_is_started, true);
+}

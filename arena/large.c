@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Large blocks.
+ *
+ * A block of a unit's half and more starts on a huge page, so that all of it but the
+ * end can be huge; what is left of its last unit goes back to the tree at once.
+ */
+#include "internal/option.h"
+
+#include "extent.h"
+#include "large.h"
+
+/* From here on a block starts on a huge page. */
+#define HUGE_START_BYTES MIB(1)
+
+/* huge:auto: below this a node's memory is a small program's, and stays on small pages. */
+#define SMALL_PROGRAM_BYTES MIB(8)
+
+static enum nar_backing backing_for(unsigned int node, size_t size)
+{
+	if (nar_opt.huge == HUGE_OFF)
+		return BACKING_SMALL;
+	if (nar_opt.huge == HUGE_THP)
+		return BACKING_HUGE;
+	return nar_extent_committed(node) + size <= SMALL_PROGRAM_BYTES ? BACKING_SMALL : BACKING_HUGE;
+}
+
+void *nar_large_alloc(unsigned int node, size_t size, size_t alignment, bool *is_zero)
+{
+	size_t nr_pages;
+
+	if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX)
+		return NULL;
+	nr_pages = max_of(DIV_ROUND_UP(size, PAGE_BYTES), (size_t)1);
+	if (size >= HUGE_START_BYTES)
+		alignment = max_of(alignment, HUGE_BYTES);
+	return nar_extent_alloc(node, nr_pages, max_of(alignment >> PAGE_SHIFT, (size_t)1),
+				backing_for(node, size), EXTENT_LARGE, is_zero);
+}
+
+static __cold __attribute__((__noreturn__)) void die_not_a_block(const void *p)
+{
+	enum nar_extent_state state = EXTENT_NONE;
+	size_t nr_pages = 0;
+	void *start = NULL;
+
+	if (!nar_extent_around(p, &start, &nr_pages, &state))
+		nar_die("free of %p, which numarena never allocated", p);
+	if (state == EXTENT_LARGE)
+		nar_die("free of %p, which is inside a large block (class large, owner node %u, %zu bytes at %p)",
+			p, nar_node_of(p), nr_pages << PAGE_SHIFT, start);
+	nar_die("double free of %p (class large or a slab that is gone, owner node %u)", p,
+		nar_node_of(p));
+}
+
+void nar_large_free(void *p)
+{
+	if (unlikely(nar_extent_free(p, EXTENT_LARGE)))
+		die_not_a_block(p);
+}
+
+size_t nar_large_bytes(const void *p)
+{
+	size_t nr_pages = nar_extent_pages(p, EXTENT_LARGE);
+
+	if (unlikely(!nr_pages))
+		die_not_a_block(p);
+	return nr_pages << PAGE_SHIFT;
+}
+
+bool nar_large_try_resize(void *p, size_t size)
+{
+	size_t nr_pages = DIV_ROUND_UP(size, PAGE_BYTES);
+
+	return nr_pages << PAGE_SHIFT == nar_large_bytes(p) || !nar_extent_resize(p, nr_pages);
+}

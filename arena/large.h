@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Large blocks: what no class serves, straight from the extents.
+ */
+#ifndef NAR_LARGE_H
+#define NAR_LARGE_H
+
+#include "meta.h"
+
+/*
+ * A block of at least @size bytes aligned to @alignment (a power of two), on @node if
+ * possible.  @is_zero: whether it reads as zeros.  May map memory; hold no lock.
+ * Return: NULL if there is none or the sum overflows.
+ */
+void *nar_large_alloc(unsigned int node, size_t size, size_t alignment, bool *is_zero);
+
+/* @p is ours and in no slab.  Dies if it is not the start of a live block. */
+void nar_large_free(void *p);
+
+/* Bytes of the live block at @p; dies as nar_large_free() does. */
+size_t nar_large_bytes(const void *p);
+
+/* Shrink or grow without moving.  Return: whether it could. */
+bool nar_large_try_resize(void *p, size_t size);
+
+#endif /* NAR_LARGE_H */

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Maintenance steps.
+ *
+ * A free unit is purged once it has been free for decay_ms, so that memory which is
+ * about to be used again is not given away.  There is no thread for this: a step is
+ * made at most once in STEP_MS, by a thread that is on a slow path anyway, and is
+ * short.  An idle process makes none.
+ */
+#include "internal/option.h"
+
+#include "chunk.h"
+#include "extent.h"
+#include "heap.h"
+#include "maint.h"
+
+#define STEP_MS 10
+
+/* DONTNEED of a unit takes 24 us: 200 us at most. */
+#define STEP_UNITS 8
+
+static u64 last_step_ms;	/* compare-and-swap: who moves it makes the step */
+
+static void make_step(u64 now)
+{
+	u32 before = (u32)(now - READ_ONCE(nar_opt.decay_ms));
+	unsigned int node;
+	size_t purged = 0;
+
+	for (node = 0; node < nar_nodes.nr && purged < STEP_UNITS; node++)
+		purged += nar_extent_purge(node, before, STEP_UNITS - purged);
+	/* Collapsing one unit takes as long as all that. */
+	for (node = 0; node < nar_nodes.nr && !purged; node++)
+		purged += nar_chunk_collapse(node);
+}
+
+void nar_maint_poll(void)
+{
+	u64 now = nar_clock_ms(), last = READ_ONCE(last_step_ms);
+
+	if (now - last < STEP_MS)
+		return;
+	if (__atomic_compare_exchange_n(&last_step_ms, &last, now, false, __ATOMIC_RELAXED,
+					__ATOMIC_RELAXED))
+		make_step(now);
+}
+
+bool nar_maint_trim(void)
+{
+	u32 now = (u32)nar_clock_ms();
+	unsigned int node, id;
+	size_t purged = 0;
+
+	for (id = 0; id < NAR_MAX_HEAPS; id++)
+		if (load_acquire(&nar_heaps[id]))
+			nar_heap_trim(nar_heaps[id]);
+	for (node = 0; node < nar_nodes.nr; node++) {
+		nar_chunk_trim(node);
+		/* Freed this very millisecond counts too. */
+		purged += nar_extent_purge(node, now + 1, SIZE_MAX);
+	}
+	return purged;
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+/*
+ * libc's names.  With these the library stands in for the program's malloc, linked or
+ * preloaded.
+ */
+#include <errno.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "front.h"
+#include "stats.h"
+
+/* C23; glibc's headers may not declare them. */
+void free_sized(void *ptr, size_t size);
+void free_aligned_sized(void *ptr, size_t alignment, size_t size);
+
+__exported void *malloc(size_t size)
+{
+	return nar_front_alloc(size);
+}
+
+__exported void free(void *ptr)
+{
+	nar_front_free(ptr);
+}
+
+__exported void *calloc(size_t nmemb, size_t size)
+{
+	return nar_front_calloc(nmemb, size);
+}
+
+__exported void *realloc(void *ptr, size_t size)
+{
+	return nar_front_realloc(ptr, size);
+}
+
+__exported void *reallocarray(void *ptr, size_t nmemb, size_t size)
+{
+	return nar_front_reallocarray(ptr, nmemb, size);
+}
+
+__exported void *aligned_alloc(size_t alignment, size_t size)
+{
+	return nar_front_aligned_alloc(alignment, size);
+}
+
+__exported int posix_memalign(void **memptr, size_t alignment, size_t size)
+{
+	return nar_front_posix_memalign(memptr, alignment, size);
+}
+
+__exported void *memalign(size_t alignment, size_t size)
+{
+	return nar_front_memalign(alignment, size);
+}
+
+__exported void *valloc(size_t size)
+{
+	return nar_front_aligned(PAGE_BYTES, size);
+}
+
+__exported void *pvalloc(size_t size)
+{
+	if (size > PTRDIFF_MAX) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return nar_front_aligned(PAGE_BYTES, ALIGN_UP(max_of(size, (size_t)1), PAGE_BYTES));
+}
+
+__exported size_t malloc_usable_size(void *ptr)
+{
+	return nar_front_usable_size(ptr);
+}
+
+__exported void free_sized(void *ptr, size_t size)
+{
+	nar_front_free_sized(ptr, size);
+}
+
+__exported void free_aligned_sized(void *ptr, size_t alignment, size_t size)
+{
+	(void)alignment;
+	nar_front_free_sized(ptr, size);
+}
+
+__exported int malloc_trim(size_t pad)
+{
+	(void)pad;
+	return nar_front_trim();
+}
+
+/* Parameters of glibc's own design: accepted, since programs set them, and without effect. */
+__exported int mallopt(int param, int value)
+{
+	(void)param;
+	(void)value;
+	return 1;
+}
+
+__exported struct mallinfo2 mallinfo2(void)
+{
+	struct numarena_stats s;
+
+	nar_stats_read(&s);
+	return (struct mallinfo2){
+		.arena = s.committed_bytes,
+		.uordblks = nar_stats_used_bytes(&s),
+		.fordblks = s.committed_bytes - nar_stats_used_bytes(&s),
+		.keepcost = s.free_bytes,
+	};
+}
+
+static int to_int(size_t n)
+{
+	return n > INT32_MAX ? INT32_MAX : (int)n;
+}
+
+/* As in glibc, numbers that an int cannot hold end at its maximum rather than wrap. */
+__exported struct mallinfo mallinfo(void)
+{
+	struct mallinfo2 m = mallinfo2();
+
+	return (struct mallinfo){
+		.arena = to_int(m.arena),
+		.uordblks = to_int(m.uordblks),
+		.fordblks = to_int(m.fordblks),
+		.keepcost = to_int(m.keepcost),
+	};
+}
+
+struct row {
+	const char *name;
+	size_t offset;
+};
+
+#define ROW(field) { #field, offsetof(struct numarena_stats, field) }
+
+static const struct row rows[] = {
+	ROW(reserved_bytes), ROW(committed_bytes), ROW(metadata_bytes), ROW(slab_bytes),
+	ROW(large_bytes), ROW(free_bytes), ROW(nr_nodes), ROW(nr_arenas), ROW(nr_classes),
+	ROW(nr_slabs_made), ROW(nr_refills), ROW(nr_flushes), ROW(nr_remote_frees),
+	ROW(nr_remote_batches), ROW(nr_orphans), ROW(nr_adopted), ROW(bind_done),
+	ROW(bind_refused), ROW(bind_skipped), ROW(huge_refused), ROW(huge_off),
+	ROW(collapse_done), ROW(collapse_failed), ROW(purged_bytes), ROW(limit_hit),
+	ROW(commit_failed), ROW(node_switches), ROW(node_fallback), ROW(fork_leaked),
+	ROW(lock_contended),
+};
+
+static unsigned long long row_value(const struct row *row, const struct numarena_stats *s)
+{
+	return *(const u64 *)((const char *)s + row->offset);
+}
+
+__exported void malloc_stats(void)
+{
+	struct numarena_stats s;
+	size_t i;
+
+	nar_stats_read(&s);
+	fprintf(stderr, "numarena %s\n", NAR_VERSION);
+	for (i = 0; i < ARRAY_SIZE(rows); i++)
+		fprintf(stderr, "%-20s %20llu\n", rows[i].name, row_value(&rows[i], &s));
+}
+
+__exported int malloc_info(int options, FILE *stream)
+{
+	struct numarena_stats s;
+	size_t i;
+
+	if (options) {
+		errno = EINVAL;
+		return -1;
+	}
+	nar_stats_read(&s);
+	fprintf(stream, "<malloc version=\"numarena-%s\">\n", NAR_VERSION);
+	for (i = 0; i < ARRAY_SIZE(rows); i++)
+		fprintf(stream, "  <%s>%llu</%s>\n", rows[i].name, row_value(&rows[i], &s),
+			rows[i].name);
+	fprintf(stream, "</malloc>\n");
+	return ferror(stream) ? -1 : 0;
+}

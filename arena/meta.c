@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Reservation of address space, and the memory of everything that describes the
+ * user's memory.  None of it lies inside a chunk: headers at every 2 MiB share one
+ * cache set, a dense table does not (doc/measurements.md).
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "internal/option.h"
+#include "numa/bind.h"
+
+#include "meta.h"
+
+struct nar_layout nar_mem;
+
+/* Tables grow in steps of this much window, 1.1 MiB of table: few calls, few pages. */
+#define COVER_STEP MIB(64)
+
+/* Windows of 8 TiB and 47 bits of address space: extents count pages in 32 bits. */
+#define WINDOW_MAX ((size_t)1 << 43)
+#define SPAN_MAX ((size_t)1 << 46)
+
+/* Below this there is no point in running. */
+#define SPAN_MIN MIB(16)
+
+/* Room for a node's arenas, heaps and class tables: 64 KiB an arena, 1M ids. */
+#define AREA_BYTES GIB(64)
+#define AREA_BYTES_LIMITED MIB(16)	/* under RLIMIT_AS: 200 threads */
+#define AREA_STEP KIB(256)
+
+struct area {
+	struct nar_lock lock;
+	uintptr_t next, committed, end;
+} __shared_line;
+
+static struct area areas[NAR_MAX_NODES];
+static size_t covered[NAR_MAX_NODES];	/* offset in the window; grows only */
+static u64 nr_bytes;			/* relaxed */
+
+/* One row a table: where its pointer lives, bytes an entry, bytes of window an entry. */
+struct table {
+	void **base;
+	size_t entry_bytes;
+	size_t grain;
+};
+
+static const struct table tables[] = {
+	{ (void **)&nar_mem.map, sizeof(u32), SLICE_BYTES },
+	{ (void **)&nar_mem.slab, sizeof(struct nar_slab), SLICE_BYTES },
+	{ (void **)&nar_mem.bits, sizeof(*nar_mem.bits), SLICE_BYTES },
+	{ (void **)&nar_mem.unit, sizeof(struct nar_unit), HUGE_BYTES },
+	{ (void **)&nar_mem.extent, sizeof(struct nar_extent), PAGE_BYTES },
+	{ (void **)&nar_mem.live, sizeof(*nar_mem.live), SLICE_BYTES },
+};
+
+/* The last table is for harden alone. */
+static size_t nr_tables(void)
+{
+	return ARRAY_SIZE(tables) - !nar_opt.harden;
+}
+
+static size_t table_bytes(const struct table *t, size_t window)
+{
+	return ALIGN_UP(window / t->grain * t->entry_bytes, PAGE_BYTES);
+}
+
+static size_t all_table_bytes(size_t span)
+{
+	size_t i, sum = 0;
+
+	for (i = 0; i < nr_tables(); i++)
+		sum += table_bytes(&tables[i], span);
+	return sum;
+}
+
+_Static_assert(sizeof(struct nar_extent) == 32, "two a cache line");
+_Static_assert(sizeof(struct nar_unit) == 64, "a cache line");
+_Static_assert(sizeof(struct nar_slab) == 64, "a cache line");
+
+static void layout_set(uintptr_t base, size_t window_bytes, unsigned int shift)
+{
+	nar_mem.window_shift = shift;
+	nar_mem.window_bytes = window_bytes;
+	nar_mem.base = base;
+}
+
+static int tables_place(uintptr_t at, size_t span)
+{
+	size_t i;
+
+	for (i = 0; i < nr_tables(); i++) {
+		*tables[i].base = (void *)at;
+		at += table_bytes(&tables[i], span);
+	}
+	return nar_pages_make_readable(nar_mem.map, table_bytes(&tables[0], span));
+}
+
+static void areas_place(uintptr_t at, size_t bytes)
+{
+	unsigned int node;
+
+	for (node = 0; node < nar_nodes.nr; node++, at += bytes) {
+		areas[node].lock = (struct nar_lock)NAR_LOCK_INIT(RANK_META);
+		areas[node].next = areas[node].committed = at;
+		areas[node].end = at + bytes;
+	}
+}
+
+/* One mapping for all: windows, then tables, then areas. */
+static bool try_reserve(size_t window, unsigned int shift, size_t area_bytes)
+{
+	size_t nr = nar_nodes.nr;
+	size_t span = nr == 1 ? window : nr << shift;
+	size_t tables_size = all_table_bytes(span);
+	char *base = nar_pages_reserve(span + tables_size + nr * area_bytes, HUGE_BYTES);
+
+	if (!base)
+		return false;
+	layout_set((uintptr_t)base, window, shift);
+	if (tables_place((uintptr_t)base + span, span)) {
+		nar_pages_release(base, span + tables_size + nr * area_bytes);
+		return false;
+	}
+	areas_place((uintptr_t)base + span + tables_size, area_bytes);
+	/* Last, and read first: a non-zero span says that all of it is there. */
+	store_release(&nar_mem.span_bytes, span);
+	return true;
+}
+
+/* A limit on address space: one part in 64 for tables, and areas for some threads. */
+static bool reserve_limited(size_t limit)
+{
+	size_t nr = nar_nodes.nr, window;
+
+	for (; limit >= SPAN_MIN; limit /= 2) {
+		size_t areas_size = nr * min_of(AREA_BYTES_LIMITED, ALIGN_DOWN(limit / 8 / nr, HUGE_BYTES));
+
+		window = (limit - areas_size) / nr / 64 * 62;
+		/* Several windows lie at powers of two; one may be cut anywhere. */
+		if (nr > 1)
+			window = (size_t)1 << log2_floor(window);
+		window = ALIGN_DOWN(window, HUGE_BYTES);
+		if (window && areas_size && try_reserve(window, log2_floor(roundup_pow2(window)),
+							areas_size / nr))
+			return true;
+	}
+	return false;
+}
+
+static bool reserve_unlimited(void)
+{
+	size_t nr = nar_nodes.nr;
+	size_t window = min_of(roundup_pow2(4 * nar_pages_of_machine()), WINDOW_MAX);
+	size_t area = AREA_BYTES / nr;
+
+	while (nr * window > SPAN_MAX)
+		window /= 2;
+	for (; window >= MIB(64); window /= 2, area = max_of(area / 2, MIB(64)))
+		if (try_reserve(window, log2_floor(window), area))
+			return true;
+	return false;
+}
+
+int nar_meta_init(void)
+{
+	size_t limit = nar_pages_reserve_limit();
+	bool done = limit == SIZE_MAX ? reserve_unlimited() : reserve_limited(limit);
+
+	return done ? 0 : -ENOMEM;
+}
+
+static int commit_for(unsigned int node, uintptr_t start, uintptr_t end)
+{
+	int err;
+
+	start = ALIGN_DOWN(start, PAGE_BYTES);
+	end = ALIGN_UP(end, PAGE_BYTES);
+	err = nar_pages_commit((void *)start, end - start);
+	if (err)
+		return err;
+	nar_pages_advise_small((void *)start, end - start);
+	nar_bind((void *)start, end - start, node);
+	add_relaxed(&nr_bytes, end - start);
+	return 0;
+}
+
+static int cover_table(const struct table *t, unsigned int node, size_t from, size_t to)
+{
+	uintptr_t base = (uintptr_t)*t->base;
+	size_t window = nar_window_offset(node);
+
+	return commit_for(node, base + (window + from) / t->grain * t->entry_bytes,
+			  base + (window + to) / t->grain * t->entry_bytes);
+}
+
+/*
+ * Two threads may cover the same part at once: making memory writable twice does
+ * no harm, and each is done before it moves the mark.
+ */
+int nar_meta_cover(unsigned int node, size_t end)
+{
+	size_t from = load_acquire(&covered[node]), seen = from, i;
+	int err;
+
+	if (end <= from)
+		return 0;
+	end = min_of(ALIGN_UP(end, COVER_STEP), nar_mem.window_bytes);
+	for (i = 0; i < nr_tables(); i++) {
+		err = cover_table(&tables[i], node, from, end);
+		if (err)
+			return err;
+	}
+	/* Release: whoever sees the mark sees writable tables. */
+	while (seen < end && !__atomic_compare_exchange_n(&covered[node], &seen, end, false,
+							  __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		;
+	return 0;
+}
+
+/* No system call under the lock: commit first, then look again. */
+static int area_grow(struct area *a, unsigned int node, size_t bytes)
+{
+	uintptr_t from = READ_ONCE(a->committed), to;
+	int err;
+
+	to = min_of(ALIGN_UP(from + bytes, AREA_STEP), a->end);
+	if (to < from + bytes)
+		return -ENOMEM;
+	err = commit_for(node, from, to);
+	if (err)
+		return err;
+	nar_lock(&a->lock);
+	if (a->committed < to)
+		a->committed = to;
+	nar_unlock(&a->lock);
+	return 0;
+}
+
+static void *area_take(struct area *a, size_t bytes)
+{
+	void *p = NULL;
+
+	nar_lock(&a->lock);
+	if (bytes >= PAGE_BYTES)
+		a->next = ALIGN_UP(a->next, PAGE_BYTES);
+	if (a->next + bytes <= a->committed) {
+		p = (void *)a->next;
+		a->next += bytes;
+	}
+	nar_unlock(&a->lock);
+	return p;
+}
+
+void *nar_meta_alloc(unsigned int node, size_t bytes)
+{
+	struct area *a = &areas[node];
+	void *p;
+
+	bytes = ALIGN_UP(bytes, 64);
+	while (!(p = area_take(a, bytes)))
+		if (area_grow(a, node, bytes + PAGE_BYTES))
+			return NULL;
+	return p;
+}
+
+size_t nar_meta_bytes(void)
+{
+	return READ_ONCE(nr_bytes);
+}
+
+void nar_meta_each_lock(void (*fn)(struct nar_lock *))
+{
+	unsigned int node;
+
+	for (node = 0; node < nar_nodes.nr; node++)
+		fn(&areas[node].lock);
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The address space and the tables beside it.
+ *
+ *	base                                              base + span_bytes
+ *	| window of node 0      | window of node 1      | ...
+ *	  guard  committed ->     guard  committed ->
+ *
+ * Each window is a power of two, so "is it ours", "which node", "which slice" are
+ * arithmetic on the pointer.  Units of three sizes are counted from base:
+ *
+ *	page	4 KiB	grain of extents		nar_mem.extent[]
+ *	slice	64 KiB	grain of slabs			nar_mem.map[], slab[], bits[]
+ *	unit	2 MiB	a huge page			nar_mem.unit[]
+ *
+ * The tables are dense arrays over the whole span, writable as far as their part
+ * of a window is committed and on that window's node.  Nothing in them is ever
+ * unmapped, so any number a reader finds leads somewhere.  map[] is readable over
+ * the whole span: looking up a foreign pointer cannot fault.
+ */
+#ifndef NAR_META_H
+#define NAR_META_H
+
+#include "internal/compiler.h"
+#include "internal/lock.h"
+#include "numa/node.h"
+#include "numa/pages.h"
+
+#define SLICE_SHIFT 16
+#define SLICE_BYTES ((size_t)1 << SLICE_SHIFT)
+#define SLICES_PER_UNIT (HUGE_BYTES / SLICE_BYTES)
+#define PAGES_PER_UNIT (HUGE_BYTES / PAGE_BYTES)
+
+/* 16-byte objects fill a slice with 4096 bits. */
+#define BITS_WORDS (SLICE_BYTES / 16 / 64)
+
+/*
+ * The first unit of a window is never committed.  It is a guard, and makes number
+ * 0 free to mean "none" in every link.
+ */
+#define GUARD_BYTES HUGE_BYTES
+
+/*
+ * One a page, meaningful at the first page of an extent; @back also at the last
+ * page of a free one.  Node's extent lock.
+ */
+struct nar_extent {
+	u32 nr_pages;
+	u32 left, right;	/* tree of free extents; pages of the window, 0 none */
+	u32 back;		/* at a free extent's last page: its first; else 0 */
+	u8 state;		/* enum nar_extent_state */
+	u8 backing;		/* enum nar_backing */
+	u16 reserved[7];
+};
+
+/*
+ * One a unit.  @touched_pages and @free_since_ms are of any unit and belong to the
+ * node's extent lock; the rest is of a unit that is a chunk, under its chunk lock.
+ */
+struct nar_unit {
+	u32 next, prev;		/* chunks of like fullness */
+	u32 free_mask;		/* slices in no slab */
+	u8 nr_free;
+	u8 bin;
+	u8 pool;		/* enum nar_pool */
+	bool is_collapsed;	/* or tried: no second time until it is free again */
+	u32 used_bytes;		/* relaxed; objects ever handed out, never less */
+	u16 touched_pages;	/* pages from here on are zero from the kernel */
+	u32 free_since_ms;	/* wholly free since, low half of the clock */
+	u32 reserved[9];
+};
+
+/*
+ * One a slice, meaningful at a slab's first slice.  The lock of who owns the slab,
+ * an arena or a shard; what never changes while the slab lives needs none.
+ */
+struct nar_slab {
+	u32 next, prev;		/* slabs of like fullness of one class and owner */
+	u16 nr_objects;		/* constant */
+	u16 nr_free;		/* bits set */
+	u16 nr_fresh;		/* objects at the end that were never handed out */
+	u8 bin;
+	u8 class;		/* constant */
+	u8 nr_slices;		/* constant */
+	bool is_kept;		/* counted as an empty slab kept for its owner */
+	u16 heap;		/* constant */
+	u16 first_word;		/* of the bitmap: no set bit below it */
+	u32 size;		/* constant: bytes an object */
+	u32 recip;		/* constant: ceil(2^32 / size) */
+	u32 reserved[8];
+};
+
+struct nar_layout {
+	uintptr_t base;
+	size_t span_bytes;		/* 0 until the first malloc */
+	u32 *map;			/* class and owner of each slice, 0 is no slab */
+	struct nar_slab *slab;
+	u64 (*bits)[BITS_WORDS];	/* 1: free, and handed out before */
+	u64 (*live)[BITS_WORDS];	/* harden: 1 is in the user's hands; else NULL */
+	struct nar_unit *unit;
+	struct nar_extent *extent;
+	unsigned int window_shift;
+	size_t window_bytes;		/* usable of each; less than 1 << window_shift under a limit */
+};
+
+extern struct nar_layout nar_mem;
+
+static inline size_t nar_offset(const void *p)
+{
+	return (uintptr_t)p - nar_mem.base;
+}
+
+static inline bool nar_is_ours(const void *p)
+{
+	return nar_offset(p) < nar_mem.span_bytes;
+}
+
+static inline unsigned int nar_node_of(const void *p)
+{
+	return (unsigned int)(nar_offset(p) >> nar_mem.window_shift);
+}
+
+static inline void *nar_at(size_t offset)
+{
+	return (void *)(nar_mem.base + offset);
+}
+
+static inline size_t nar_window_offset(unsigned int node)
+{
+	return (size_t)node << nar_mem.window_shift;
+}
+
+/* Reserve the span.  Once, before anything else here.  Return: 0 or -ENOMEM. */
+int nar_meta_init(void);
+
+/* Make the tables of @node's window writable up to offset @end in it. */
+int nar_meta_cover(unsigned int node, size_t end);
+
+/*
+ * Zeroed memory of @node for arenas, heaps and class tables; never given back.
+ * Aligned to a page if @bytes is at least one, else to 64 bytes.
+ */
+void *nar_meta_alloc(unsigned int node, size_t bytes);
+
+/* Bytes of tables and of nar_meta_alloc() made writable. */
+size_t nar_meta_bytes(void);
+
+/* For fork: every lock here, in the order of nodes. */
+void nar_meta_each_lock(void (*fn)(struct nar_lock *));
+
+#endif /* NAR_META_H */

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Settings.  One table says all there is to say about each: its name, what it may
+ * be, and whether it may change while the program runs.  Everything else here is
+ * reading text.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal/bug.h"
+
+#include "option.h"
+
+/* The program may define it; the environment overrides it key by key. */
+extern const char *numarena_conf __attribute__((__weak__));
+
+struct nar_options nar_opt = {
+	.mode = MODE_ARENA,
+	.huge = HUGE_AUTO,
+	.bind = true,
+	.harden = NAR_DEBUG_DEFAULT,
+	.decay_ms = 1000,
+	.fork_rcu = true,
+};
+
+static const char *const modes[] = { "arena", "baseline", "sharded", NULL };
+static const char *const huges[] = { "auto", "thp", "off", NULL };
+static const char *const bools[] = { "false", "true", NULL };
+
+struct option {
+	const char *name;
+	const char *const *words;	/* NULL: a number up to max */
+	u64 max;
+	size_t offset;
+	bool is_live;			/* may change after start */
+};
+
+#define OPTION(field, ...) { #field, .offset = offsetof(struct nar_options, field), __VA_ARGS__ }
+
+static const struct option options[] = {
+	OPTION(mode, .words = modes),
+	OPTION(huge, .words = huges),
+	OPTION(bind, .words = bools),
+	OPTION(harden, .words = bools),
+	OPTION(decay_ms, .max = UINT32_MAX, .is_live = true),
+	OPTION(fork_rcu, .words = bools),
+	OPTION(abort_conf, .words = bools),
+};
+
+/* A stretch of text: the environment is not ours to cut up. */
+struct text {
+	const char *at;
+	size_t len;
+};
+
+static bool is_word(struct text t, const char *word)
+{
+	return strlen(word) == t.len && !memcmp(t.at, word, t.len);
+}
+
+static u64 *value_of(const struct option *o)
+{
+	return (u64 *)((char *)&nar_opt + o->offset);
+}
+
+static const struct option *option_find(struct text name)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(options); i++)
+		if (is_word(name, options[i].name))
+			return &options[i];
+	return NULL;
+}
+
+static int parse_word(const struct option *o, struct text t, u64 *value)
+{
+	u64 i;
+
+	/* 0 and 1, on and off: what people type for a truth value. */
+	if (o->words == bools && (is_word(t, "0") || is_word(t, "off")))
+		return *value = 0, 0;
+	if (o->words == bools && (is_word(t, "1") || is_word(t, "on")))
+		return *value = 1, 0;
+	for (i = 0; o->words[i]; i++)
+		if (is_word(t, o->words[i]))
+			return *value = i, 0;
+	return -EINVAL;
+}
+
+static unsigned int suffix_shift(char c)
+{
+	switch (c) {
+	case 'K': return 10;
+	case 'M': return 20;
+	case 'G': return 30;
+	default: return 0;
+	}
+}
+
+static int parse_number(const struct option *o, struct text t, u64 *value)
+{
+	unsigned int shift = t.len ? suffix_shift(t.at[t.len - 1]) : 0;
+	size_t i, digits = t.len - !!shift;
+	u64 n = 0;
+
+	if (!t.len || !digits || digits > 18)
+		return -EINVAL;
+	for (i = 0; i < digits; i++) {
+		if (t.at[i] < '0' || t.at[i] > '9')
+			return -EINVAL;
+		n = n * 10 + (u64)(t.at[i] - '0');
+	}
+	if (n > o->max >> shift)
+		return -EINVAL;
+	*value = n << shift;
+	return 0;
+}
+
+static int option_assign(const struct option *o, struct text t)
+{
+	u64 value = 0;
+	int err = o->words ? parse_word(o, t, &value) : parse_number(o, t, &value);
+
+	if (!err)
+		WRITE_ONCE(*value_of(o), value);
+	return err;
+}
+
+static struct text cut(const char **s, const char *stops)
+{
+	struct text t = { *s, strcspn(*s, stops) };
+
+	*s += t.len;
+	return t;
+}
+
+/* Remembers the first bad one, so that one line tells of it. */
+static void read_settings(const char *s, struct text *bad)
+{
+	while (*s) {
+		const struct option *o;
+		struct text whole = { s, strcspn(s, ",") };
+		struct text name = cut(&s, ":,"), value = { s, 0 };
+
+		if (*s == ':') {
+			s++;
+			value = cut(&s, ",");
+		}
+		o = option_find(name);
+		if (whole.len && (!o || option_assign(o, value)) && !bad->len)
+			*bad = whole;
+		s += *s == ',';
+	}
+}
+
+void nar_options_read(void)
+{
+	const char *env = secure_getenv("NUMARENA_CONF");
+	struct text bad = { NULL, 0 };
+
+	if (&numarena_conf && numarena_conf)
+		read_settings(numarena_conf, &bad);
+	if (env)
+		read_settings(env, &bad);
+	if (!bad.len)
+		return;
+	if (nar_opt.abort_conf)
+		nar_die("NUMARENA_CONF: cannot use \"%.*s\": see numarena's README for the options",
+			(int)bad.len, bad.at);
+	nar_warn("NUMARENA_CONF: ignoring \"%.*s\": see numarena's README for the options",
+		 (int)bad.len, bad.at);
+}
+
+int nar_option_get(const char *name, char *value, size_t size)
+{
+	const struct option *o = option_find((struct text){ name, strlen(name) });
+	u64 n;
+
+	if (!o)
+		return -ENOENT;
+	n = READ_ONCE(*value_of(o));
+	if (o->words)
+		return snprintf(value, size, "%s", o->words[n]);
+	return snprintf(value, size, "%llu", (unsigned long long)n);
+}
+
+int nar_option_set(const char *name, const char *value)
+{
+	const struct option *o = option_find((struct text){ name, strlen(name) });
+
+	if (!o)
+		return -ENOENT;
+	if (!o->is_live)
+		return -EPERM;
+	return option_assign(o, (struct text){ value, strlen(value) });
+}

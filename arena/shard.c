@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The shelf of slabs of one class on one node.
+ *
+ * Off the hot path arenas trade whole slabs with it.  Where there is no arena (before
+ * start-up is done, after a thread's end, under mode:baseline and mode:sharded) it
+ * serves single objects: the same slab code, batch one.
+ */
+#include "shard.h"
+
+u32 nar_shard_adopt(struct nar_shard *s, u32 owner)
+{
+	u32 slab;
+
+	/* A look without the lock: mostly the shelf is empty. */
+	if (!READ_ONCE(s->nr_shelved))
+		return 0;
+	nar_lock(s->lock);
+	slab = nar_slab_densest(&s->bins);
+	if (slab) {
+		s->nr_empty -= nar_slab_is_empty(slab);
+		nar_slab_unlink(&s->bins, slab);
+		nar_slab_set_owner(slab, owner);
+		s->nr_adopted++;
+	}
+	nar_unlock(s->lock);
+	return slab;
+}
+
+/* Return: @slab, unlinked, if it is one empty slab too many. */
+static u32 settle_empty(struct nar_shard *s, u32 slab)
+{
+	if (!nar_slab_is_empty(slab))
+		return 0;
+	if (!s->nr_empty) {
+		s->nr_empty++;
+		return 0;
+	}
+	nar_slab_unlink(&s->bins, slab);
+	return slab;
+}
+
+void nar_shard_shelve(struct nar_shard *s, u32 slab)
+{
+	nar_lock(s->lock);
+	nar_slab_set_owner(slab, OWNER_SHARD);
+	nar_slab_link(&s->bins, slab);
+	s->nr_empty += nar_slab_is_empty(slab);
+	WRITE_ONCE(s->nr_shelved, s->nr_shelved + 1);
+	nar_unlock(s->lock);
+}
+
+static void *take_from(struct nar_shard *s, u32 slab)
+{
+	void *p = NULL;
+
+	s->nr_empty -= nar_slab_is_empty(slab);
+	nar_slab_take(&s->bins, slab, &p, 1);
+	return p;
+}
+
+void *nar_shard_take(struct nar_shard *s)
+{
+	void *p = NULL;
+	u32 slab;
+
+	nar_lock(s->lock);
+	slab = nar_slab_densest(&s->bins);
+	if (slab)
+		p = take_from(s, slab);
+	nar_unlock(s->lock);
+	return p;
+}
+
+void *nar_shard_take_new(struct nar_shard *s, u32 slab)
+{
+	void *p;
+
+	nar_lock(s->lock);
+	nar_slab_link(&s->bins, slab);
+	s->nr_empty++;
+	/* Once shelved slabs exist arenas may look here. */
+	WRITE_ONCE(s->nr_shelved, s->nr_shelved + 1);
+	p = take_from(s, slab);
+	nar_unlock(s->lock);
+	return p;
+}
+
+bool nar_shard_try_give(struct nar_shard *s, void *p)
+{
+	u32 doomed = 0, entry;
+
+	nar_lock(s->lock);
+	entry = nar_entry_of(p);
+	if (nar_entry_owner(entry) == OWNER_SHARD) {
+		u32 slab = nar_slab_around(p);
+
+		nar_slab_give(&s->bins, slab, p);
+		doomed = settle_empty(s, slab);
+	}
+	nar_unlock(s->lock);
+	if (doomed)
+		nar_slab_destroy(doomed);
+	return nar_entry_owner(entry) == OWNER_SHARD;
+}
+
+void nar_shard_trim(struct nar_shard *s)
+{
+	u32 slab, doomed = 0;
+
+	nar_lock(s->lock);
+	while ((slab = s->bins.head[BIN_EMPTY])) {
+		nar_slab_unlink(&s->bins, slab);
+		nar_slab_at(slab)->next = doomed;
+		doomed = slab;
+	}
+	s->nr_empty = 0;
+	nar_unlock(s->lock);
+	nar_slabs_destroy(doomed);
+}

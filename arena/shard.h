@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Shards: for each class on each node one lock, and the slabs that no arena owns,
+ * left by threads that ended or moved away.
+ */
+#ifndef NAR_SHARD_H
+#define NAR_SHARD_H
+
+#include "class.h"
+
+struct nar_shard {
+	struct nar_lock own;
+	struct nar_lock *lock;	/* own, or the heap's one lock under mode:baseline */
+	struct nar_bins bins;	/* lock */
+	u32 nr_empty;		/* lock: slabs in use by nobody, kept for the next */
+	u64 nr_shelved;		/* lock; racy reads for statistics */
+	u64 nr_adopted;
+} __shared_line;
+
+/* Take the densest slab that has something to hand out for @owner; 0. */
+u32 nar_shard_adopt(struct nar_shard *s, u32 owner);
+
+/* Shelve a slab that is in no list.  The lock of its owner until now is held. */
+void nar_shard_shelve(struct nar_shard *s, u32 slab);
+
+/* One object from the shelf; NULL if it has none. */
+void *nar_shard_take(struct nar_shard *s);
+
+/*
+ * Put @p back into its slab, if the shard owns it.  Return: false if it doesn't, since
+ * an arena has adopted it meanwhile.
+ */
+bool nar_shard_try_give(struct nar_shard *s, void *p);
+
+/* Put a new slab on the shelf and take its first object. */
+void *nar_shard_take_new(struct nar_shard *s, u32 slab);
+
+/* Destroy empty slabs that are kept. */
+void nar_shard_trim(struct nar_shard *s);
+
+#endif /* NAR_SHARD_H */

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Slabs.
+ *
+ * A slab hands out memory from two places: objects freed before, one bit each in a
+ * bitmap beside the chunk, and fresh ones at its end that were never handed out, so
+ * that memory is touched only as far as it is used.  Lowest address first, so that
+ * neighbours in time are neighbours in space.
+ *
+ * The bitmap is also what catches a double free when objects come home: a bit that is
+ * set already, an object beyond the fresh mark, or an address between two objects.
+ */
+#include <stdio.h>
+
+#include "slab.h"
+
+static unsigned int nr_left(const struct nar_slab *s)
+{
+	return s->nr_free + s->nr_fresh;
+}
+
+/* Quarters of what is left to hand out; the ends have bins of their own. */
+static unsigned int bin_for(const struct nar_slab *s)
+{
+	unsigned int left = nr_left(s), all = s->nr_objects;
+
+	if (!left)
+		return BIN_FULL;
+	if (left == all)
+		return BIN_EMPTY;
+	return BIN_DENSE + (4 * left > all) + (2 * left > all) + (4 * left > 3 * all);
+}
+
+void nar_slab_link(struct nar_bins *bins, u32 slab)
+{
+	struct nar_slab *s = nar_slab_at(slab);
+	u32 *head;
+
+	s->bin = (u8)bin_for(s);
+	head = &bins->head[s->bin];
+	s->prev = 0;
+	s->next = *head;
+	if (s->next)
+		nar_slab_at(s->next)->prev = slab;
+	*head = slab;
+}
+
+void nar_slab_unlink(struct nar_bins *bins, u32 slab)
+{
+	struct nar_slab *s = nar_slab_at(slab);
+
+	if (s->next)
+		nar_slab_at(s->next)->prev = s->prev;
+	if (s->prev)
+		nar_slab_at(s->prev)->next = s->next;
+	else
+		bins->head[s->bin] = s->next;
+}
+
+static void slab_rebin(struct nar_bins *bins, u32 slab)
+{
+	if (bin_for(nar_slab_at(slab)) == nar_slab_at(slab)->bin)
+		return;
+	nar_slab_unlink(bins, slab);
+	nar_slab_link(bins, slab);
+}
+
+u32 nar_slab_densest(const struct nar_bins *bins)
+{
+	unsigned int bin;
+
+	for (bin = BIN_DENSE; bin < NR_SLAB_BINS; bin++)
+		if (bins->head[bin])
+			return bins->head[bin];
+	return 0;
+}
+
+/* Each entry is one store; a reader of another slice needs no order between them. */
+void nar_slab_set_owner(u32 slab, u32 owner)
+{
+	const struct nar_slab *s = nar_slab_at(slab);
+	u32 i, entry = owner ? nar_entry(owner, s->class) : 0;
+
+	/* Release: pairs with the acquire in nar_entry_of(). */
+	for (i = 0; i < s->nr_slices; i++)
+		store_release(&nar_mem.map[slab + i], entry);
+}
+
+u32 nar_slab_create(unsigned int node, enum nar_pool pool, const struct nar_slab_shape *shape,
+		    u32 owner, u16 heap)
+{
+	u32 i, slab = nar_slices_alloc(node, pool, shape->nr_slices);
+
+	if (!slab)
+		return 0;
+	/* Slices after the first lead back to it: see nar_slab_around(). */
+	for (i = 1; i < shape->nr_slices; i++)
+		*nar_slab_at(slab + i) = (struct nar_slab){ .prev = slab };
+	*nar_slab_at(slab) = (struct nar_slab){
+		.nr_objects = shape->nr_objects,
+		.nr_fresh = shape->nr_objects,
+		.class = shape->class,
+		.nr_slices = shape->nr_slices,
+		.heap = heap,
+		.size = shape->size,
+		.recip = shape->recip,
+	};
+	nar_slab_set_owner(slab, owner);
+	return slab;
+}
+
+u32 nar_slab_around(const void *p)
+{
+	u32 slice = (u32)(nar_offset(p) >> SLICE_SHIFT);
+
+	return nar_slab_at(slice)->nr_slices ? slice : nar_slab_at(slice)->prev;
+}
+
+void nar_slab_destroy(u32 slab)
+{
+	struct nar_slab *s = nar_slab_at(slab);
+	unsigned int i, nr_slices = s->nr_slices;
+
+	nar_slab_set_owner(slab, OWNER_NONE);
+	/* Later slabs here begin with no bit set. */
+	for (i = 0; i < DIV_ROUND_UP(s->nr_objects, 64u); i++)
+		nar_mem.bits[slab][i] = 0;
+	s->nr_slices = 0;
+	nar_slices_free(slab, nr_slices);
+}
+
+void nar_slabs_destroy(u32 slabs)
+{
+	while (slabs) {
+		u32 next = nar_slab_at(slabs)->next;
+
+		nar_slab_destroy(slabs);
+		slabs = next;
+	}
+}
+
+static unsigned int take_freed(u32 slab, struct nar_slab *s, void **to, unsigned int nr)
+{
+	u64 *bits = nar_mem.bits[slab];
+	char *base = nar_slab_base(slab);
+	unsigned int i = s->first_word, left = nr;
+
+	for (; left && s->nr_free; i++) {
+		u64 word = bits[i];
+
+		for (; left && word; word &= word - 1) {
+			to[--left] = base + (size_t)(i * 64 + (u32)__builtin_ctzll(word)) * s->size;
+			s->nr_free--;
+		}
+		bits[i] = word;
+		if (word)
+			break;
+	}
+	s->first_word = (u16)i;
+	return nr - left;
+}
+
+static unsigned int take_fresh(u32 slab, struct nar_slab *s, void **to, unsigned int nr)
+{
+	unsigned int i, n = min_of(nr, s->nr_fresh);
+	char *next = nar_slab_base(slab) + (size_t)(s->nr_objects - s->nr_fresh) * s->size;
+
+	for (i = 0; i < n; i++, next += s->size)
+		to[nr - 1 - i] = next;
+	s->nr_fresh = (u16)(s->nr_fresh - n);
+	if (n)
+		nar_chunk_note_used(slab, n * s->size);
+	return n;
+}
+
+/* Both fill from the end of what they are given; a gap at the front is closed. */
+unsigned int nar_slab_take(struct nar_bins *bins, u32 slab, void **to, unsigned int nr)
+{
+	struct nar_slab *s = nar_slab_at(slab);
+	unsigned int n = s->nr_free ? take_freed(slab, s, to, nr) : 0;
+
+	if (n < nr)
+		n += take_fresh(slab, s, to, nr - n);
+	slab_rebin(bins, slab);
+	if (n < nr)
+		__builtin_memmove(to, to + (nr - n), n * sizeof(*to));
+	return n;
+}
+
+/* Multiplying by the reciprocal divides exactly: both factors are below 2^20 and 2^32. */
+static u32 object_index(const struct nar_slab *s, size_t offset)
+{
+	return (u32)((offset * s->recip) >> 32);
+}
+
+bool nar_slab_is_object(u32 slab, const void *p)
+{
+	const struct nar_slab *s = nar_slab_at(slab);
+	size_t offset = (size_t)((const char *)p - nar_slab_base(slab));
+	u32 index = object_index(s, offset);
+
+	return index < s->nr_objects && (size_t)index * s->size == offset;
+}
+
+void nar_slab_give(struct nar_bins *bins, u32 slab, void *p)
+{
+	struct nar_slab *s = nar_slab_at(slab);
+	size_t offset = (size_t)((char *)p - nar_slab_base(slab));
+	u32 index = object_index(s, offset), word = index / 64;
+	u64 bit = 1ull << (index % 64), *bits = nar_mem.bits[slab];
+
+	if (unlikely((size_t)index * s->size != offset || index >= s->nr_objects))
+		nar_die_interior(p);
+	if (unlikely(bits[word] & bit || index >= (u32)(s->nr_objects - s->nr_fresh)))
+		nar_die_double_free(p);
+	bits[word] |= bit;
+	s->nr_free++;
+	if (word < s->first_word)
+		s->first_word = (u16)word;
+	slab_rebin(bins, slab);
+}
+
+/* ---- Harden ---- */
+
+static u64 *live_word(void *p, u64 *bit)
+{
+	u32 slab = nar_slab_around(p);
+	const struct nar_slab *s = nar_slab_at(slab);
+	u32 index = object_index(s, (size_t)((char *)p - nar_slab_base(slab)));
+
+	if (!nar_slab_is_object(slab, p))
+		nar_die_interior(p);
+	*bit = 1ull << (index % 64);
+	return &nar_mem.live[slab][index / 64];
+}
+
+void nar_live_set(void *p)
+{
+	u64 bit, *word = live_word(p, &bit);
+
+	if (__atomic_fetch_or(word, bit, __ATOMIC_RELAXED) & bit)
+		nar_die("object %p was handed out twice: a bug in numarena, please report it", p);
+}
+
+void nar_live_clear(void *p)
+{
+	u64 bit, *word = live_word(p, &bit);
+
+	if (!(__atomic_fetch_and(word, ~bit, __ATOMIC_RELAXED) & bit))
+		nar_die_double_free(p);
+}
+
+/* ---- Last words ---- */
+
+static void owner_name(char *to, size_t room, u32 owner)
+{
+	if (owner == OWNER_SHARD)
+		snprintf(to, room, "the shard");
+	else
+		snprintf(to, room, "arena %u", owner);
+}
+
+void nar_die_double_free(const void *p)
+{
+	u32 entry = nar_entry_of(p);
+	char owner[32];
+
+	owner_name(owner, sizeof(owner), nar_entry_owner(entry));
+	nar_die("double free of %p (class %u bytes, owner %s, node %u)", p,
+		nar_slab_at(nar_slab_around(p))->size, owner, nar_node_of(p));
+}
+
+void nar_die_interior(const void *p)
+{
+	u32 entry = nar_entry_of(p), slab = nar_slab_around(p);
+	const struct nar_slab *s = nar_slab_at(slab);
+	size_t offset = (size_t)((const char *)p - nar_slab_base(slab));
+	char owner[32];
+
+	owner_name(owner, sizeof(owner), nar_entry_owner(entry));
+	nar_die("free of %p, which is inside an object (class %u bytes, owner %s, object at %p)",
+		p, s->size, owner, (void *)(nar_slab_base(slab) + offset / s->size * s->size));
+}

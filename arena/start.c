@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Stage 1: nothing here allocates, and of libc only system calls and getenv() are
+ * used.
+ */
+#include "internal/lock.h"
+
+#include "arena.h"
+#include "extent.h"
+#include "option.h"
+#include "start.h"
+
+bool nar_is_started;
+
+static struct nar_lock start_lock = NAR_LOCK_INIT(RANK_INIT);
+
+static bool start_locked(void)
+{
+	if (nar_mem.span_bytes)
+		return nar_heaps[0];
+	nar_options_read();
+	nar_nodes_early();
+	if (nar_meta_init())
+		return false;
+	nar_extent_init();
+	nar_chunk_init();
+	nar_class_init();
+	nar_arenas_init();
+	return !nar_heap_init(&nar_heap_default, 0);
+}
+
+bool nar_start_early(void)
+{
+	bool is_up;
+
+	/* Acquire: pairs with the release in nar_heap_init(), the last step. */
+	if (likely(load_acquire(&nar_heaps[0])))
+		return true;
+	nar_lock(&start_lock);
+	is_up = start_locked();
+	nar_unlock(&start_lock);
+	return is_up;
+}
+
+void nar_start_each_lock(void (*fn)(struct nar_lock *))
+{
+	fn(&start_lock);
+}

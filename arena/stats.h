@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Statistics: the sum of what arenas, shards, nodes and the machine have counted.
+ */
+#ifndef NAR_STATS_H
+#define NAR_STATS_H
+
+#include <numarena.h>
+
+#include "internal/compiler.h"
+
+/* Without stopping anyone; see struct numarena_stats. */
+void nar_stats_read(struct numarena_stats *s);
+
+/* Bytes in the user's hands, magazines and outboxes; what mallinfo calls in use. */
+size_t nar_stats_used_bytes(const struct numarena_stats *s);
+
+#endif /* NAR_STATS_H */

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Threads and small objects: the fast paths, and what a thread does when they run
+ * out.
+ */
+#ifndef NAR_THREAD_H
+#define NAR_THREAD_H
+
+#include "arena.h"
+
+/*
+ * The thread's arena of the default heap on the node it runs on; nar_arena_none until
+ * it has one, after it is gone, and for good under harden, mode:baseline and
+ * mode:sharded.  So the fast paths need no test of their own for any of these.
+ */
+extern __thread struct nar_arena *nar_self;
+
+/* When the tries below decline.  NULL if there is no memory; dies of a bad pointer. */
+void *nar_thread_alloc_slow(size_t size);
+void nar_thread_free_slow(void *p);
+
+/* An object of a built-in class. */
+void *nar_thread_alloc_class_slow(unsigned int class);
+
+/* In our constructor: the key whose destructor ends a thread's arena. */
+void nar_thread_init(void);
+
+/* The arena of this thread if it has one already; NULL. */
+struct nar_arena *nar_thread_arena_if_any(void);
+
+/* Magazines, outboxes and kept slabs of this thread go back. */
+void nar_thread_trim(void);
+
+/* See a class that this thread has added at once. */
+void nar_thread_update_classes(void);
+
+/* The node to allocate on. */
+unsigned int nar_thread_node(void);
+
+/* A guard under the oldest object is NULL: the magazine is empty. */
+static __always_inline void *nar_mag_try_pop(struct nar_mag *m)
+{
+	void *p = m->top[-1];
+
+	if (likely(p))
+		m->top--;
+	return p;
+}
+
+/* @size is at most NAR_SMALL_MAX.  Four loads, one store, one branch. */
+static __always_inline void *nar_thread_try_alloc(size_t size)
+{
+	struct nar_arena *a = nar_self;
+
+	return nar_mag_try_pop(&a->mag[a->size_class[nar_size_step(size)]]);
+}
+
+static __always_inline void *nar_thread_try_alloc_class(unsigned int class)
+{
+	return nar_mag_try_pop(&nar_self->mag[class]);
+}
+
+/*
+ * Is it ours, whose is it, is there room, is it new: the object is not touched.  A
+ * foreign pointer, another's object and a large block fail the comparison of tags.
+ */
+static __always_inline bool nar_thread_try_free(void *p)
+{
+	struct nar_arena *a = nar_self;
+	size_t offset = nar_offset(p);
+	struct nar_mag *m;
+	void **top;
+	u32 class;
+
+	if (unlikely(offset >= nar_mem.span_bytes))
+		return false;
+	class = READ_ONCE(nar_mem.map[offset >> SLICE_SHIFT]) ^ a->tag;
+	if (unlikely(class >= NAR_MAX_CLASSES))
+		return false;
+	m = &a->mag[class];
+	top = m->top;
+	if (unlikely(top == m->end || p == top[-1] || p == top[-2]))
+		return false;
+	*top = p;
+	m->top = top + 1;
+	return true;
+}
+
+#endif /* NAR_THREAD_H */
