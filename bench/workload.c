@@ -17,6 +17,8 @@
 
 /* Of a thread's live objects, so small a part may be on the way to their end. */
 #define RING_DIVISOR	16
+/* LOAD_BUDGET: bytes a place in the ring, twice the mean size at the drift's upper end. */
+#define BUDGET_PARCEL	(256 * KIB)
 
 #define OCTAVE_SHIFT	16	/* log_low and its kin count 1/65536 of an octave */
 #define POWER_SHIFT	8	/* and the table of powers has 256 entries in one */
@@ -391,7 +393,7 @@ void worker_run(struct worker *worker, uint64_t nr_ops, enum pass pass)
 static uint32_t remote_capacity(const struct workload *load)
 {
 	if (load->kind == LOAD_BUDGET)
-		return (uint32_t)(load->live_bytes / load->size_max);
+		return (uint32_t)(load->live_bytes / BUDGET_PARCEL);
 	return load->nr_live / RING_DIVISOR;
 }
 

@@ -3,6 +3,7 @@
 #
 # Sourced by the benchmark's scripts: the allocators by name, and how each is preloaded.
 
+# shellcheck disable=SC2034 # used by those who source this
 # In the order of the tables; rivals are those that numarena is compared with.
 all_allocators='system jemalloc mimalloc tcmalloc numarena-baseline numarena-sharded numarena'
 

@@ -10,6 +10,7 @@
 set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "$0")/.."
+# shellcheck source=scripts/bench_allocators.sh
 . scripts/bench_allocators.sh
 
 usage() {
@@ -74,7 +75,9 @@ bad() {
 
 # Is $2, the value of $1, a whole number from $3 to $4?
 need_number() {
-	[[ $2 =~ ^[0-9]{1,18}$ ]] && ((10#$2 >= $3 && 10#$2 <= $4)) || bad "$1" "\"$2\""
+	if [[ ! $2 =~ ^[0-9]{1,18}$ ]] || ((10#$2 < $3 || 10#$2 > $4)); then
+		bad "$1" "\"$2\""
+	fi
 }
 
 # Split the list in variable $1 into array $2; each entry must be one of $3.
@@ -100,6 +103,7 @@ read_settings() {
 	need_number BENCH_RETRIES "$BENCH_RETRIES" 0 100
 	need_number BENCH_MINUTES "$BENCH_MINUTES" 0 100000
 	need_number BENCH_PRETEND_NODES "${BENCH_PRETEND_NODES-1}" 1 64
+	allocators=() workloads=()
 	need_names BENCH_ALLOCATORS allocators "$all_allocators"
 	need_names BENCH_WORKLOADS workloads "$all_workloads"
 	read -r -a thread_counts <<< "${BENCH_THREADS//,/ }"
@@ -121,15 +125,15 @@ read_arguments() {
 	esac
 	(($# <= 1)) || bad argument "\"$2\" (one is enough)"
 	case $kind in
-	full) defaults=(1,2,4 5 640 2 20) start_cost_rounds=200 ;;
-	quick) defaults=(1,2 3 256 1 2) start_cost_rounds=50 ;;
+	full) defaults=('1 2 4' 5 640 2 20) start_cost_rounds=200 ;;
+	quick) defaults=('1 2' 3 256 1 2) start_cost_rounds=50 ;;
 	smoke) defaults=(2 1 0 0 0) start_cost_rounds=5 ;;
 	esac
 	: "${BENCH_THREADS=${defaults[0]}}" "${BENCH_ROUNDS=${defaults[1]}}"
 	: "${BENCH_WARM_MIB=${defaults[2]}}" "${BENCH_RETRIES=${defaults[3]}}"
 	: "${BENCH_MINUTES=${defaults[4]}}" "${BENCH_SEED=1}" "${BENCH_WORKLOADS=$all_workloads}"
 	if [[ $kind == smoke ]]; then
-		: "${BENCH_ALLOCATORS=system,numarena}"
+		: "${BENCH_ALLOCATORS=system numarena}"
 	else
 		: "${BENCH_ALLOCATORS=$all_allocators}"
 	fi
@@ -172,14 +176,14 @@ probe_events() {
 	events=()
 	lacking=()
 	for event in $software_events $hardware_events; do
-		if perf stat -x, -e "$event" true 2>&1 | grep -Eq '^[0-9.]+,'; then
+		if perf stat '-x,' -e "$event" true 2>&1 | grep -Eq '^[0-9.]+,'; then
 			events+=("$event")
 		else
 			lacking+=("$event")
 		fi
 	done
 	if ((${#events[@]})); then
-		perf=(perf stat -x, -o "$work/perf" -e "$(IFS=,; echo "${events[*]}")" --)
+		perf=(perf stat '-x,' -o "$work/perf" -e "$(IFS=,; echo "${events[*]}")" --)
 	else
 		perf=()
 	fi
@@ -424,7 +428,7 @@ csv_header() {
 		"$bench" --describe
 		echo "seed: $BENCH_SEED plus the round's number"
 		echo "warmed before each run: $BENCH_WARM_MIB MiB"
-		echo "hardware events that this machine lacks: ${lacking[*]:-none}"
+		echo "perf events that this machine lacks: ${lacking[*]:-none}"
 		echo "skipped, not installed: ${skipped[*]:-none}"
 	} | sed 's/^/# /'
 	echo "$("$bench" --columns),attempts$(event_columns)"
@@ -465,7 +469,9 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 csv=$work/bench.csv
 
-scripts/deps.sh build bench
+scripts/deps.sh build
+# Without a rival, perf or gnuplot there is less to see, but something.
+scripts/deps.sh bench || echo "numa_bench.sh: going on without them" >&2
 start=$SECONDS
 build
 find_libraries
