@@ -174,6 +174,7 @@ static void check_refusal()
 	require(!::operator new[](too_large, nothrow));
 	require(!::operator new(too_large, align, nothrow));
 	require(!::operator new[](too_large, align, nothrow));
+	require(!::operator new(SIZE_MAX, align, nothrow));
 }
 
 /* ---- The new-handler ---- */
