@@ -296,7 +296,9 @@ is_calmer() {
 	((10#${a/./} < 10#${b/./}))
 }
 
-# Repeat a disturbed run while that is allowed; the calmest attempt enters the CSV.
+# Repeat a disturbed run while that is allowed, and while repeats are few: on a machine
+# that is always busy they would cost time and change nothing.  The calmest attempt
+# enters the CSV.
 run() {
 	local attempts=0 row best='' best_events=''
 	while :; do
@@ -311,7 +313,7 @@ run() {
 		fi
 		is_disturbed "$row" || break
 		nr_disturbed=$((nr_disturbed + 1))
-		((attempts <= BENCH_RETRIES && nr_repeated < max_repeated)) || break
+		((attempts <= BENCH_RETRIES && nr_repeated <= nr_done / 5)) || break
 		nr_repeated=$((nr_repeated + 1))
 	done
 	if is_disturbed "$best"; then
@@ -321,9 +323,9 @@ run() {
 }
 
 fail_run() {
-	nr_failed=$((nr_failed + 1))
+	failed+=("$1 on $2, $3 threads, $4, round $6")
 	clear_progress
-	echo "numa_bench.sh: $1 failed on $2, $3 threads, $4, round $6:" >&2
+	echo "numa_bench.sh: failed: ${failed[-1]}:" >&2
 	tail -n 3 "$work/stderr" >&2
 }
 
@@ -367,8 +369,8 @@ is_time_over() {
 run_rounds() {
 	local round combination
 	nr_runs=$((BENCH_ROUNDS * ${#combinations[@]} * ${#present[@]}))
-	max_repeated=$((nr_runs / 5))
-	nr_done=0 nr_failed=0 nr_disturbed=0 nr_repeated=0 nr_kept_disturbed=0 rounds_done=0
+	failed=()
+	nr_done=0 nr_disturbed=0 nr_repeated=0 nr_kept_disturbed=0 rounds_done=0
 	runs_start=$SECONDS
 	for ((round = 1; round <= BENCH_ROUNDS; round++)); do
 		if ((round > 1)) && is_time_over "$rounds_done"; then
@@ -437,7 +439,8 @@ csv_header() {
 # Known only at the end; comments may stand anywhere.
 csv_footer() {
 	echo "# rounds: $rounds_done of $BENCH_ROUNDS"
-	echo "# runs: $nr_done, of which failed: $nr_failed"
+	echo "# runs: $nr_done, of which failed: ${#failed[@]}"
+	((${#failed[@]} == 0)) || printf '# failed: %s\n' "${failed[@]}"
 	echo "# disturbed by other processes: $nr_disturbed attempts," \
 		"repeated: $nr_repeated, kept though disturbed: $nr_kept_disturbed"
 	echo "# duration: $((SECONDS - start)) s"
@@ -445,6 +448,10 @@ csv_footer() {
 
 # The old results stay until new ones are complete.
 write_results() {
+	if ((${#failed[@]} == nr_done)); then
+		echo "numa_bench.sh: every run failed, nothing was measured" >&2
+		exit 1
+	fi
 	csv_footer >> "$csv"
 	mkdir -p bench/results bench/plots
 	mv "$csv" bench/results/bench.csv
@@ -483,4 +490,7 @@ run_rounds
 write_results
 scripts/bench_summary.sh --table bench/results
 scripts/check_csv.sh bench/results/bench.csv
-((nr_failed == 0))
+if ((${#failed[@]})); then
+	echo "numa_bench.sh: ${#failed[@]} of $nr_done runs failed, see bench/results/summary.md" >&2
+	exit 1
+fi
