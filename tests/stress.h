@@ -75,8 +75,9 @@
 /* A pattern's step: odd and without short cycles, so no two words of a stamp agree. */
 #define STAMP_STEP 0x9e3779b97f4a7c15ULL
 
-/* Longest a stress program may run before it counts as hung, in seconds. */
+/* Longest a stress program, or a child of its, may run before it counts as hung: seconds. */
 #define STRESS_TIMEOUT 240
+#define CHILD_TIMEOUT 60
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -381,6 +382,17 @@ static inline void threads_run(unsigned int nr, void *(*run)(void *), void *args
 		threads[i] = thread_start(run, (char *)args + i * arg_size);
 	for (unsigned int i = 0; i < nr; i++)
 		thread_join(threads[i]);
+}
+
+/* A child does not inherit the alarm that ends a hung program. */
+static inline pid_t fork_or_fail(void)
+{
+	pid_t pid = fork();
+
+	require(pid >= 0, "fork: %s", strerror(errno));
+	if (!pid)
+		alarm(CHILD_TIMEOUT);
+	return pid;
 }
 
 /* Wait for a child that must exit with 0.  Async-signal-safe unless it fails. */

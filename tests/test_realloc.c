@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The contract of realloc and reallocarray.
+ */
+#include "contract.h"
+
+/* Where something changes: classes' steps, the largest class, grains, huge pages. */
+static const size_t boundaries[] = {
+	1, 15, 16, 17, 32, 33, 500, 512, 513, 576, 577, 1024, 1025, 1088, 2048, 4096, 4097,
+	KIB(32) - 1, KIB(32), KIB(32) + 1, KIB(33), KIB(36), KIB(36) + 1, KIB(64), KIB(200),
+	MIB(1) - 1, MIB(1), MIB(1) + 1, MIB(2) - 1, MIB(2), MIB(2) + 1, MIB(5), MIB(20),
+};
+
+/* Expect: as malloc, size 0 included. */
+START_TEST(null_allocates)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(boundaries); i++)
+		numarena_free(must_give(numarena_realloc(NULL, boundaries[i])));
+	numarena_free(must_give(numarena_realloc(NULL, 0)));
+	numarena_free(must_give(numarena_reallocarray(NULL, 0, 8)));
+	numarena_free(must_give(numarena_reallocarray(NULL, 8, 8)));
+}
+END_TEST
+
+static uint64_t live_bytes(void)
+{
+	struct numarena_stats stats;
+
+	ck_assert_int_eq(numarena_stats_get(&stats, sizeof(stats)), 0);
+	return stats.slab_bytes + stats.large_bytes;
+}
+
+/* Expect: NULL, errno alone, and the memory comes back: it is not lost by thousands. */
+START_TEST(size_zero_frees)
+{
+	static const size_t sizes[] = { 1, 64, 4096, KIB(32), KIB(33), MIB(3) };
+	uint64_t before = live_bytes();
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		for (unsigned int turn = 0; turn < 2000; turn++) {
+			void *p = numarena_malloc(sizes[i]);
+
+			expect(p, "malloc(%zu), turn %u", sizes[i], turn);
+			errno = ERRNO_MARK;
+			expect(!numarena_realloc(p, 0), "realloc(p, 0) of %zu bytes", sizes[i]);
+			expect(errno == ERRNO_MARK, "realloc(p, 0) set errno to %d", errno);
+		}
+	}
+	ck_assert_uint_le(live_bytes(), before + MIB(16));
+}
+END_TEST
+
+START_TEST(array_of_size_zero_frees)
+{
+	void *p = must_give(numarena_malloc(100)), *q = must_give(numarena_malloc(100));
+
+	must_keep_errno(p = numarena_reallocarray(p, 0, 8));
+	must_keep_errno(q = numarena_reallocarray(q, SIZE_MAX, 0));
+	ck_assert_ptr_null(p);
+	ck_assert_ptr_null(q);
+}
+END_TEST
+
+/*
+ *	|neighbour|  old  |neighbour|	to	|   new   |
+ *
+ * Expect: the common part is kept, all of the new size is the object's own.
+ */
+static void resize_once(size_t from, size_t to)
+{
+	struct object before = object_new(from, 1), object = object_new(from, 2);
+	struct object after = object_new(from, 3);
+
+	errno = ERRNO_MARK;
+	object_resize(&object, to);
+	expect(errno == ERRNO_MARK, "realloc of %zu to %zu set errno to %d", from, to, errno);
+	expect(numarena_malloc_usable_size(object.p) >= to, "usable after %zu to %zu", from, to);
+	object_delete(&before);
+	object_delete(&object);
+	object_delete(&after);
+}
+
+START_TEST(every_boundary_to_every_other)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(boundaries); i++)
+		for (size_t j = 0; j < ARRAY_SIZE(boundaries); j++)
+			resize_once(boundaries[i], boundaries[j]);
+}
+END_TEST
+
+/* Expect: a buffer that grows a little at a time, and shrinks again, keeps its content. */
+START_TEST(grow_and_shrink_step_by_step)
+{
+	struct object object = object_new(1, 7), beside = object_new(1, 8);
+
+	for (size_t size = 1; size < MIB(4); size += 1 + size / 9) {
+		object_resize(&object, size);
+		object_resize(&beside, size + size / 3);
+	}
+	for (size_t size = MIB(4); size; size -= 1 + size / 9) {
+		object_resize(&object, size);
+		object_resize(&beside, size + size / 3);
+	}
+	object_delete(&object);
+	object_delete(&beside);
+}
+END_TEST
+
+/* Expect: room to grow is used where it is, or the content comes along; never both. */
+START_TEST(grow_beside_a_free_neighbour)
+{
+	for (size_t size = KIB(36); size <= MIB(16); size *= 2) {
+		struct object low = object_new(size, 1), high = object_new(size, 2);
+		struct object top = object_new(size, 3);
+
+		object_delete(&high);
+		object_resize(&low, size * 2 - KIB(8));
+		object_resize(&low, size * 2);
+		object_resize(&low, size * 2 + KIB(4));
+		object_resize(&low, size / 2);
+		object_delete(&top);
+		object_delete(&low);
+	}
+}
+END_TEST
+
+/* Expect: realloc takes what any of the other functions gave. */
+START_TEST(of_aligned_and_zeroed_memory)
+{
+	for (size_t alignment = 32; alignment <= MIB(4); alignment *= 2) {
+		struct object object = object_new_aligned(alignment, 3 * alignment / 2, alignment);
+		struct object zeroed = object_new_zeroed(alignment, alignment + 1);
+
+		object_resize(&object, 4 * alignment);
+		object_resize(&object, alignment / 2);
+		object_resize(&zeroed, 2 * alignment);
+		object_delete(&object);
+		object_delete(&zeroed);
+	}
+}
+END_TEST
+
+/* Expect: NULL and ENOMEM, and the object is as it was. */
+START_TEST(refusal_keeps_the_object)
+{
+	static const size_t too_much[] = {
+		(size_t)PTRDIFF_MAX + 1, SIZE_MAX, SIZE_MAX - 15, (size_t)1 << 62, PTRDIFF_MAX,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(boundaries); i++) {
+		struct object object = object_new(boundaries[i], i);
+
+		for (size_t j = 0; j < ARRAY_SIZE(too_much); j++)
+			must_refuse(numarena_realloc(object.p, too_much[j]), ENOMEM);
+		must_refuse(numarena_reallocarray(object.p, SIZE_MAX / 8 + 2, 8), ENOMEM);
+		must_refuse(numarena_reallocarray(object.p, (size_t)1 << 32, (size_t)1 << 32),
+			    ENOMEM);
+		object_delete(&object);
+	}
+}
+END_TEST
+
+START_TEST(array_is_resized)
+{
+	unsigned int *numbers = must_give(numarena_reallocarray(NULL, 10, sizeof(*numbers)));
+
+	for (unsigned int i = 0; i < 10; i++)
+		numbers[i] = i;
+	numbers = must_give(numarena_reallocarray(numbers, 100000, sizeof(*numbers)));
+	ck_assert_uint_ge(numarena_malloc_usable_size(numbers), 100000 * sizeof(*numbers));
+	for (unsigned int i = 0; i < 10; i++)
+		ck_assert_uint_eq(numbers[i], i);
+	numarena_free(numbers);
+}
+END_TEST
+
+static void *resize_all(void *arg)
+{
+	struct object *objects = arg;
+
+	for (size_t i = 0; i < ARRAY_SIZE(boundaries); i++)
+		object_resize(&objects[i], boundaries[ARRAY_SIZE(boundaries) - 1 - i]);
+	return NULL;
+}
+
+/* Expect: another thread may resize what it does not own. */
+START_TEST(by_another_thread)
+{
+	struct object objects[ARRAY_SIZE(boundaries)];
+
+	for (size_t i = 0; i < ARRAY_SIZE(boundaries); i++)
+		objects[i] = object_new(boundaries[i], i);
+	thread_join(thread_start(resize_all, objects));
+	for (size_t i = 0; i < ARRAY_SIZE(boundaries); i++)
+		object_delete(&objects[i]);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("realloc");
+	TCase *tc = tcase_create("contract");
+
+	tcase_set_timeout(tc, 120);
+	tcase_add_test(tc, null_allocates);
+	tcase_add_test(tc, size_zero_frees);
+	tcase_add_test(tc, array_of_size_zero_frees);
+	tcase_add_test(tc, every_boundary_to_every_other);
+	tcase_add_test(tc, grow_and_shrink_step_by_step);
+	tcase_add_test(tc, grow_beside_a_free_neighbour);
+	tcase_add_test(tc, of_aligned_and_zeroed_memory);
+	tcase_add_test(tc, refusal_keeps_the_object);
+	tcase_add_test(tc, array_is_resized);
+	tcase_add_test(tc, by_another_thread);
+	suite_add_tcase(suite, tc);
+	return tap_run(suite);
+}
