@@ -3,379 +3,40 @@
  * One run: one workload, one number of threads, whatever malloc is preloaded.
  *
  * Prints one row of bench.csv.  scripts/numa_bench.sh runs this program for each
- * allocator in turn and compares the rows; the columns are explained by --columns.
- *
- * The threads pass through these steps together, a barrier between any two:
- *
- *	fill	the live set
- *	warm	a tenth of the operations; objects are checked when freed
- *	plain	the throughput pass: the clock runs from the barrier to the last thread
- *	check	every live object is as it was written
- *	timed	the latency pass: each call between two readings of the counter
- *	check	again; then the main thread looks at the memory and ends the process
- *
- * What the benchmark needs for itself is mapped before, never malloc'ed.
+ * allocator in turn and compares the rows.
  */
 #include "latency.h"
 #include "machine.h"
 #include "process.h"
-#include "workload.h"
+#include "run.h"
 
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <malloc.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define MAX_THREADS	1024
-#define WARM_DIVISOR	10		/* warm-up: so small a part of the operations */
 #define MIB_SHIFT	20
 
-/*
- * A run is disturbed if others took more than this of its processors' time.  The
- * kernel counts that in ticks of 10 ms on each processor, so three prove nothing.
- */
-#define DISTURBED_SHARE		0.05
-#define DISTURBED_SECONDS	0.03
+static const char *const placement_names[] = {
+	[PLACE_PINNED] = "pinned",
+	[PLACE_SPREAD] = "spread",
+};
 
-enum placement { PLACE_PINNED, PLACE_SPREAD };
-
-static const char *const placement_names[] = { "pinned", "spread" };
+static struct run_settings settings = {
+	.nr_threads = 1, .nr_ops = 1000000, .nr_timed_ops = 200000, .seed = 1,
+};
 
 static struct {
-	const struct workload *load;
-	unsigned int nr_threads;
-	uint64_t nr_ops, nr_timed_ops;	/* of all threads together */
-	uint64_t seed;
-	enum placement placement;
-	unsigned int remote_percent;
-	unsigned int pretend_nodes;
 	const char *allocator, *round;	/* labels for the row */
 	const char *library;		/* malloc must be from a file so named; or NULL */
-} options = {
-	.nr_threads = 1, .nr_ops = 1000000, .nr_timed_ops = 200000, .seed = 1,
-	.allocator = "system", .round = "0",
-};
-
-/* What one pass took, written by its thread. */
-struct thread {
-	pthread_t id;
-	struct worker *worker;
-	uint64_t start_ns, end_ns;	/* of the throughput pass */
-	uint64_t cpu_ns;		/* used in it */
-	uint64_t cpu_start_ns, cpu_end_ns;	/* from its start to the end of the latency pass */
-	uint64_t nr_frees, nr_remote_frees;	/* in the throughput pass */
-};
-
-/* What the main thread saw. */
-static struct {
-	uint64_t faults_before, faults_after;
-	uint64_t window_start_ns, window_end_ns;
-	double busy_start, busy_end;
-	double peak_rss, huge_coverage;
-	size_t own_bytes;
-} seen;
-
-static struct thread threads[MAX_THREADS];
-static struct worker *team;
-static unsigned char cpu_used[MAX_CPUS];
-static pthread_barrier_t barrier;
-
-static void meet(void)
-{
-	pthread_barrier_wait(&barrier);
-}
-
-/* ---- Threads ---- */
-
-/*
- * Operations are shared out evenly, the remainder to the first threads.  In a pair
- * where one frees what the other allocates, both count the same operations.
- */
-static uint64_t share_of(uint64_t nr_ops, unsigned int index)
-{
-	uint64_t nr_shares = options.nr_threads;
-
-	if (options.load->kind == LOAD_HANDOVER) {
-		nr_shares /= 2;
-		index /= 2;
-	}
-	return nr_ops / nr_shares + (index < nr_ops % nr_shares);
-}
-
-static void pass_plain(struct thread *thread)
-{
-	struct worker *worker = thread->worker;
-	uint64_t nr_ops = share_of(options.nr_ops, worker->index);
-	uint64_t frees = worker->nr_frees, remote_frees = worker->nr_remote_frees;
-
-	thread->cpu_start_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-	thread->start_ns = clock_ns(CLOCK_MONOTONIC);
-	worker_run(worker, nr_ops, PASS_PLAIN);
-	thread->end_ns = clock_ns(CLOCK_MONOTONIC);
-	thread->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - thread->cpu_start_ns;
-	thread->nr_frees = worker->nr_frees - frees;
-	thread->nr_remote_frees = worker->nr_remote_frees - remote_frees;
-}
-
-static void pass_timed(struct thread *thread)
-{
-	struct worker *worker = thread->worker;
-
-	worker_run(worker, share_of(options.nr_timed_ops, worker->index), PASS_TIMED);
-	thread->cpu_end_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-}
-
-/* The steps are main's, in measure(); each meet() here has its partner there. */
-static void *thread_main(void *arg)
-{
-	struct thread *thread = arg;
-	struct worker *worker = thread->worker;
-
-	cpu_pin(worker->cpu);
-	meet();
-	worker_fill(worker);
-	meet();
-	worker_run(worker, share_of(options.nr_ops / WARM_DIVISOR, worker->index), PASS_WARM);
-	meet();
-	meet();
-	pass_plain(thread);
-	meet();
-	worker_check(worker);
-	meet();
-	pass_timed(thread);
-	meet();
-	worker_check(worker);
-	meet();
-	/* The main thread looks at the live objects. */
-	meet();
-	worker_empty(worker);
-	return NULL;
-}
-
-static void threads_start(void)
-{
-	int err;
-
-	pthread_barrier_init(&barrier, NULL, options.nr_threads + 1);
-	for (unsigned int i = 0; i < options.nr_threads; i++) {
-		threads[i].worker = &team[i];
-		err = pthread_create(&threads[i].id, NULL, thread_main, &threads[i]);
-		if (err)
-			die("thread %u: %s", i, strerror(err));
-	}
-}
-
-static void window_open(void)
-{
-	seen.busy_start = cpus_busy_seconds(cpu_used, ARRAY_SIZE(cpu_used));
-	seen.window_start_ns = clock_ns(CLOCK_MONOTONIC);
-}
-
-static void window_close(void)
-{
-	seen.window_end_ns = clock_ns(CLOCK_MONOTONIC);
-	seen.busy_end = cpus_busy_seconds(cpu_used, ARRAY_SIZE(cpu_used));
-}
-
-static void measure(void)
-{
-	meet();
-	seen.faults_before = faults_count();
-	meet();			/* filled */
-	meet();			/* warm */
-	window_open();
-	meet();			/* go */
-	meet();			/* throughput is done */
-	seen.faults_after = faults_count();
-	meet();			/* checked */
-	meet();			/* latency is done */
-	window_close();
-	meet();			/* checked */
-	seen.peak_rss = peak_rss_bytes();
-	seen.own_bytes = own_bytes();
-	seen.huge_coverage = huge_coverage();
-}
-
-static void threads_finish(void)
-{
-	meet();
-	for (unsigned int i = 0; i < options.nr_threads; i++)
-		pthread_join(threads[i].id, NULL);
-}
-
-/* ---- Placement ---- */
-
-/*
- * Spread: thread i runs on node i, round and round.  Pinned: all on node 0.  Within
- * a node each thread keeps one processor, the next one in turn.
- */
-static void worker_place(struct worker *worker)
-{
-	unsigned int nr_nodes = options.placement == PLACE_SPREAD ? machine_nr_nodes() : 1;
-
-	worker->node = worker->index % nr_nodes;
-	worker->cpu = node_cpu(worker->node, worker->index / nr_nodes);
-	if (worker->cpu < ARRAY_SIZE(cpu_used))
-		cpu_used[worker->cpu] = 1;
-}
-
-/* Who frees for @worker: the next thread of another node; of any, if all share one. */
-static struct worker *reader_of(const struct worker *worker)
-{
-	unsigned int nr = options.nr_threads;
-
-	if (options.load->kind == LOAD_HANDOVER)
-		return worker->index % 2 ? NULL : &team[worker->index + 1];
-	for (unsigned int i = 1; i < nr; i++)
-		if (team[(worker->index + i) % nr].node != worker->node)
-			return &team[(worker->index + i) % nr];
-	return nr > 1 ? &team[(worker->index + 1) % nr] : NULL;
-}
-
-static void team_prepare(void)
-{
-	unsigned int i, nr = options.nr_threads;
-
-	team = own_map(nr * sizeof(*team));
-	for (i = 0; i < nr; i++) {
-		team[i].team = team;
-		team[i].nr_team = nr;
-		team[i].index = i;
-		worker_place(&team[i]);
-	}
-	for (i = 0; i < nr; i++) {
-		team[i].reader = reader_of(&team[i]);
-		worker_prepare(&team[i], options.load, options.seed,
-			       options.remote_percent / 100.0);
-	}
-	for (i = 0; i < nr; i++)
-		worker_link(&team[i]);
-}
+	unsigned int pretend_nodes;	/* 0: those of the machine */
+} options = { .allocator = "system", .round = "0" };
 
 /* ---- The row ---- */
-
-struct sizes {
-	double usable, requested;
-};
-
-static void visit_usable(struct worker *worker, void *object, uint32_t bytes, void *arg)
-{
-	struct sizes *sum = arg;
-	size_t usable = malloc_usable_size(object);
-
-	(void)worker;
-	if (usable < bytes)
-		die("object %p of %u bytes has only %zu", object, bytes, usable);
-	sum->usable += (double)usable;
-	sum->requested += bytes;
-}
-
-static double usable_ratio(void)
-{
-	struct sizes sum = { 0, 0 };
-
-	for (unsigned int i = 0; i < options.nr_threads; i++)
-		worker_each(&team[i], visit_usable, &sum);
-	return sum.requested > 0 ? sum.usable / sum.requested : NOT_MEASURED;
-}
-
-static void visit_locality(struct worker *worker, void *object, uint32_t bytes, void *unused)
-{
-	(void)unused;
-	locality_add(object, bytes, worker->node);
-}
-
-static double local_page_share(void)
-{
-	locality_begin();
-	for (unsigned int i = 0; i < options.nr_threads; i++)
-		worker_each(&team[i], visit_locality, NULL);
-	return locality_share();
-}
-
-static double plain_seconds(void)
-{
-	uint64_t start = UINT64_MAX, end = 0;
-
-	for (unsigned int i = 0; i < options.nr_threads; i++) {
-		if (threads[i].start_ns < start)
-			start = threads[i].start_ns;
-		if (threads[i].end_ns > end)
-			end = threads[i].end_ns;
-	}
-	return (double)(end - start) / 1e9;
-}
-
-static double cpu_seconds(void)
-{
-	uint64_t sum = 0;
-
-	for (unsigned int i = 0; i < options.nr_threads; i++)
-		sum += threads[i].cpu_ns;
-	return (double)sum / 1e9;
-}
-
-static double remote_free_share(void)
-{
-	uint64_t frees = 0, remote_frees = 0;
-
-	for (unsigned int i = 0; i < options.nr_threads; i++) {
-		frees += threads[i].nr_frees;
-		remote_frees += threads[i].nr_remote_frees;
-	}
-	return frees ? (double)remote_frees / (double)frees : NOT_MEASURED;
-}
-
-static double peak_live_bytes(void)
-{
-	int64_t peak = 0;
-
-	for (unsigned int i = 0; i < options.nr_threads; i++)
-		if (team[i].peak_bytes > peak)
-			peak = team[i].peak_bytes;
-	return (double)peak;
-}
-
-/*
- * Seconds that others, the hypervisor included, spent on our processors between the
- * passes' start and end.
- */
-static double others_cpu_seconds(void)
-{
-	double others = seen.busy_end - seen.busy_start;
-
-	if (seen.busy_start < 0 || seen.busy_end < 0)
-		return NOT_MEASURED;
-	for (unsigned int i = 0; i < options.nr_threads; i++)
-		others -= (double)(threads[i].cpu_end_ns - threads[i].cpu_start_ns) / 1e9;
-	return others > 0 ? others : 0;
-}
-
-static double others_cpu_share(void)
-{
-	double window = (double)(seen.window_end_ns - seen.window_start_ns) / 1e9;
-	double others = others_cpu_seconds();
-	unsigned int nr_cpus = 0;
-
-	for (unsigned int i = 0; i < ARRAY_SIZE(cpu_used); i++)
-		nr_cpus += cpu_used[i];
-	return others < 0 || !nr_cpus ? NOT_MEASURED : others / (window * nr_cpus);
-}
-
-static double is_disturbed(void)
-{
-	double share = others_cpu_share();
-
-	if (share < 0)
-		return NOT_MEASURED;
-	return share > DISTURBED_SHARE && others_cpu_seconds() > DISTURBED_SECONDS;
-}
 
 /* A row grows in a buffer of our own: stdio would allocate. */
 static char row[2048];
@@ -395,9 +56,9 @@ static void row_add(const char *fmt, ...)
 	row_len += (size_t)len;
 }
 
-static void text_write(const char *text, size_t len)
+static void row_write(void)
 {
-	if (write(STDOUT_FILENO, text, len) != (ssize_t)len)
+	if (write(STDOUT_FILENO, row, row_len) != (ssize_t)row_len)
 		die("cannot write to stdout: %s", strerror(errno));
 }
 
@@ -418,50 +79,41 @@ static const char columns[] =
 	"remote_percent,seed,latency_ops,timer,timer_overhead_ns,timer_step_ns,bench_own_bytes,"
 	"cpu_seconds,others_cpu_share,disturbed";
 
-static void row_latency(void)
+static void row_latency(const struct histogram *histogram)
 {
 	static const double quantile[] = { 0.5, 0.99, 0.999 };
-	static struct histogram alloc, free;
-	unsigned int i;
 
-	for (i = 0; i < options.nr_threads; i++) {
-		histogram_merge(&alloc, &team[i].alloc);
-		histogram_merge(&free, &team[i].free);
-	}
-	for (i = 0; i < ARRAY_SIZE(quantile); i++)
-		row_value(histogram_quantile_ns(&alloc, quantile[i]), 1);
-	for (i = 0; i < ARRAY_SIZE(quantile); i++)
-		row_value(histogram_quantile_ns(&free, quantile[i]), 1);
+	for (unsigned int i = 0; i < ARRAY_SIZE(quantile); i++)
+		row_value(histogram_quantile_ns(histogram, quantile[i]), 1);
 }
 
 /* In the order of columns[]. */
-static void row_print(void)
+static void row_print(const struct run_result *result)
 {
-	double seconds = plain_seconds();
-
-	row_add("%s,%s,%u,%s,%" PRIu64, options.load->name, options.allocator,
-		options.nr_threads, options.round, options.nr_ops);
-	row_value(seconds, 6);
-	row_value((double)options.nr_ops / seconds, 0);
-	row_latency();
-	row_value(usable_ratio(), 4);
-	row_value(peak_live_bytes(), 0);
-	row_value(seen.peak_rss, 0);
-	row_value((double)(seen.faults_after - seen.faults_before), 0);
-	row_value(seen.huge_coverage, 4);
-	row_add(",%u,%s", machine_nr_nodes(), placement_names[options.placement]);
-	row_value(remote_free_share(), 4);
-	row_value(local_page_share(), 4);
-	row_add(",%u,%" PRIu64 ",%" PRIu64 ",%s", options.remote_percent, options.seed,
-		options.nr_timed_ops, ticks_source());
+	row_add("%s,%s,%u,%s,%" PRIu64, settings.load->name, options.allocator,
+		settings.nr_threads, options.round, settings.nr_ops);
+	row_value(result->seconds, 6);
+	row_value((double)settings.nr_ops / result->seconds, 0);
+	row_latency(&result->alloc);
+	row_latency(&result->free);
+	row_value(result->usable_ratio, 4);
+	row_value(result->peak_live_bytes, 0);
+	row_value(result->peak_rss_bytes, 0);
+	row_value(result->page_faults, 0);
+	row_value(result->huge_coverage, 4);
+	row_add(",%u,%s", machine_nr_nodes(), placement_names[settings.placement]);
+	row_value(result->remote_free_share, 4);
+	row_value(result->local_page_share, 4);
+	row_add(",%u,%" PRIu64 ",%" PRIu64 ",%s", settings.remote_percent, settings.seed,
+		settings.nr_timed_ops, ticks_source());
 	row_value(ticks_overhead_ns(), 1);
 	row_value(ticks_step_ns(), 1);
-	row_value((double)seen.own_bytes, 0);
-	row_value(cpu_seconds(), 6);
-	row_value(others_cpu_share(), 4);
-	row_value(is_disturbed(), 0);
+	row_value(result->own_bytes, 0);
+	row_value(result->cpu_seconds, 6);
+	row_value(result->others_cpu_share, 4);
+	row_value(result->is_disturbed, 0);
 	row_add("\n");
-	text_write(row, row_len);
+	row_write();
 }
 
 /* ---- Options ---- */
@@ -582,27 +234,27 @@ static void option_apply(int option, const char *name, const char *value)
 {
 	switch (option) {
 	case OPT_WORKLOAD:
-		options.load = workload_find(value);
-		if (!options.load)
+		settings.load = workload_find(value);
+		if (!settings.load)
 			bad_value(name, value);
 		break;
 	case OPT_THREADS:
-		options.nr_threads = (unsigned int)number(name, value, 1, MAX_THREADS);
+		settings.nr_threads = (unsigned int)number(name, value, 1, MAX_THREADS);
 		break;
 	case OPT_OPS:
-		options.nr_ops = number(name, value, 1, UINT64_MAX / 2);
+		settings.nr_ops = number(name, value, 1, UINT64_MAX / 2);
 		break;
 	case OPT_LATENCY_OPS:
-		options.nr_timed_ops = number(name, value, 0, UINT64_MAX / 2);
+		settings.nr_timed_ops = number(name, value, 0, UINT64_MAX / 2);
 		break;
 	case OPT_SEED:
-		options.seed = number(name, value, 0, UINT64_MAX);
+		settings.seed = number(name, value, 0, UINT64_MAX);
 		break;
 	case OPT_PLACEMENT:
-		options.placement = placement_find(value);
+		settings.placement = placement_find(value);
 		break;
 	case OPT_REMOTE:
-		options.remote_percent = (unsigned int)number(name, value, 0, 100);
+		settings.remote_percent = (unsigned int)number(name, value, 0, 100);
 		break;
 	case OPT_PRETEND_NODES:
 		options.pretend_nodes = (unsigned int)number(name, value, 1, MAX_NODES);
@@ -638,11 +290,11 @@ static void options_read(int argc, char **argv)
 			exit(2);
 		option_apply(option, long_options[index].name, optarg);
 	}
-	if (optind < argc || !options.load) {
+	if (optind < argc || !settings.load) {
 		fputs(usage_text, stderr);
 		exit(2);
 	}
-	if (options.load->kind == LOAD_HANDOVER && options.nr_threads % 2)
+	if (settings.load->kind == LOAD_HANDOVER && settings.nr_threads % 2)
 		bad_value("threads", "an odd number, where threads work in pairs");
 }
 
@@ -658,16 +310,15 @@ static void library_check(void)
 
 int main(int argc, char **argv)
 {
+	static struct run_result result;
+
 	options_read(argc, argv);
 	library_check();
 	machine_read();
 	if (options.pretend_nodes)
 		machine_pretend(options.pretend_nodes);
 	ticks_calibrate();
-	team_prepare();
-	threads_start();
-	measure();
-	row_print();
-	threads_finish();
+	run(&settings, &result);
+	row_print(&result);
 	return 0;
 }

@@ -289,11 +289,11 @@ is_disturbed() {
 	[[ $1 == *,1 ]]
 }
 
-# Was row $1 disturbed less than row $2?  Shares have four decimals: 0.1234.
+# Was row $1 disturbed less than row $2?  Shares have four decimals, or are not known.
 is_calmer() {
 	local a=${1%,*} b=${2%,*}
 	a=${a##*,} b=${b##*,}
-	((10#${a/./} < 10#${b/./}))
+	((10#0${a/./} < 10#0${b/./}))
 }
 
 # Repeat a disturbed run while that is allowed, and while repeats are few: on a machine
