@@ -162,6 +162,66 @@ print_facts() {
 	sed -n 's/^# /- /p' "$results/bench.csv" | sed '1s/^- \(.*\)/\1:\n/'
 }
 
+# Every allocator beside the others: what a README shows.
+print_overview() {
+	cells | awk -v allocators="$all_allocators" -v csv="$results/bench.csv" "$awk_common"'
+	function head(title, last,	i, rule) {
+		printf "\n## %s\n\n| workload | placement | threads", title
+		rule = "|---|---|--:"
+		for (i = 1; i <= nr_names; i++)
+			if (names[i] in seen) {
+				printf " | %s", names[i]
+				rule = rule "|--:"
+			}
+		printf " | %s |\n%s|--:|--:|\n", last, rule
+	}
+
+	function line(group, column, unit, decimals, sign,	i, own) {
+		printf "| %s | %s | %d", load_of(group), place_of(group), threads_of(group)
+		for (i = 1; i <= nr_names; i++)
+			if (names[i] in seen)
+				printf " | %s", scaled(cell[group, names[i], column], unit, decimals)
+		own = cell[group, "numarena", column]
+		printf " | %s | %s |\n", ratio(own, cell[group, "system", column]), \
+			ratio(own, best_rival(group, column, sign))
+	}
+
+	function overview(title, last, column, unit, decimals, sign,	i) {
+		head(title, last)
+		for (i = 1; i <= nr_groups; i++)
+			line(groups[i], column, unit, decimals, sign)
+	}
+
+	# What each of the three modes gains on the one before it.
+	function modes(	i, group) {
+		if (!("numarena-baseline" in seen) || !("numarena-sharded" in seen))
+			return
+		printf "\n## Modes of numarena, throughput\n\n"
+		printf "| workload | placement | threads | sharded / baseline | arena / sharded |\n"
+		printf "|---|---|--:|--:|--:|\n"
+		for (i = 1; i <= nr_groups; i++) {
+			group = groups[i]
+			printf "| %s | %s | %d | %s | %s |\n", load_of(group), place_of(group), \
+				threads_of(group), ratio(ops(group, "numarena-sharded"), \
+				ops(group, "numarena-baseline")), \
+				ratio(ops(group, "numarena"), ops(group, "numarena-sharded"))
+		}
+	}
+
+	function ops(group, name) {
+		return cell[group, name, "ops_per_sec"]
+	}
+
+	END {
+		sort_groups()
+		overview("Throughput, million operations a second", \
+			"numarena / system | numarena / best rival", "ops_per_sec", 1e6, 2, 1)
+		overview("Peak resident memory, MiB", \
+			"numarena / system | numarena / leanest rival", "peak_rss_bytes", 1048576, 1, -1)
+		modes()
+	}' "$results/bench.csv" -
+}
+
 print_sections() {
 	cells | awk -v allocators="$all_allocators" -v csv="$results/bench.csv" "$awk_common"'
 	function quantiles(group, name, call,	text) {
@@ -251,6 +311,7 @@ if [[ $form == table ]]; then
 else
 	printf '# Benchmark\n\n'
 	print_facts
+	print_overview
 	print_sections
 	print_start_cost
 	print_legend

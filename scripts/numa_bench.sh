@@ -36,8 +36,8 @@ usage() {
 	  BENCH_THREADS     numbers of threads (1,2,4).  free_only takes pairs of threads, so
 	                    it runs at the even ones, at 2 if there is none
 	  BENCH_ROUNDS      how often each combination is run
-	  BENCH_OPS         operations of a throughput pass, all threads together
-	                    (each workload's own)
+	  BENCH_OPS         operations of a throughput pass, all threads together, at
+	                    least 1000 (each workload's own)
 	  BENCH_LATENCY_OPS operations of a latency pass (a fifth of those)
 	  BENCH_SEED        of sizes and slots (1); a round adds its number
 	  BENCH_REMOTE      percent of frees made by another thread, of another node if there
@@ -94,7 +94,7 @@ need_names() {
 read_settings() {
 	local name number
 	for name in BENCH_OPS BENCH_LATENCY_OPS; do
-		[[ -z ${!name+set} ]] || need_number $name "${!name}" 1 1000000000000
+		[[ -z ${!name+set} ]] || need_number $name "${!name}" 1000 1000000000000
 	done
 	need_number BENCH_ROUNDS "$BENCH_ROUNDS" 1 1000
 	need_number BENCH_SEED "$BENCH_SEED" 0 1000000000000
