@@ -18,6 +18,8 @@ plots=$2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$plots"
+# Those of a placement that was not measured this time would be taken for new.
+rm -f "$plots"/{throughput,latency,memory}*.svg
 scripts/bench_cells.sh "$1/bench.csv" > "$work/cells"
 
 # Values of column $1, those of list $2 first and in its order; of placement $3, if given.
