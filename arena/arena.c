@@ -20,9 +20,9 @@
 /* A thread that only frees never refills: it sends after so many posts. */
 #define POSTS_MAX 1024
 
-/* Empty slabs an arena keeps: a sixteenth of what it has, and so much in any case. */
-#define KEEP_PART 16
-#define KEEP_MIN_BYTES KIB(256)
+/* Empty slabs an arena keeps: a part of what it has, and so much in any case. */
+#define KEEP_PART 128
+#define KEEP_MIN_BYTES KIB(128)
 
 /* With fewer slabs an arena is young: huge pages would cost more than it uses. */
 #define YOUNG_BYTES MIB(1)

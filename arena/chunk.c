@@ -25,7 +25,7 @@
 struct chunks {
 	struct nar_lock lock;
 	u32 bin[NR_POOLS][NR_BINS];	/* units */
-	u64 has[NR_POOLS];		/* bins that are not empty */
+	u64 has[NR_POOLS];		/* bit n - 1: bin n is not empty; of full chunks nobody asks */
 	size_t nr_slices;		/* in slabs; relaxed reads */
 	u64 nr_slabs_made;		/* relaxed reads */
 	u32 nr_filled;			/* relaxed: small chunks that have filled */
@@ -46,6 +46,19 @@ static struct chunks *chunks_of(u32 unit)
 	return &chunks[((size_t)unit << HUGE_SHIFT) >> nar_mem.window_shift];
 }
 
+static u64 bin_bit(unsigned int bin)
+{
+	return bin ? 1ull << (bin - 1) : 0;
+}
+
+/* The first bin from @bin (at least 1) on that has chunks. */
+static unsigned int next_bin(const struct chunks *c, enum nar_pool pool, unsigned int bin)
+{
+	u64 left = bin < NR_BINS ? c->has[pool] >> (bin - 1) : 0;
+
+	return left ? bin + (unsigned int)__builtin_ctzll(left) : NR_BINS;
+}
+
 static void bin_add(struct chunks *c, u32 unit)
 {
 	struct nar_unit *u = &nar_mem.unit[unit];
@@ -57,7 +70,7 @@ static void bin_add(struct chunks *c, u32 unit)
 	if (u->next)
 		nar_mem.unit[u->next].prev = unit;
 	*head = unit;
-	c->has[u->pool] |= 1ull << u->bin;
+	c->has[u->pool] |= bin_bit(u->bin);
 }
 
 static void bin_del(struct chunks *c, u32 unit)
@@ -72,27 +85,30 @@ static void bin_del(struct chunks *c, u32 unit)
 	else
 		*head = u->next;
 	if (!*head)
-		c->has[u->pool] &= ~(1ull << u->bin);
+		c->has[u->pool] &= ~bin_bit(u->bin);
 }
 
-/* Where @nr (a power of two) free slices in a row begin: bit i survives if i + nr - 1 do. */
-static u32 rows(u32 mask, unsigned int nr)
+/* Where @nr free slices in a row begin: bit i survives if i + 1 to i + nr - 1 are set too. */
+static u64 rows(u64 mask, unsigned int nr)
 {
-	unsigned int shift;
+	unsigned int have = 1, more;
 
-	for (shift = 1; shift < nr; shift *= 2)
-		mask &= mask >> shift;
+	for (; have < nr; have += more) {
+		more = min_of(have, nr - have);
+		mask &= mask >> more;
+	}
 	return mask;
 }
 
+/* A bin's number is how many slices are free: bins below @nr cannot serve. */
 static u32 find_row(struct chunks *c, enum nar_pool pool, unsigned int nr)
 {
-	u64 left = c->has[pool] >> nr << nr;
+	unsigned int bin;
 	u32 unit;
 	int tries;
 
-	for (; left; left &= left - 1) {
-		unit = c->bin[pool][__builtin_ctzll(left)];
+	for (bin = next_bin(c, pool, nr); bin < NR_BINS; bin = next_bin(c, pool, bin + 1)) {
+		unit = c->bin[pool][bin];
 		for (tries = 0; unit && tries < ROW_TRIES; tries++) {
 			if (rows(nar_mem.unit[unit].free_mask, nr))
 				return unit;
@@ -102,15 +118,15 @@ static u32 find_row(struct chunks *c, enum nar_pool pool, unsigned int nr)
 	return 0;
 }
 
-static u32 row_mask(unsigned int first, unsigned int nr)
+static u64 row_mask(unsigned int first, unsigned int nr)
 {
-	return ((nr == SLICES_PER_UNIT ? 0 : 1u << nr) - 1) << first;
+	return ((1ull << nr) - 1) << first;
 }
 
 static u32 take_row(struct chunks *c, u32 unit, unsigned int nr)
 {
 	struct nar_unit *u = &nar_mem.unit[unit];
-	unsigned int first = (unsigned int)__builtin_ctz(rows(u->free_mask, nr));
+	unsigned int first = (unsigned int)__builtin_ctzll(rows(u->free_mask, nr));
 
 	bin_del(c, unit);
 	u->free_mask &= ~row_mask(first, nr);
@@ -140,7 +156,7 @@ static u32 cut_chunk(void *p, enum nar_pool pool, unsigned int nr)
 	struct nar_unit *u = &nar_mem.unit[unit];
 	struct chunks *c = chunks_of(unit);
 
-	u->free_mask = ~0u;
+	u->free_mask = ~0ull;
 	u->nr_free = SLICES_PER_UNIT;
 	u->pool = (u8)pool;
 	u->is_collapsed = false;

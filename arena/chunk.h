@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Chunks: 2 MiB extents cut into 32 slices of 64 KiB, for slabs.  Slabs of one node
+ * Chunks: 2 MiB extents cut into 64 slices of 32 KiB, for slabs.  Slabs of one node
  * share chunks, whoever owns them, so that a thread more is not a huge page more.
  */
 #ifndef NAR_CHUNK_H
@@ -18,7 +18,7 @@ enum nar_pool {
 void nar_chunk_init(void);
 
 /*
- * @nr slices in a row (1, 2, 4 or 8) of @node if it has any.  May map memory; hold no
+ * @nr slices in a row of @node if it has any.  May map memory; hold no
  * lock.  Return: the first slice's number, 0 if there is no memory.
  */
 u32 nar_slices_alloc(unsigned int node, enum nar_pool pool, unsigned int nr);

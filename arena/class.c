@@ -19,12 +19,12 @@
 #include "class.h"
 
 /* Of a slab, at most one part in this many may be lost at its end. */
-#define WASTE_PART 64
+#define WASTE_PART 32
 
 /* Fewer objects than this a slab would make refills too frequent. */
-#define SLAB_OBJECTS_MIN 8
+#define SLAB_OBJECTS_MIN 4
 
-#define SLAB_SLICES_MAX 8
+#define SLAB_SLICES_MAX 16
 
 struct class_map {
 	u32 version;
@@ -55,7 +55,7 @@ static u8 slices_for(size_t size)
 	u8 nr = 1;
 
 	while (nr < SLAB_SLICES_MAX && !is_good_shape(size, nr * SLICE_BYTES))
-		nr *= 2;
+		nr++;
 	return nr;
 }
 

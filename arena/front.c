@@ -9,6 +9,7 @@
 #include "internal/option.h"
 
 #include "front.h"
+#include "init.h"
 #include "large.h"
 #include "maint.h"
 #include "start.h"
@@ -21,6 +22,12 @@
 
 /* Realloc leaves an object where it is down to this part of it in use. */
 #define SHRINK_PART 2
+
+/* Here, since every program that is linked with the archive takes this file in. */
+__attribute__((__constructor__)) static void front_init(void)
+{
+	nar_init();
+}
 
 static void *answer(void *p, size_t size, int saved_errno)
 {

@@ -6,10 +6,11 @@
 #include "numa/node.h"
 
 #include "fork.h"
+#include "init.h"
 #include "start.h"
 #include "thread.h"
 
-__attribute__((__constructor__)) static void numarena_init(void)
+void nar_init(void)
 {
 	if (!nar_start_early())
 		nar_warn("no address space: every allocation will fail; raise the limit (ulimit -v)");

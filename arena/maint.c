@@ -19,6 +19,9 @@
 /* DONTNEED of a unit takes 24 us: 200 us at most. */
 #define STEP_UNITS 8
 
+/* Slow paths between two looks at the clock. */
+#define POLL_TURNS 16
+
 static u64 last_step_ms;	/* compare-and-swap: who moves it makes the step */
 
 static void make_step(u64 now)
@@ -36,8 +39,13 @@ static void make_step(u64 now)
 
 void nar_maint_poll(void)
 {
-	u64 now = nar_clock_ms(), last = READ_ONCE(last_step_ms);
+	static __thread u32 turns;
+	u64 now, last;
 
+	if (++turns % POLL_TURNS)
+		return;
+	now = nar_clock_ms();
+	last = READ_ONCE(last_step_ms);
 	if (now - last < STEP_MS)
 		return;
 	if (__atomic_compare_exchange_n(&last_step_ms, &last, now, false, __ATOMIC_RELAXED,

@@ -10,7 +10,7 @@
  * arithmetic on the pointer.  Units of three sizes are counted from base:
  *
  *	page	4 KiB	grain of extents		nar_mem.extent[]
- *	slice	64 KiB	grain of slabs			nar_mem.map[], slab[], bits[]
+ *	slice	32 KiB	grain of slabs			nar_mem.map[], slab[], bits[]
  *	unit	2 MiB	a huge page			nar_mem.unit[]
  *
  * The tables are dense arrays over the whole span, writable as far as their part
@@ -26,12 +26,12 @@
 #include "numa/node.h"
 #include "numa/pages.h"
 
-#define SLICE_SHIFT 16
+#define SLICE_SHIFT 15
 #define SLICE_BYTES ((size_t)1 << SLICE_SHIFT)
 #define SLICES_PER_UNIT (HUGE_BYTES / SLICE_BYTES)
 #define PAGES_PER_UNIT (HUGE_BYTES / PAGE_BYTES)
 
-/* 16-byte objects fill a slice with 4096 bits. */
+/* 16-byte objects fill a slice with 2048 bits; larger slabs have larger objects. */
 #define BITS_WORDS (SLICE_BYTES / 16 / 64)
 
 /*
@@ -59,7 +59,7 @@ struct nar_extent {
  */
 struct nar_unit {
 	u32 next, prev;		/* chunks of like fullness */
-	u32 free_mask;		/* slices in no slab */
+	u64 free_mask;		/* slices in no slab */
 	u8 nr_free;
 	u8 bin;
 	u8 pool;		/* enum nar_pool */
@@ -67,7 +67,7 @@ struct nar_unit {
 	u32 used_bytes;		/* relaxed; objects ever handed out, never less */
 	u16 touched_pages;	/* pages from here on are zero from the kernel */
 	u32 free_since_ms;	/* wholly free since, low half of the clock */
-	u32 reserved[9];
+	u32 reserved[7];
 };
 
 /*

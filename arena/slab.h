@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Slabs: same-size objects in one to eight slices, and the map from a pointer to
+ * Slabs: same-size objects in one to sixteen slices, and the map from a pointer to
  * its slab, class and owner.
  *
  * A slab always has one owner, an arena or a shard, and is in one of the owner's

@@ -41,7 +41,7 @@ arena/start	65
 arena/thread	70
 arena/stats	80
 arena/fork	80
-arena/init	90
+arena/init	85
 
 arena/front	90
 arena/api	100

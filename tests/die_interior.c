@@ -140,7 +140,7 @@ static void free_never_allocated(size_t places)
 	size_t size = 3584;
 	char *p = (char *)numarena_malloc(size) + places * size;
 
-	expect_line("free of %p\\b.*\\(class %zu bytes, owner [^)]+\\)", (void *)p, size);
+	expect_line("(double )?free of %p\\b.*\\(class %zu bytes, owner [^)]+\\)", (void *)p, size);
 	numarena_free(p);
 	bad_call_returned();
 	others_make(&others, size);

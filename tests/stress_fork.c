@@ -11,7 +11,7 @@
 
 #define NR_CHURNERS 3
 #define NR_FORKERS 2
-#define NR_FORKS 250		/* a forker */
+#define NR_FORKS 100		/* a forker */
 #define NR_CHILD_STEPS 2000
 #define NR_GIFTS 64		/* objects each churner makes and never touches again */
 #define MAX_SHIFT 17

@@ -14,7 +14,7 @@
 
 #define NR_READERS 2
 #define NR_WRITERS 2
-#define NR_FORKS 100
+#define NR_FORKS 60
 #define STEPS_PER_WRITE 2000	/* or grace periods leave fork no turn at RCU's lock */
 #define NR_CHILD_STEPS 300
 

@@ -10,7 +10,7 @@
 #include <time.h>
 
 #define NR_THREADS 4
-#define NR_MOVES 400
+#define NR_MOVES 1000
 #define MIN_STAY_MS 12		/* longer than a stay that counts as a move */
 #define MAX_LONG_STAYS 20	/* of the moves; the others are as short as they come */
 #define NR_STEPS 1500		/* between two moves */

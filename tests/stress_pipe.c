@@ -8,7 +8,7 @@
 
 #define NR_PRODUCERS 2
 #define NR_CONSUMERS 2
-#define NR_OBJECTS 700000	/* a producer */
+#define NR_OBJECTS 1500000	/* a producer */
 #define RING_SLOTS 4096
 
 /* A bounded queue; what it holds is live and owned by neither side. */

@@ -8,7 +8,7 @@
 #include "stress.h"
 
 #define NR_ALIVE 8
-#define NR_WAVES 600
+#define NR_WAVES 1500
 #define NR_STEPS 200
 #define NR_LEFT 32	/* objects a thread leaves behind */
 #define MAX_SHIFT 16

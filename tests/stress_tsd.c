@@ -10,7 +10,7 @@
 #include <limits.h>
 
 #define NR_THREADS 8
-#define NR_WAVES 250
+#define NR_WAVES 800
 #define NR_KEYS 4
 #define NR_OBJECTS 24
 #define MAX_SHIFT 16
