@@ -113,6 +113,20 @@ static inline _Noreturn void stress_skip(const char *reason)
 	exit(EXIT_SKIP);
 }
 
+/* ---- The allocator's mode ---- */
+
+/*
+ * Modes without arenas have no magazines and no remote queues, and their threads
+ * use the built-in classes only.
+ */
+static inline bool has_arenas(void)
+{
+	char mode[16];
+
+	require(numarena_option_get("mode", mode, sizeof(mode)) > 0, "option mode");
+	return !strcmp(mode, "arena");
+}
+
 /* ---- Random numbers: a generator a thread, seeded by its index ---- */
 
 struct rng {

@@ -44,7 +44,7 @@ static void *churn_run(void *arg)
 	churn_begin(churn, (unsigned int)(churn - churns), MAX_SHIFT);
 	while (!atomic_load(&is_over))
 		churn_step(churn);
-	for (unsigned int i = 0; i < nr_added; i++)
+	for (unsigned int i = 0; i < nr_added && has_arenas(); i++)
 		check_exact_fit(added[i]);
 	churn_end(churn);
 	return NULL;

@@ -243,11 +243,13 @@ static int print_option(const char *name)
 
 int main(int argc, char **argv)
 {
-	Suite *suite = suite_create("option");
-	TCase *tc = tcase_create("contract");
+	Suite *suite;
+	TCase *tc;
 
 	if (argc == 3 && !strcmp(argv[1], "print"))
 		return print_option(argv[2]);
+	suite = suite_create("option");
+	tc = tcase_create("contract");
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, every_option_reads_back);
 	tcase_add_test(tc, short_room_cuts_the_text);

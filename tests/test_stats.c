@@ -20,15 +20,6 @@ static struct numarena_stats stats_now(void)
 	return stats;
 }
 
-/* Modes without arenas have neither magazines nor remote queues. */
-static bool has_arenas(void)
-{
-	char mode[16];
-
-	ck_assert_int_gt(numarena_option_get("mode", mode, sizeof(mode)), 0);
-	return !strcmp(mode, "arena");
-}
-
 static void allocate_all(void)
 {
 	for (size_t i = 0; i < NR_OBJECTS; i++)
