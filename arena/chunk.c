@@ -2,6 +2,11 @@
 /*
  * Chunks of a node, by how many slices they have left: the fullest that can serve is
  * taken, so that sparse ones drain and whole 2 MiB go back.
+ *
+ * Where small objects have given way to large ones, sparse chunks would wait for their
+ * last slab for ever, and what is free in them would be lost to large blocks.  When
+ * too much is, a sparse chunk is dissolved: its free slices go back to the extents now,
+ * those in use when their slab goes.
  */
 #include "internal/option.h"
 #include "internal/stat.h"
@@ -19,6 +24,12 @@
 /* Chunks of a bin that have slices enough, but not in a row. */
 #define ROW_TRIES 8
 
+/* A chunk is sparse with three quarters of its slices free ... */
+#define SPARSE_FREE (SLICES_PER_UNIT / 4 * 3)
+
+/* ... and dissolved if all chunks together have this part free of what they have in use. */
+#define DISSOLVE_PART 2
+
 /* Filled chunks are looked for in this many at a time. */
 #define COLLAPSE_LOOK 64
 
@@ -27,6 +38,7 @@ struct chunks {
 	u32 bin[NR_POOLS][NR_BINS];	/* units */
 	u64 has[NR_POOLS];		/* bit n - 1: bin n is not empty; of full chunks nobody asks */
 	size_t nr_slices;		/* in slabs; relaxed reads */
+	size_t nr_free;			/* slices of chunks that are in no slab */
 	u64 nr_slabs_made;		/* relaxed reads */
 	u32 nr_filled;			/* relaxed: small chunks that have filled */
 } __shared_line;
@@ -130,6 +142,8 @@ static u32 take_row(struct chunks *c, u32 unit, unsigned int nr)
 
 	bin_del(c, unit);
 	u->free_mask &= ~row_mask(first, nr);
+	u->start_mask |= 1ull << first;
+	c->nr_free -= nr;
 	u->nr_free = (u8)(u->nr_free - nr);
 	bin_add(c, unit);
 	WRITE_ONCE(c->nr_slices, c->nr_slices + nr);
@@ -159,9 +173,12 @@ static u32 cut_chunk(void *p, enum nar_pool pool, unsigned int nr)
 	u->free_mask = ~0ull;
 	u->nr_free = SLICES_PER_UNIT;
 	u->pool = (u8)pool;
+	u->start_mask = 0;
 	u->is_collapsed = false;
+	u->is_dissolved = false;
 	WRITE_ONCE(u->used_bytes, 0);
 	nar_lock(&c->lock);
+	c->nr_free += SLICES_PER_UNIT;
 	bin_add(c, unit);
 	slice = take_row(c, unit, nr);
 	nar_unlock(&c->lock);
@@ -181,11 +198,50 @@ u32 nar_slices_alloc(unsigned int node, enum nar_pool pool, unsigned int nr)
 	return p ? cut_chunk(p, pool, nr) : 0;
 }
 
-static void release_chunk(u32 unit)
+static void release_extent(void *p)
 {
 	/* It was in no list: nobody else can have freed it. */
-	if (nar_extent_free(nar_at((size_t)unit << HUGE_SHIFT), EXTENT_CHUNK))
-		nar_die("chunk %u is not where it should be: memory is corrupt", unit);
+	if (nar_extent_free(p, EXTENT_CHUNK))
+		nar_die("no chunk begins at %p: memory is corrupt", p);
+}
+
+static bool should_dissolve(const struct chunks *c, const struct nar_unit *u)
+{
+	return u->nr_free >= SPARSE_FREE &&
+	       c->nr_free > c->nr_slices / DISSOLVE_PART + 2 * SLICES_PER_UNIT;
+}
+
+/* Under the chunk lock, so that who frees its slabs next finds them parted. */
+static void dissolve(struct chunks *c, u32 unit) __must_hold(&c->lock)
+{
+	struct nar_unit *u = &nar_mem.unit[unit];
+
+	u->is_dissolved = true;
+	c->nr_free -= u->nr_free;
+	nar_extent_part_chunk(unit, u->free_mask, u->start_mask);
+}
+
+/* Return: whether the chunk is in no list any more and to be released. */
+static bool put_row(struct chunks *c, u32 unit, unsigned int first, unsigned int nr)
+	__must_hold(&c->lock)
+{
+	struct nar_unit *u = &nar_mem.unit[unit];
+
+	bin_del(c, unit);
+	u->free_mask |= row_mask(first, nr);
+	u->start_mask &= ~(1ull << first);
+	u->nr_free = (u8)(u->nr_free + nr);
+	c->nr_free += nr;
+	/* One empty chunk a pool waits for the next slab. */
+	if (u->nr_free == SLICES_PER_UNIT && c->bin[u->pool][BIN_EMPTY]) {
+		c->nr_free -= SLICES_PER_UNIT;
+		return true;
+	}
+	if (u->nr_free < SLICES_PER_UNIT && should_dissolve(c, u))
+		dissolve(c, unit);
+	else
+		bin_add(c, unit);
+	return false;
 }
 
 void nar_slices_free(u32 slice, unsigned int nr)
@@ -193,20 +249,18 @@ void nar_slices_free(u32 slice, unsigned int nr)
 	u32 unit = slice / (u32)SLICES_PER_UNIT;
 	struct nar_unit *u = &nar_mem.unit[unit];
 	struct chunks *c = chunks_of(unit);
-	bool is_spare;
+	bool is_spare = false, stands_alone;
 
 	nar_lock(&c->lock);
-	bin_del(c, unit);
-	u->free_mask |= row_mask(slice % SLICES_PER_UNIT, nr);
-	u->nr_free = (u8)(u->nr_free + nr);
-	/* One empty chunk a pool waits for the next slab. */
-	is_spare = u->nr_free == SLICES_PER_UNIT && c->bin[u->pool][BIN_EMPTY];
-	if (!is_spare)
-		bin_add(c, unit);
+	stands_alone = u->is_dissolved;
+	if (!stands_alone)
+		is_spare = put_row(c, unit, slice % SLICES_PER_UNIT, nr);
 	WRITE_ONCE(c->nr_slices, c->nr_slices - nr);
 	nar_unlock(&c->lock);
-	if (is_spare)
-		release_chunk(unit);
+	if (stands_alone)
+		release_extent(nar_at((size_t)slice << SLICE_SHIFT));
+	else if (is_spare)
+		release_extent(nar_at((size_t)unit << HUGE_SHIFT));
 }
 
 static u32 pop_empty(struct chunks *c, enum nar_pool pool)
@@ -215,8 +269,10 @@ static u32 pop_empty(struct chunks *c, enum nar_pool pool)
 
 	nar_lock(&c->lock);
 	unit = c->bin[pool][BIN_EMPTY];
-	if (unit)
+	if (unit) {
 		bin_del(c, unit);
+		c->nr_free -= SLICES_PER_UNIT;
+	}
 	nar_unlock(&c->lock);
 	return unit;
 }
@@ -228,7 +284,7 @@ void nar_chunk_trim(unsigned int node)
 
 	for (pool = 0; pool < NR_POOLS; pool++)
 		while ((unit = pop_empty(&chunks[node], (enum nar_pool)pool)))
-			release_chunk(unit);
+			release_extent(nar_at((size_t)unit << HUGE_SHIFT));
 }
 
 void nar_chunk_note_used(u32 slice, u32 bytes)

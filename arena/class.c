@@ -18,11 +18,17 @@
 
 #include "class.h"
 
-/* Of a slab, at most one part in this many may be lost at its end. */
-#define WASTE_PART 32
-
-/* Fewer objects than this a slab would make refills too frequent. */
+/*
+ * The smallest slab wins that has so many objects and loses at most one part in so many
+ * at its end.  Small slabs matter: most classes of an arena have one or two that are
+ * half empty.  Of large objects a program has few, so what waits in half-empty slabs
+ * outweighs what is lost at the ends of small ones (doc/measurements.md).
+ */
 #define SLAB_OBJECTS_MIN 4
+#define WASTE_PART 32
+#define BIG_OBJECT KIB(8)
+#define BIG_SLAB_OBJECTS_MIN 2
+#define BIG_WASTE_PART 8
 
 #define SLAB_SLICES_MAX 16
 
@@ -46,7 +52,11 @@ static struct class_map *spare;		/* table_lock: none are */
 
 static bool is_good_shape(size_t size, size_t slab_bytes)
 {
-	return slab_bytes / size >= SLAB_OBJECTS_MIN && slab_bytes % size <= slab_bytes / WASTE_PART;
+	size_t nr = slab_bytes / size, lost = slab_bytes % size;
+
+	if (size > BIG_OBJECT)
+		return nr >= BIG_SLAB_OBJECTS_MIN && lost <= slab_bytes / BIG_WASTE_PART;
+	return nr >= SLAB_OBJECTS_MIN && lost <= slab_bytes / WASTE_PART;
 }
 
 /* The smallest slab that wastes little, or the largest. */

@@ -302,11 +302,20 @@ static void *take_fit(unsigned int node, u32 nr, u32 align, u8 backing, u8 state
 	return page ? page_at(node, from) : NULL;
 }
 
+/* Memory that is there already, of either kind, comes before more of it. */
+static void *take_any(unsigned int node, u32 nr, u32 align, u8 backing, u8 state, bool *is_zero)
+{
+	u8 other = backing == BACKING_SMALL ? BACKING_HUGE : BACKING_SMALL;
+	void *p = take_fit(node, nr, align, backing, state, is_zero);
+
+	return p ? p : take_fit(node, nr, align, other, state, is_zero);
+}
+
 static void *alloc_on_node(unsigned int node, u32 nr, u32 align, u8 backing, u8 state, bool *is_zero)
 {
 	/* Spans start at units, so alignment up to a unit needs no slack. */
 	u32 need = ALIGN_UP(nr + (align > PAGES_PER_UNIT ? align : 0), (u32)PAGES_PER_UNIT);
-	void *p = take_fit(node, nr, align, backing, state, is_zero);
+	void *p = take_any(node, nr, align, backing, state, is_zero);
 
 	/* Another thread may take what we grew: then we grow again. */
 	while (!p && extent_grow(node, need, backing))
@@ -317,21 +326,16 @@ static void *alloc_on_node(unsigned int node, u32 nr, u32 align, u8 backing, u8 
 void *nar_extent_alloc(unsigned int node, size_t nr_pages, size_t align_pages,
 		       enum nar_backing backing, enum nar_extent_state state, bool *is_zero)
 {
-	u8 other = backing == BACKING_SMALL ? BACKING_HUGE : BACKING_SMALL;
-	u32 nr = (u32)nr_pages, align = (u32)align_pages;
 	unsigned int i;
 	void *p = NULL;
 
 	if (nr_pages + align_pages >= nar_mem.window_bytes >> PAGE_SHIFT)
 		return NULL;
 	for (i = 0; i < nar_nodes.nr && !p; i++)
-		p = alloc_on_node(nar_nodes.order[node][i], nr, align, (u8)backing, (u8)state,
-				  is_zero);
+		p = alloc_on_node(nar_nodes.order[node][i], (u32)nr_pages, (u32)align_pages,
+				  (u8)backing, (u8)state, is_zero);
 	if (p && i > 1)
 		nar_event(node_fallback, 1);
-	/* Nothing more to be had: pages of the other kind are better than none. */
-	for (i = 0; i < nar_nodes.nr && !p; i++)
-		p = take_fit(nar_nodes.order[node][i], nr, align, other, (u8)state, is_zero);
 	return p;
 }
 
@@ -372,6 +376,39 @@ int nar_extent_free(void *p, enum nar_extent_state state)
 	}
 	nar_unlock(&x->lock);
 	return err;
+}
+
+/* Slices from @slice to the next row's start or free slice, or the unit's end. */
+static unsigned int row_length(unsigned int slice, u64 ends)
+{
+	u64 after = slice + 1 < SLICES_PER_UNIT ? ends >> (slice + 1) : 0;
+
+	return after ? (unsigned int)__builtin_ctzll(after) + 1 : SLICES_PER_UNIT - slice;
+}
+
+void nar_extent_part_chunk(u32 unit, u64 free_mask, u64 start_mask)
+{
+	const u32 slice_pages = SLICE_BYTES / PAGE_BYTES;
+	void *start = nar_at((size_t)unit << HUGE_SHIFT);
+	struct extents *x = &extents[nar_node_of(start)];
+	unsigned int slice, nr;
+	u8 backing;
+
+	nar_lock(&x->lock);
+	backing = x->table[page_of(start)].backing;
+	/* Used rows first: free ones look at their neighbours. */
+	for (slice = 0; slice < SLICES_PER_UNIT; slice += nr) {
+		struct nar_extent *e = &x->table[page_of(start) + slice * slice_pages];
+
+		nr = free_mask >> slice & 1 ? 1 : row_length(slice, free_mask | start_mask);
+		e->nr_pages = nr * slice_pages;
+		e->backing = backing;
+		e->state = free_mask >> slice & 1 ? EXTENT_HELD : EXTENT_CHUNK;
+	}
+	for (slice = 0; slice < SLICES_PER_UNIT; slice++)
+		if (free_mask >> slice & 1)
+			give_back(x, page_of(start) + slice * slice_pages, slice_pages, backing);
+	nar_unlock(&x->lock);
 }
 
 static int resize_locked(struct extents *x, u32 page, u32 nr)

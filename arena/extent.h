@@ -44,6 +44,12 @@ size_t nar_extent_pages(const void *p, enum nar_extent_state state);
 /* Return: 0, or -EINVAL if no extent in @state starts at @p. */
 int nar_extent_free(void *p, enum nar_extent_state state);
 
+/*
+ * Part a chunk: slices set in @free_mask become free, each row that begins at a bit
+ * of @start_mask an EXTENT_CHUNK of its own.  A chunk lock may be held.
+ */
+void nar_extent_part_chunk(u32 unit, u64 free_mask, u64 start_mask);
+
 /* Shrink, or grow into a free right neighbour.  Return: 0 or -ENOSPC. */
 int nar_extent_resize(void *p, size_t nr_pages);
 

@@ -60,14 +60,16 @@ struct nar_extent {
 struct nar_unit {
 	u32 next, prev;		/* chunks of like fullness */
 	u64 free_mask;		/* slices in no slab */
+	u64 start_mask;		/* first slices of those taken together */
 	u8 nr_free;
 	u8 bin;
 	u8 pool;		/* enum nar_pool */
 	bool is_collapsed;	/* or tried: no second time until it is free again */
+	bool is_dissolved;	/* its slabs are extents of their own */
 	u32 used_bytes;		/* relaxed; objects ever handed out, never less */
 	u16 touched_pages;	/* pages from here on are zero from the kernel */
 	u32 free_since_ms;	/* wholly free since, low half of the clock */
-	u32 reserved[7];
+	u32 reserved[4];
 };
 
 /*

@@ -6,6 +6,8 @@
  * start-up is done, after a thread's end, under mode:baseline and mode:sharded) it
  * serves single objects: the same slab code, batch one.
  */
+#include "internal/option.h"
+
 #include "shard.h"
 
 u32 nar_shard_adopt(struct nar_shard *s, u32 owner)
@@ -27,12 +29,15 @@ u32 nar_shard_adopt(struct nar_shard *s, u32 owner)
 	return slab;
 }
 
-/* Return: @slab, unlinked, if it is one empty slab too many. */
+/*
+ * Return: @slab, unlinked, if it is one empty slab too many.  Where the shelf serves
+ * single objects one is kept, or the next allocation would make it anew.
+ */
 static u32 settle_empty(struct nar_shard *s, u32 slab)
 {
 	if (!nar_slab_is_empty(slab))
 		return 0;
-	if (!s->nr_empty) {
+	if (nar_opt.mode != MODE_ARENA && !s->nr_empty) {
 		s->nr_empty++;
 		return 0;
 	}
