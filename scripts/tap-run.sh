@@ -7,13 +7,20 @@
 #
 # A test that prints TAP is passed through.  Any other is one check, passed if it
 # exits 0.  Exit 77 is a skip, the last line printed its reason.  A test that hangs
-# is ended after TEST_TIMEOUT seconds, with its children.
+# is ended after TEST_TIMEOUT seconds; what it leaves running is ended with it.
 set -euo pipefail
 
 timeout=${TEST_TIMEOUT:-600}
 name=$(basename "$1")
 out=$(mktemp)
-trap 'rm -f "$out"' EXIT
+group=
+
+# timeout makes itself the leader of a process group, of which children are members.
+clean_up() {
+	[[ -z $group ]] || kill -KILL -- "-$group" 2>/dev/null || true
+	rm -f "$out"
+}
+trap clean_up EXIT
 
 command=("$1")
 [[ $1 == */* ]] || command=("./$1")
@@ -21,7 +28,9 @@ command=("$1")
 [[ ${NUMARENA_SAN:-} != thread ]] || command=(setarch -R "${command[@]}")
 
 status=0
-timeout --kill-after=10 "$timeout" "${command[@]}" >"$out" 2>&1 </dev/null || status=$?
+timeout --kill-after=10 "$timeout" "${command[@]}" >"$out" 2>&1 </dev/null &
+group=$!
+wait "$group" || status=$?
 
 # What was printed, past the harness to whoever watches.
 show_output() {
