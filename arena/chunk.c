@@ -24,11 +24,11 @@
 /* Chunks of a bin that have slices enough, but not in a row. */
 #define ROW_TRIES 8
 
-/* A chunk is sparse with three quarters of its slices free ... */
-#define SPARSE_FREE (SLICES_PER_UNIT / 4 * 3)
+/* A chunk is sparse with half of its slices free ... */
+#define SPARSE_FREE (SLICES_PER_UNIT / 2)
 
 /* ... and dissolved if all chunks together have this part free of what they have in use. */
-#define DISSOLVE_PART 2
+#define DISSOLVE_PART 4
 
 /* Filled chunks are looked for in this many at a time. */
 #define COLLAPSE_LOOK 64
