@@ -7,6 +7,7 @@
 # where each must die in the bad call itself.
 set -euo pipefail
 
+# shellcheck source=tests/tap.sh
 source "$(dirname "$0")/tap.sh"
 ulimit -c 0
 
@@ -15,8 +16,7 @@ build=${NUMARENA_BUILD:-build}
 # What the shell makes of SIGABRT.
 SIGABRT_STATUS=134
 
-# The line is whole when nothing stands before it, nor after what was expected
-# but a full stop of detail.
+# One line and no other, which begins as the abuse expects.
 dies() {
 	local conf=$1 status=0
 	shift
