@@ -140,7 +140,7 @@ static struct nar_arena *arena_create(unsigned int node)
 		a->mag[class].end = a->mag[class].top +
 			(class < NAR_NR_BUILTIN ? nar_class[class].cap : 0);
 	}
-	a->version = nar_class_copy_map(a->size_class);
+	a->version = nar_class_copy_map_first(a->size_class);
 	return a;
 }
 
@@ -255,26 +255,43 @@ static void arena_unlock(struct nar_arena *a) __releases(&a->lock)
  */
 static void check_link(const void *p)
 {
-	if (!nar_is_ours(p) || !nar_entry_of(p) || !nar_slab_is_object(nar_slab_around(p), p))
+	if (unlikely(!nar_is_ours(p) || !nar_entry_of(p)))
 		nar_die("freed memory was written to: a remote free leads to %p", p);
+	if (unlikely(!nar_slab_is_object(nar_slab_around(p), p)))
+		nar_die_interior(p);
+}
+
+/* An object posted twice in a batch closes a loop in its chain, or cuts it short. */
+static void check_count(const struct nar_arena *a)
+{
+	if (unlikely(!a->chain != !a->nr_chain))
+		nar_die("double free of %p (class %u bytes, owner arena %u) or of another object freed remotely with it",
+			a->first, nar_slab_at(nar_slab_around(a->first))->size, a->id);
+}
+
+static bool next_batch(struct nar_arena *a) __must_hold(&a->lock)
+{
+	void *first = a->batch ? a->batch : nar_queue_take_all(&a->queue);
+
+	if (!first)
+		return false;
+	check_link(first);
+	a->first = a->chain = first;
+	a->batch = nar_batch_next(first, &a->nr_chain);
+	return true;
 }
 
 static void *next_posted(struct nar_arena *a) __must_hold(&a->lock)
 {
-	void *p = a->chain;
+	void *p;
 
-	if (!p) {
-		p = a->batch;
-		if (!p)
-			p = nar_queue_take_all(&a->queue);
-		if (!p)
-			return NULL;
-		check_link(p);
-		a->batch = nar_batch_next(p);
-	} else {
-		check_link(p);
-	}
+	if (!a->chain && !next_batch(a))
+		return NULL;
+	p = a->chain;
+	check_link(p);
 	a->chain = nar_chain_next(p);
+	a->nr_chain--;
+	check_count(a);
 	return p;
 }
 
@@ -490,12 +507,20 @@ void nar_arena_send_all(struct nar_arena *a)
 	a->nr_posts = 0;
 }
 
+static const void *newest(const struct nar_outbox *box, unsigned int nth)
+{
+	return box->nr >= nth ? box->object[box->nr - nth] : NULL;
+}
+
 void nar_arena_post(struct nar_arena *a, void *p, u32 owner)
 {
 	struct nar_outbox *box = &a->outbox[owner % NR_OUTBOXES];
 
 	if (box->nr && box->owner != owner)
 		send(a, box);
+	/* As in a magazine, the newest two: the rest is found when the batch is drained. */
+	if (unlikely(p == newest(box, 1) || p == newest(box, 2)))
+		nar_die_double_free(p);
 	box->owner = owner;
 	box->object[box->nr++] = p;
 	box->bytes += nar_class[nar_entry_class(nar_entry_of(p))].shape.size;

@@ -58,7 +58,9 @@ struct nar_arena {
 	size_t kept_bytes;		/* in empty slabs, kept for the next refill */
 	size_t slab_bytes;		/* relaxed reads */
 	void *batch;			/* taken from the queue, not looked at yet */
-	void *chain;			/* rest of the batch being drained */
+	void *chain;			/* rest of the batch being drained ... */
+	unsigned int nr_chain;		/* ... so many objects ... */
+	void *first;			/* ... and the one it began with */
 
 	/* Anybody's. */
 	struct nar_queue queue __shared_line;

@@ -144,6 +144,12 @@ u32 nar_class_version(void)
 	return READ_ONCE(version);
 }
 
+static u32 copy_map(u8 of_size[NAR_SIZE_STEPS], const struct class_map *map)
+{
+	memcpy(of_size, map->of_size, sizeof(map->of_size));
+	return map->version;
+}
+
 u32 nar_class_copy_map(u8 of_size[NAR_SIZE_STEPS])
 {
 	const struct class_map *map;
@@ -152,9 +158,18 @@ u32 nar_class_copy_map(u8 of_size[NAR_SIZE_STEPS])
 	rcu_read_lock();
 	map = rcu_dereference(published);
 	nar_tsan_consume(&published);
-	memcpy(of_size, map->of_size, sizeof(map->of_size));
-	copied = map->version;
+	copied = copy_map(of_size, map);
 	rcu_read_unlock();
+	return copied;
+}
+
+u32 nar_class_copy_map_first(u8 of_size[NAR_SIZE_STEPS])
+{
+	u32 copied;
+
+	nar_lock(&table_lock);
+	copied = copy_map(of_size, published);
+	nar_unlock(&table_lock);
 	return copied;
 }
 

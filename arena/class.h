@@ -49,10 +49,12 @@ unsigned int nar_class_aligned(size_t size, size_t alignment);
 u32 nar_class_version(void);
 
 /*
- * Copy the published map.  Takes an RCU read lock: hold no lock of ours.
- * Return: its version.
+ * Copy the published map: in an RCU read section, or under the writers' lock where the
+ * thread may not be known to RCU yet and there may be no memory to register it.  Hold no
+ * lock of ours.  Return: its version.
  */
 u32 nar_class_copy_map(u8 of_size[NAR_SIZE_STEPS]);
+u32 nar_class_copy_map_first(u8 of_size[NAR_SIZE_STEPS]);
 
 /*
  * Add a class of exactly @size bytes.  Waits for readers unless it is called by one.

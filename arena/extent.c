@@ -158,9 +158,12 @@ static void carve(struct extents *x, u32 page, u32 from, u32 nr, u8 state)
 	x->table[from].state = state;
 }
 
+/* The span starts at a unit; beyond that, alignment is a matter of addresses. */
 static bool fits(const struct extents *x, u32 page, u32 nr, u32 align, u32 *from)
 {
-	*from = ALIGN_UP(page, align);
+	size_t bias = (nar_mem.base >> PAGE_SHIFT) + (size_t)(x->table - nar_mem.extent);
+
+	*from = (u32)(ALIGN_UP(page + bias, align) - bias);
 	return *from + nr <= page + x->table[page].nr_pages;
 }
 

@@ -240,10 +240,21 @@ size_t nar_front_usable_size(void *p)
 	return bytes;
 }
 
+/* A large block has the pages its size needs; an aligned object may have much more. */
+static bool is_plausible(const void *p, size_t size)
+{
+	size_t have = usable_size(p);
+
+	if (nar_entry_of(p))
+		return size <= have;
+	return size <= have && ALIGN_UP(max_of(size, (size_t)1), PAGE_BYTES) == have;
+}
+
 void nar_front_free_sized(void *p, size_t size)
 {
-	if (p && nar_opt.harden && size > usable_size(p))
-		nar_die("free_sized of %p with %zu bytes, which has %zu", p, size, usable_size(p));
+	if (p && nar_opt.harden && !is_plausible(p, size))
+		nar_die("free_sized of %p with %zu bytes, which has %zu: sizes must agree", p, size,
+			usable_size(p));
 	nar_front_free(p);
 }
 

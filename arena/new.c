@@ -51,12 +51,18 @@ static noinline __cold void *new_failed(size_t size)
 	return next(size);
 }
 
+/* libstdc++ 12 rounds the size up without looking whether it still can: keep it from it. */
+static bool is_absurd(size_t size)
+{
+	return size > PTRDIFF_MAX;
+}
+
 static noinline __cold void *new_aligned_failed(size_t size, size_t alignment)
 {
 	void *(*next)(size_t, size_t) =
 		(void *(*)(size_t, size_t))runtime_operator("_ZnwmSt11align_val_t");
 
-	return next(size, alignment);
+	return is_absurd(size) ? new_failed(size) : next(size, alignment);
 }
 
 static noinline __cold void *new_nothrow_failed(size_t size, const struct nothrow *tag)
@@ -74,7 +80,7 @@ static noinline __cold void *new_aligned_nothrow_failed(size_t size, size_t alig
 		(void *(*)(size_t, size_t, const struct nothrow *))
 		runtime_operator("_ZnwmSt11align_val_tRKSt9nothrow_t");
 
-	return next(size, alignment, tag);
+	return is_absurd(size) ? new_nothrow_failed(size, tag) : next(size, alignment, tag);
 }
 
 __exported void *_Znwm(size_t size)

@@ -12,6 +12,12 @@
  */
 #include "remote.h"
 
+/*
+ * A batch's link also counts its objects, above the 47 bits of a user's address: mmap
+ * gives out no others unless it is asked to.
+ */
+#define COUNT_SHIFT 48
+
 #define WORD_BATCH 0
 #define WORD_CHAIN 1
 
@@ -25,14 +31,18 @@ __no_asan void *nar_chain_next(const void *object)
 	return READ_ONCE(((void *const *)object)[WORD_CHAIN]);
 }
 
-__no_asan void *nar_batch_next(const void *first_object)
+__no_asan void *nar_batch_next(const void *first_object, unsigned int *nr_objects)
 {
-	return READ_ONCE(((void *const *)first_object)[WORD_BATCH]);
+	u64 word = READ_ONCE(((const u64 *)first_object)[WORD_BATCH]);
+
+	*nr_objects = (unsigned int)(word >> COUNT_SHIFT);
+	return (void *)(word & ((1ull << COUNT_SHIFT) - 1));
 }
 
 __no_asan void nar_queue_post(struct nar_queue *q, void *const *object, unsigned int nr, size_t bytes)
 {
-	void **first = object[0], *seen = READ_ONCE(q->head);
+	void *seen = READ_ONCE(q->head);
+	u64 *first = object[0];
 	unsigned int i;
 
 	for (i = 0; i + 1 < nr; i++)
@@ -45,8 +55,8 @@ __no_asan void nar_queue_post(struct nar_queue *q, void *const *object, unsigned
 	 * pairs with arena_end().
 	 */
 	do
-		WRITE_ONCE(first[WORD_BATCH], seen);
-	while (!__atomic_compare_exchange_n(&q->head, &seen, first, true, __ATOMIC_SEQ_CST,
+		WRITE_ONCE(first[WORD_BATCH], (u64)nr << COUNT_SHIFT | (uintptr_t)seen);
+	while (!__atomic_compare_exchange_n(&q->head, &seen, (void *)first, true, __ATOMIC_SEQ_CST,
 					    __ATOMIC_RELAXED));
 }
 

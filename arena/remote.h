@@ -48,7 +48,7 @@ static inline bool nar_queue_is_empty(const struct nar_queue *q)
  * follows it: a program that writes to freed memory writes here.
  */
 void *nar_chain_next(const void *object);
-void *nar_batch_next(const void *first_object);
+void *nar_batch_next(const void *first_object, unsigned int *nr_objects);
 
 /* A chain made by hand, of objects that are to be sent elsewhere. */
 void nar_chain_link(void *object, void *next);
