@@ -23,6 +23,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -30,6 +31,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -398,14 +400,19 @@ static inline void threads_run(unsigned int nr, void *(*run)(void *), void *args
 		thread_join(threads[i]);
 }
 
-/* A child does not inherit the alarm that ends a hung program. */
+/*
+ * A child does not inherit the alarm that ends a hung program, and one that hangs in
+ * liburcu has all signals blocked: that goes with the thread that waits for it.
+ */
 static inline pid_t fork_or_fail(void)
 {
 	pid_t pid = fork();
 
 	require(pid >= 0, "fork: %s", strerror(errno));
-	if (!pid)
+	if (!pid) {
 		alarm(CHILD_TIMEOUT);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	}
 	return pid;
 }
 
