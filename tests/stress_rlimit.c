@@ -91,10 +91,13 @@ static void exhaust(struct worker *worker, unsigned int round)
 {
 	size_t size = round_size(worker, round);
 
+	/* Each has its share before anyone takes the rest. */
+	while (worker->nr <= NR_FREED)
+		require(try_object(worker, size), "%zu bytes refused from the start", size);
+	pthread_barrier_wait(&all_workers);
 	while (worker->nr < MAX_OBJECTS && try_object(worker, size))
 		;
 	require(worker->nr < MAX_OBJECTS, "no limit was met");
-	require(worker->nr > NR_FREED, "refused from the start");
 	/* All have met the limit: nobody lives now on what another one releases. */
 	pthread_barrier_wait(&all_workers);
 	refuse_all_ways(worker, size);
