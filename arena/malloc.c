@@ -151,7 +151,9 @@ static const struct row rows[] = {
 
 static unsigned long long row_value(const struct row *row, const struct numarena_stats *s)
 {
-	return *(const u64 *)((const char *)s + row->offset);
+	const void *value = (const char *)s + row->offset;
+
+	return *(const u64 *)value;
 }
 
 __exported void malloc_stats(void)

@@ -62,7 +62,9 @@ static bool is_word(struct text t, const char *word)
 
 static u64 *value_of(const struct option *o)
 {
-	return (u64 *)((char *)&nar_opt + o->offset);
+	void *value = (char *)&nar_opt + o->offset;
+
+	return value;
 }
 
 static const struct option *option_find(struct text name)

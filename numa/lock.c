@@ -122,7 +122,7 @@ void nar_rank_pop(const struct nar_lock *l)
 }
 #endif
 
-static void say(const char *fmt, va_list ap)
+__printf(1, 0) static void say(const char *fmt, va_list ap)
 {
 	char line[512] = "numarena: ";
 	int head = 10, n = vsnprintf(line + head, sizeof(line) - 11, fmt, ap);

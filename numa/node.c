@@ -27,9 +27,9 @@ struct nar_nodes nar_nodes;
 extern const ptrdiff_t __rseq_offset __attribute__((__weak__));
 extern const unsigned int __rseq_size __attribute__((__weak__));
 
-static inline const char *thread_pointer(void)
+static inline const void *thread_pointer(void)
 {
-	const char *tp;
+	const void *tp;
 
 #if defined(__x86_64__)
 	__asm__("mov %%fs:0, %0" : "=r"(tp));
@@ -44,7 +44,8 @@ static inline const char *thread_pointer(void)
 static int current_cpu(void)
 {
 	if (&__rseq_size && __rseq_size) {
-		int cpu = *(const volatile int *)(thread_pointer() + __rseq_offset + RSEQ_CPU_ID);
+		const void *cpu_id = (const char *)thread_pointer() + __rseq_offset + RSEQ_CPU_ID;
+		int cpu = *(const volatile int *)cpu_id;
 
 		if (cpu >= 0)
 			return cpu;
