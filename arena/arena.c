@@ -393,7 +393,7 @@ static bool adopt(struct nar_arena *a, unsigned int class) __must_hold(&a->lock)
 static enum nar_pool pool_for(const struct nar_arena *a)
 {
 	if (nar_opt.huge == HUGE_AUTO)
-		return a->slab_bytes < YOUNG_BYTES ? POOL_SMALL : POOL_HUGE;
+		return READ_ONCE(a->slab_bytes) < YOUNG_BYTES ? POOL_SMALL : POOL_HUGE;
 	return nar_opt.huge == HUGE_THP ? POOL_HUGE : POOL_SMALL;
 }
 

@@ -159,6 +159,7 @@ u32 nar_class_copy_map(u8 of_size[NAR_SIZE_STEPS])
 	map = rcu_dereference(published);
 	nar_tsan_consume(&published);
 	copied = copy_map(of_size, map);
+	nar_tsan_publish(&spare);	/* this reader is done; see reclaim_retired() */
 	rcu_read_unlock();
 	return copied;
 }
@@ -249,6 +250,7 @@ static void reclaim_retired(void)
 	if (!maps)
 		return;
 	synchronize_rcu();
+	nar_tsan_consume(&spare);
 	for (last = maps; last->next; last = last->next)
 		;
 	nar_lock(&table_lock);

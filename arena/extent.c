@@ -121,7 +121,7 @@ static void note_free_units(struct extents *x, u32 run, u32 run_end, u32 from, u
 	now = (u32)nar_clock_ms();
 	for (; unit < end; unit++)
 		x->unit[unit].free_since_ms = now;
-	x->nr_dirty++;
+	WRITE_ONCE(x->nr_dirty, x->nr_dirty + 1);
 }
 
 static void give_back(struct extents *x, u32 page, u32 nr_pages, u8 backing)
@@ -273,7 +273,8 @@ static bool try_grow(unsigned int node, u32 nr, enum nar_backing backing)
 		return overtaken;
 	err = commit_span(node, page, nr, backing);
 	nar_lock(&x->lock);
-	x->committed[backing] += err ? 0 : (size_t)nr << PAGE_SHIFT;
+	if (!err)
+		WRITE_ONCE(x->committed[backing], x->committed[backing] + ((size_t)nr << PAGE_SHIFT));
 	give_back(x, page, nr, err ? BACKING_NONE : (u8)backing);
 	nar_unlock(&x->lock);
 	return !err;
@@ -490,7 +491,8 @@ static u32 stale_run(struct extents *x, u32 page, u32 before_ms, size_t max, u32
 	u32 unit = unit_ceil(page), end = unit_floor(page + x->table[page].nr_pages), first;
 
 	for (; unit < end && !is_stale(&x->unit[unit], before_ms); unit++)
-		x->nr_dirty += x->unit[unit].touched_pages != 0;
+		if (x->unit[unit].touched_pages)
+			WRITE_ONCE(x->nr_dirty, x->nr_dirty + 1);
 	for (first = unit; unit < end && unit - first < max; unit++)
 		if (!is_stale(&x->unit[unit], before_ms))
 			break;
@@ -504,7 +506,7 @@ static u32 hold_stale(struct extents *x, u32 before_ms, size_t max, u32 *nr_unit
 	unsigned int backing;
 	u32 page, unit, nr;
 
-	x->nr_dirty = 0;
+	WRITE_ONCE(x->nr_dirty, 0);
 	for (backing = BACKING_SMALL; backing < NR_BACKINGS; backing++) {
 		const struct nar_tree *t = &x->tree[backing];
 
@@ -517,7 +519,7 @@ static u32 hold_stale(struct extents *x, u32 before_ms, size_t max, u32 *nr_unit
 
 				carve(x, page, from, nr * (u32)PAGES_PER_UNIT, EXTENT_HELD);
 				*nr_units = nr;
-				x->nr_dirty++;
+				WRITE_ONCE(x->nr_dirty, x->nr_dirty + 1);
 				return from;
 			}
 		}
@@ -532,7 +534,7 @@ static void release_purged(struct extents *x, u32 page, u32 nr_units)
 	for (i = 0; i < nr_units; i++)
 		x->unit[first + i].touched_pages = 0;
 	give_back(x, page, nr_units * (u32)PAGES_PER_UNIT, x->table[page].backing);
-	x->nr_dirty = dirty;	/* clean units are no work for the next purge */
+	WRITE_ONCE(x->nr_dirty, dirty);	/* clean units are no work for the next purge */
 }
 
 static size_t purge_run(unsigned int node, u32 before_ms, size_t max)
