@@ -16,9 +16,9 @@
 #define NAR_NR_BUILTIN 96
 #define NAR_SIZE_STEPS (NAR_SMALL_MAX / NAR_GRAIN + 1)
 
-/* Objects a magazine holds: 64, or what 16 KiB are of them, and at least 4. */
+/* Objects a magazine holds: 64, or what 32 KiB are of them, and at least 4. */
 #define NAR_MAG_MAX 64
-#define NAR_MAG_BYTES KIB(16)
+#define NAR_MAG_BYTES KIB(32)
 #define NAR_MAG_MIN 4
 
 struct nar_class {
