@@ -16,10 +16,11 @@ require_programs pkg-config "${CC:=cc}"
 stage=$tap_dir/stage
 prefix=/opt/numarena
 libdir=$stage$prefix/lib
-export PKG_CONFIG_PATH=$libdir/pkgconfig PKG_CONFIG_SYSROOT_DIR=$stage
 
+# Built anew, in a folder of its own: one that differs in a knob would be built again
+# while other tests run on it.
 install_tree() {
-	env -u MAKEFLAGS -u MAKELEVEL make -s -C "$top" O="${NUMARENA_BUILD:-build}" \
+	env -u MAKEFLAGS -u MAKELEVEL make -s -C "$top" O="$tap_dir/build" SAN= DEBUG= \
 		install DESTDIR="$stage" PREFIX="$prefix"
 }
 
@@ -66,6 +67,8 @@ perf_counts() {
 }
 
 check 'install below DESTDIR' install_tree
+# From here on, since numarena's own build asks pkg-config too.
+export PKG_CONFIG_PATH=$libdir/pkgconfig PKG_CONFIG_SYSROOT_DIR=$stage
 check 'the version is the library'"'"'s' \
 	grep -qF "\"$(pkg-config --modversion numarena)\"" <(strings "$libdir/libnumarena.a" |
 		sed 's/.*/"&"/')
