@@ -4,9 +4,9 @@
  * taken, so that sparse ones drain and whole 2 MiB go back.
  *
  * Where small objects have given way to large ones, sparse chunks would wait for their
- * last slab for ever, and what is free in them would be lost to large blocks.  When
- * too much is, a sparse chunk is dissolved: its free slices go back to the extents now,
- * those in use when their slab goes.
+ * last slab for ever, and what is free in them would be lost to large blocks.  So when
+ * a large block finds nothing else, a sparse chunk is dissolved: its free slices go
+ * back to the extents now, those in use when their slab goes.
  */
 #include "internal/option.h"
 #include "internal/stat.h"
@@ -27,7 +27,7 @@
 /* A chunk is sparse with half of its slices free ... */
 #define SPARSE_FREE (SLICES_PER_UNIT / 2)
 
-/* ... and dissolved if all chunks together have this part free of what they have in use. */
+/* ... and may be dissolved if more is free in all chunks than this part of what is used. */
 #define DISSOLVE_PART 4
 
 /* Filled chunks are looked for in this many at a time. */
@@ -205,22 +205,6 @@ static void release_extent(void *p)
 		nar_die("no chunk begins at %p: memory is corrupt", p);
 }
 
-static bool should_dissolve(const struct chunks *c, const struct nar_unit *u)
-{
-	return u->nr_free >= SPARSE_FREE &&
-	       c->nr_free > c->nr_slices / DISSOLVE_PART + 2 * SLICES_PER_UNIT;
-}
-
-/* Under the chunk lock, so that who frees its slabs next finds them parted. */
-static void dissolve(struct chunks *c, u32 unit) __must_hold(&c->lock)
-{
-	struct nar_unit *u = &nar_mem.unit[unit];
-
-	u->is_dissolved = true;
-	c->nr_free -= u->nr_free;
-	nar_extent_part_chunk(unit, u->free_mask, u->start_mask);
-}
-
 /* Return: whether the chunk is in no list any more and to be released. */
 static bool put_row(struct chunks *c, u32 unit, unsigned int first, unsigned int nr)
 	__must_hold(&c->lock)
@@ -237,10 +221,7 @@ static bool put_row(struct chunks *c, u32 unit, unsigned int first, unsigned int
 		c->nr_free -= SLICES_PER_UNIT;
 		return true;
 	}
-	if (u->nr_free < SLICES_PER_UNIT && should_dissolve(c, u))
-		dissolve(c, unit);
-	else
-		bin_add(c, unit);
+	bin_add(c, unit);
 	return false;
 }
 
@@ -261,6 +242,46 @@ void nar_slices_free(u32 slice, unsigned int nr)
 		release_extent(nar_at((size_t)slice << SLICE_SHIFT));
 	else if (is_spare)
 		release_extent(nar_at((size_t)unit << HUGE_SHIFT));
+}
+
+/* Under the chunk lock, so that who frees its slabs next finds them parted. */
+static void dissolve(struct chunks *c, u32 unit) __must_hold(&c->lock)
+{
+	struct nar_unit *u = &nar_mem.unit[unit];
+
+	bin_del(c, unit);
+	u->is_dissolved = true;
+	c->nr_free -= u->nr_free;
+	nar_extent_part_chunk(unit, u->free_mask, u->start_mask);
+}
+
+/* The sparsest first.  Chunks need some slack: slabs come and go. */
+static u32 find_sparse(const struct chunks *c, unsigned int nr)
+{
+	unsigned int pool, bin;
+	u32 unit;
+
+	if (c->nr_free <= c->nr_slices / DISSOLVE_PART + SLICES_PER_UNIT)
+		return 0;
+	for (bin = BIN_EMPTY; bin >= SPARSE_FREE; bin--)
+		for (pool = 0; pool < NR_POOLS; pool++)
+			for (unit = c->bin[pool][bin]; unit; unit = nar_mem.unit[unit].next)
+				if (rows(nar_mem.unit[unit].free_mask, nr))
+					return unit;
+	return 0;
+}
+
+bool nar_chunk_dissolve(unsigned int node, unsigned int nr)
+{
+	struct chunks *c = &chunks[node];
+	u32 unit;
+
+	nar_lock(&c->lock);
+	unit = find_sparse(c, nr);
+	if (unit)
+		dissolve(c, unit);
+	nar_unlock(&c->lock);
+	return unit != 0;
 }
 
 static u32 pop_empty(struct chunks *c, enum nar_pool pool)

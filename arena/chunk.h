@@ -36,6 +36,13 @@ bool nar_chunk_collapse(unsigned int node);
 /* Give empty chunks that are kept for the next slab back to the extents. */
 void nar_chunk_trim(unsigned int node);
 
+/*
+ * Give the free slices of a sparse chunk of @node, @nr of them in a row, to the extents.
+ * For a large block that would have to grow the heap otherwise.  Return: whether there
+ * was one.
+ */
+bool nar_chunk_dissolve(unsigned int node, unsigned int nr);
+
 /* Bytes of @node in slabs; racy. */
 size_t nar_chunk_slab_bytes(unsigned int node);
 u64 nar_chunk_nr_slabs_made(unsigned int node);

@@ -327,13 +327,26 @@ static void *alloc_on_node(unsigned int node, u32 nr, u32 align, u8 backing, u8 
 	return p;
 }
 
+static bool is_too_much(size_t nr_pages, size_t align_pages)
+{
+	return nr_pages + align_pages >= nar_mem.window_bytes >> PAGE_SHIFT;
+}
+
+void *nar_extent_try_alloc(unsigned int node, size_t nr_pages, size_t align_pages,
+			   enum nar_backing backing, enum nar_extent_state state, bool *is_zero)
+{
+	if (is_too_much(nr_pages, align_pages))
+		return NULL;
+	return take_any(node, (u32)nr_pages, (u32)align_pages, (u8)backing, (u8)state, is_zero);
+}
+
 void *nar_extent_alloc(unsigned int node, size_t nr_pages, size_t align_pages,
 		       enum nar_backing backing, enum nar_extent_state state, bool *is_zero)
 {
 	unsigned int i;
 	void *p = NULL;
 
-	if (nr_pages + align_pages >= nar_mem.window_bytes >> PAGE_SHIFT)
+	if (is_too_much(nr_pages, align_pages))
 		return NULL;
 	for (i = 0; i < nar_nodes.nr && !p; i++)
 		p = alloc_on_node(nar_nodes.order[node][i], (u32)nr_pages, (u32)align_pages,

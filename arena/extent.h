@@ -35,6 +35,10 @@ void nar_extent_init(void);
 void *nar_extent_alloc(unsigned int node, size_t nr_pages, size_t align_pages,
 		       enum nar_backing backing, enum nar_extent_state state, bool *is_zero);
 
+/* The same, of @node and of memory that is there already. */
+void *nar_extent_try_alloc(unsigned int node, size_t nr_pages, size_t align_pages,
+			   enum nar_backing backing, enum nar_extent_state state, bool *is_zero);
+
 /*
  * The pages of the extent in @state that starts at @p; 0 if none does.  The caller
  * owns it, or is about to be told that it does not.

@@ -240,14 +240,15 @@ size_t nar_front_usable_size(void *p)
 	return bytes;
 }
 
-/* A large block has the pages its size needs; an aligned object may have much more. */
+/*
+ * A large block has the pages its size needs, or a page more if it is older than our
+ * constructor; a small object may be aligned or shrunk and have much more.
+ */
 static bool is_plausible(const void *p, size_t size)
 {
 	size_t have = usable_size(p);
 
-	if (nar_entry_of(p))
-		return size <= have;
-	return size <= have && ALIGN_UP(max_of(size, (size_t)1), PAGE_BYTES) == have;
+	return size <= have && (nar_entry_of(p) || have - size < 2 * PAGE_BYTES);
 }
 
 void nar_front_free_sized(void *p, size_t size)

@@ -2,16 +2,19 @@
 /*
  * Large blocks.
  *
- * A block of a unit's half and more starts on a huge page, so that all of it but the
- * end can be huge; what is left of its last unit goes back to the tree at once.
+ * A block starts on a huge page if that costs little: what is left of its last unit
+ * goes back to the tree, but lies on a huge page that is resident with it.  Other blocks
+ * share units with their neighbours and are huge all the same.
  */
 #include "internal/option.h"
 
+#include "chunk.h"
 #include "extent.h"
 #include "large.h"
 
-/* From here on a block starts on a huge page. */
+/* A block from this size on starts on a huge page if no more than a part is lost. */
 #define HUGE_START_BYTES MIB(1)
+#define HUGE_START_PART 8
 
 /* huge:auto: below this a node's memory is a small program's, and stays on small pages. */
 #define SMALL_PROGRAM_BYTES MIB(8)
@@ -25,17 +28,40 @@ static enum nar_backing backing_for(unsigned int node, size_t size)
 	return nar_extent_committed(node) + size <= SMALL_PROGRAM_BYTES ? BACKING_SMALL : BACKING_HUGE;
 }
 
+static bool wants_huge_start(size_t size)
+{
+	return size >= HUGE_START_BYTES && ALIGN_UP(size, HUGE_BYTES) - size <= size / HUGE_START_PART;
+}
+
+/* Before the heap grows, what sparse chunks hold back is used up. */
+static void *alloc_without_growth(unsigned int node, size_t nr_pages, size_t align_pages,
+				  enum nar_backing backing, bool *is_zero)
+{
+	size_t nr_slices = DIV_ROUND_UP((nr_pages + align_pages - 1) << PAGE_SHIFT, SLICE_BYTES);
+	void *p;
+
+	do
+		p = nar_extent_try_alloc(node, nr_pages, align_pages, backing, EXTENT_LARGE, is_zero);
+	while (!p && nr_slices < SLICES_PER_UNIT && nar_chunk_dissolve(node, (unsigned int)nr_slices));
+	return p;
+}
+
 void *nar_large_alloc(unsigned int node, size_t size, size_t alignment, bool *is_zero)
 {
-	size_t nr_pages;
+	enum nar_backing backing = backing_for(node, size);
+	size_t nr_pages, align_pages;
+	void *p;
 
 	if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX)
 		return NULL;
-	nr_pages = max_of(DIV_ROUND_UP(size, PAGE_BYTES), (size_t)1);
-	if (size >= HUGE_START_BYTES)
+	if (wants_huge_start(size))
 		alignment = max_of(alignment, HUGE_BYTES);
-	return nar_extent_alloc(node, nr_pages, max_of(alignment >> PAGE_SHIFT, (size_t)1),
-				backing_for(node, size), EXTENT_LARGE, is_zero);
+	nr_pages = max_of(DIV_ROUND_UP(size, PAGE_BYTES), (size_t)1);
+	align_pages = max_of(alignment >> PAGE_SHIFT, (size_t)1);
+	p = alloc_without_growth(node, nr_pages, align_pages, backing, is_zero);
+	if (p)
+		return p;
+	return nar_extent_alloc(node, nr_pages, align_pages, backing, EXTENT_LARGE, is_zero);
 }
 
 static __cold __attribute__((__noreturn__)) void die_not_a_block(const void *p)

@@ -44,7 +44,7 @@ static const struct option options[] = {
 	OPTION(huge, .words = huges),
 	OPTION(bind, .words = bools),
 	OPTION(harden, .words = bools),
-	OPTION(decay_ms, .max = UINT32_MAX, .is_live = true),
+	OPTION(decay_ms, .max = INT32_MAX, .is_live = true),
 	OPTION(fork_rcu, .words = bools),
 	OPTION(abort_conf, .words = bools),
 };

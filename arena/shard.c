@@ -10,20 +10,32 @@
 
 #include "shard.h"
 
+static void shelf_link(struct nar_shard *s, u32 slab)
+{
+	nar_slab_link(&s->bins, slab);
+	WRITE_ONCE(s->nr_slabs, s->nr_slabs + 1);
+}
+
+static void shelf_unlink(struct nar_shard *s, u32 slab)
+{
+	nar_slab_unlink(&s->bins, slab);
+	WRITE_ONCE(s->nr_slabs, s->nr_slabs - 1);
+}
+
 u32 nar_shard_adopt(struct nar_shard *s, u32 owner)
 {
 	u32 slab;
 
 	/* A look without the lock: mostly the shelf is empty. */
-	if (!READ_ONCE(s->nr_shelved))
+	if (!READ_ONCE(s->nr_slabs))
 		return 0;
 	nar_lock(s->lock);
 	slab = nar_slab_densest(&s->bins);
 	if (slab) {
 		s->nr_empty -= nar_slab_is_empty(slab);
-		nar_slab_unlink(&s->bins, slab);
+		shelf_unlink(s, slab);
 		nar_slab_set_owner(slab, owner);
-		s->nr_adopted++;
+		WRITE_ONCE(s->nr_adopted, s->nr_adopted + 1);
 	}
 	nar_unlock(s->lock);
 	return slab;
@@ -41,7 +53,7 @@ static u32 settle_empty(struct nar_shard *s, u32 slab)
 		s->nr_empty++;
 		return 0;
 	}
-	nar_slab_unlink(&s->bins, slab);
+	shelf_unlink(s, slab);
 	return slab;
 }
 
@@ -49,7 +61,7 @@ void nar_shard_shelve(struct nar_shard *s, u32 slab)
 {
 	nar_lock(s->lock);
 	nar_slab_set_owner(slab, OWNER_SHARD);
-	nar_slab_link(&s->bins, slab);
+	shelf_link(s, slab);
 	s->nr_empty += nar_slab_is_empty(slab);
 	WRITE_ONCE(s->nr_shelved, s->nr_shelved + 1);
 	nar_unlock(s->lock);
@@ -82,10 +94,8 @@ void *nar_shard_take_new(struct nar_shard *s, u32 slab)
 	void *p;
 
 	nar_lock(s->lock);
-	nar_slab_link(&s->bins, slab);
+	shelf_link(s, slab);
 	s->nr_empty++;
-	/* Once shelved slabs exist arenas may look here. */
-	WRITE_ONCE(s->nr_shelved, s->nr_shelved + 1);
 	p = take_from(s, slab);
 	nar_unlock(s->lock);
 	return p;
@@ -115,7 +125,7 @@ void nar_shard_trim(struct nar_shard *s)
 
 	nar_lock(s->lock);
 	while ((slab = s->bins.head[BIN_EMPTY])) {
-		nar_slab_unlink(&s->bins, slab);
+		shelf_unlink(s, slab);
 		nar_slab_at(slab)->next = doomed;
 		doomed = slab;
 	}

@@ -13,6 +13,7 @@ struct nar_shard {
 	struct nar_lock *lock;	/* own, or the heap's one lock under mode:baseline */
 	struct nar_bins bins;	/* lock */
 	u32 nr_empty;		/* lock: slabs in use by nobody, kept for the next */
+	u32 nr_slabs;		/* lock; a racy read is a hint */
 	u64 nr_shelved;		/* lock; racy reads for statistics */
 	u64 nr_adopted;
 } __shared_line;

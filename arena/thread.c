@@ -147,6 +147,7 @@ static void *alloc_shared(size_t size)
 
 	if (!nar_start_early())
 		return NULL;
+	nar_maint_poll();
 	if (size + pad > NAR_SMALL_MAX)
 		return nar_large_alloc(nar_node_current(), size + pad, 1, &is_zero);
 	return nar_heap_alloc(&nar_heap_default, nar_node_current(), nar_class_builtin(size + pad));

@@ -48,7 +48,7 @@ static ssize_t read_file(const char *path, char *buf, size_t size)
 /* Read once: an administrator's change later is seen by new processes. */
 static enum thp thp_mode(void)
 {
-	static enum thp mode;	/* relaxed; every thread finds the same answer */
+	static unsigned int mode;	/* enum thp; relaxed: every thread finds the same */
 	char buf[128];
 
 	if (READ_ONCE(mode) == THP_UNKNOWN) {
@@ -59,7 +59,7 @@ static enum thp thp_mode(void)
 				strstr(buf, "[madvise]") ? THP_MADVISE : THP_NEVER;
 		WRITE_ONCE(mode, found);
 	}
-	return READ_ONCE(mode);
+	return (enum thp)READ_ONCE(mode);
 }
 
 void *nar_pages_reserve(size_t bytes, size_t align)

@@ -29,7 +29,7 @@ arena/meta	20
 arena/tree	25
 arena/extent	30
 arena/chunk	40
-arena/large	40
+arena/large	45
 arena/slab	50
 arena/class	52
 arena/shard	54
