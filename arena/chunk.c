@@ -151,12 +151,15 @@ static u32 take_row(struct chunks *c, u32 unit, unsigned int nr)
 	return unit * (u32)SLICES_PER_UNIT + first;
 }
 
+/* Slices that are there already, on either kind of page, come before another chunk. */
 static u32 take_slices(struct chunks *c, enum nar_pool pool, unsigned int nr)
 {
 	u32 unit, slice = 0;
 
 	nar_lock(&c->lock);
 	unit = find_row(c, pool, nr);
+	if (!unit)
+		unit = find_row(c, pool == POOL_SMALL ? POOL_HUGE : POOL_SMALL, nr);
 	if (unit)
 		slice = take_row(c, unit, nr);
 	nar_unlock(&c->lock);
