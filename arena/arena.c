@@ -50,6 +50,8 @@ struct nar_arena nar_arena_none = {
 	.mag[0 ... NAR_MAX_CLASSES - 1] = { &none_slots[MAG_GUARDS], &none_slots[MAG_GUARDS] },
 };
 
+__thread struct nar_arena *nar_arena_own;
+
 void nar_arenas_init(void)
 {
 	unsigned int class;

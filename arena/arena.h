@@ -75,6 +75,9 @@ struct nar_arena {
 /* What nar_self points to where there is no arena: empty magazine, owns nothing. */
 extern struct nar_arena nar_arena_none;
 
+/* The calling thread's; NULL.  thread.c alone sets it. */
+extern __thread struct nar_arena *nar_arena_own;
+
 /* Slot layout; after nar_class_init(). */
 void nar_arenas_init(void);
 

@@ -18,15 +18,16 @@
 
 #include "internal/option.h"
 
+#include "arena.h"
 #include "extent.h"
 #include "fork.h"
-#include "start.h"
-#include "thread.h"
+
+static struct nar_lock *start_lock;
 
 /* In rank order. */
 static void each_lock(void (*fn)(struct nar_lock *))
 {
-	nar_start_each_lock(fn);
+	fn(start_lock);
 	nar_class_each_lock(fn);
 	nar_arena_registry_lock(fn);
 	nar_arena_each_lock(fn);
@@ -54,13 +55,14 @@ static void after_fork_child(void)
 {
 	nar_tid_cached = 0;
 	each_lock(nar_lock_reset);
-	nar_arenas_orphan(nar_thread_arena_if_any());
+	nar_arenas_orphan(nar_arena_own);
 	if (nar_opt.fork_rcu)
 		urcu_bp_after_fork_child();
 }
 
-void nar_fork_init(void)
+void nar_fork_init(struct nar_lock *start)
 {
+	start_lock = start;
 	if (pthread_atfork(before_fork, after_fork_parent, after_fork_child))
 		nar_warn("no memory for fork handlers: a fork while threads run may hang the child");
 }

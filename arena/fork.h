@@ -5,7 +5,13 @@
 #ifndef NAR_FORK_H
 #define NAR_FORK_H
 
-/* In our constructor. */
-void nar_fork_init(void);
+struct nar_lock;
+
+/*
+ * Register the handlers, as early as can be: of all that are registered, those of the
+ * first run last before the fork and first after it, so that others may allocate.
+ * @start: the lock of start-up, first in order.
+ */
+void nar_fork_init(struct nar_lock *start);
 
 #endif /* NAR_FORK_H */

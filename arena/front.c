@@ -222,7 +222,7 @@ int nar_front_posix_memalign(void **memptr, size_t alignment, size_t size)
 
 void *nar_front_memalign(size_t alignment, size_t size)
 {
-	if (alignment > (size_t)1 << 62) {
+	if (alignment > (size_t)1 << 63) {
 		errno = EINVAL;
 		return NULL;
 	}

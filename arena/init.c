@@ -5,7 +5,6 @@
  */
 #include "numa/node.h"
 
-#include "fork.h"
 #include "init.h"
 #include "start.h"
 #include "thread.h"
@@ -16,6 +15,5 @@ void nar_init(void)
 		nar_warn("no address space: every allocation will fail; raise the limit (ulimit -v)");
 	nar_nodes_probe();
 	nar_thread_init();
-	nar_fork_init();
 	WRITE_ONCE(nar_is_started, true);
 }

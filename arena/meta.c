@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Reservation of address space, and the memory of everything that describes the
- * user's memory.  None of it lies inside a chunk: headers at every 2 MiB share one
- * cache set, a dense table does not (doc/measurements.md).
+ * user's memory.  None of it lies inside a chunk: all of a chunk is the user's, and a
+ * stray write into freed memory does not reach it.
  */
 #include <errno.h>
 #include <string.h>

@@ -6,7 +6,7 @@
  *	| window of node 0      | window of node 1      | ...
  *	  guard  committed ->     guard  committed ->
  *
- * Each window is a power of two, so "is it ours", "which node", "which slice" are
+ * Windows lie a power of two apart, so "is it ours", "which node", "which slice" are
  * arithmetic on the pointer.  Units of three sizes are counted from base:
  *
  *	page	4 KiB	grain of extents		nar_mem.extent[]

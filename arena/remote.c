@@ -52,7 +52,7 @@ __no_asan void nar_queue_post(struct nar_queue *q, void *const *object, unsigned
 	/*
 	 * Release: the chain is written; pairs with the exchange in nar_queue_take_all().
 	 * Sequentially consistent, since the poster then looks whether the owner is gone;
-	 * pairs with arena_end().
+	 * pairs with arena_retire().
 	 */
 	do
 		WRITE_ONCE(first[WORD_BATCH], (u64)nr << COUNT_SHIFT | (uintptr_t)seen);

@@ -7,6 +7,7 @@
 
 #include "arena.h"
 #include "extent.h"
+#include "fork.h"
 #include "option.h"
 #include "start.h"
 
@@ -16,8 +17,9 @@ static struct nar_lock start_lock = NAR_LOCK_INIT(RANK_INIT);
 
 static bool start_locked(void)
 {
+	/* Tried before: there was space, but no memory for the heap. */
 	if (nar_mem.span_bytes)
-		return nar_heaps[0];
+		return !nar_heap_init(&nar_heap_default, 0);
 	nar_options_read();
 	nar_nodes_early();
 	if (nar_meta_init())
@@ -31,18 +33,17 @@ static bool start_locked(void)
 
 bool nar_start_early(void)
 {
-	bool is_up;
+	bool is_up, was_up;
 
 	/* Acquire: pairs with the release in nar_heap_init(), the last step. */
 	if (likely(load_acquire(&nar_heaps[0])))
 		return true;
 	nar_lock(&start_lock);
-	is_up = start_locked();
+	was_up = nar_heaps[0];
+	is_up = was_up || start_locked();
 	nar_unlock(&start_lock);
+	/* It may allocate: by now that works. */
+	if (is_up && !was_up)
+		nar_fork_init(&start_lock);
 	return is_up;
-}
-
-void nar_start_each_lock(void (*fn)(struct nar_lock *))
-{
-	fn(&start_lock);
 }

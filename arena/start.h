@@ -16,8 +16,4 @@ extern bool nar_is_started;
 /* Stage 1, once: options and address space.  Return: whether there is any. */
 bool nar_start_early(void);
 
-/* For fork. */
-struct nar_lock;
-void nar_start_each_lock(void (*fn)(struct nar_lock *));
-
 #endif /* NAR_START_H */

@@ -12,7 +12,7 @@
 /* Without stopping anyone; see struct numarena_stats. */
 void nar_stats_read(struct numarena_stats *s);
 
-/* Bytes in the user's hands, magazines and outboxes; what mallinfo calls in use. */
+/* Slabs whole, and large blocks: what mallinfo calls in use. */
 size_t nar_stats_used_bytes(const struct numarena_stats *s);
 
 #endif /* NAR_STATS_H */

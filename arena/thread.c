@@ -33,7 +33,6 @@
 enum thread_state { THREAD_NEW, THREAD_LIVE, THREAD_RELEASED };
 
 struct thread {
-	struct nar_arena *arena;
 	u64 away_since_ms;
 	u32 away_refills;
 	u8 state;
@@ -62,8 +61,8 @@ static void thread_exit(void *arg)
 	/* First: what the end itself frees must not come back here. */
 	self.state = THREAD_RELEASED;
 	nar_self = &nar_arena_none;
-	nar_arena_end(self.arena);
-	self.arena = NULL;
+	nar_arena_end(nar_arena_own);
+	nar_arena_own = NULL;
 }
 
 void nar_thread_init(void)
@@ -75,7 +74,7 @@ void nar_thread_init(void)
 /* The arena in nar_self is what switches the fast paths on. */
 static void thread_use(struct nar_arena *a)
 {
-	self.arena = a;
+	nar_arena_own = a;
 	nar_self = nar_opt.harden ? &nar_arena_none : a;
 }
 
@@ -95,19 +94,14 @@ static struct nar_arena *thread_begin(void)
 	return a;
 }
 
-struct nar_arena *nar_thread_arena_if_any(void)
-{
-	return self.arena;
-}
-
 static struct nar_arena *thread_arena(void)
 {
-	return likely(self.arena) ? self.arena : thread_begin();
+	return likely(nar_arena_own) ? nar_arena_own : thread_begin();
 }
 
 unsigned int nar_thread_node(void)
 {
-	return self.arena ? self.arena->node : nar_node_current();
+	return nar_arena_own ? nar_arena_own->node : nar_node_current();
 }
 
 /* ---- Following the CPU ---- */
@@ -264,7 +258,7 @@ void nar_thread_free_slow(void *p)
 
 void nar_thread_trim(void)
 {
-	struct nar_arena *a = self.arena;
+	struct nar_arena *a = nar_arena_own;
 
 	if (!a)
 		return;
@@ -275,6 +269,6 @@ void nar_thread_trim(void)
 
 void nar_thread_update_classes(void)
 {
-	if (self.arena)
-		nar_arena_update_classes(self.arena);
+	if (nar_arena_own)
+		nar_arena_update_classes(nar_arena_own);
 }

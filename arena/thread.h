@@ -25,9 +25,6 @@ void *nar_thread_alloc_class_slow(unsigned int class);
 /* In our constructor: the key whose destructor ends a thread's arena. */
 void nar_thread_init(void);
 
-/* The arena of this thread if it has one already; NULL. */
-struct nar_arena *nar_thread_arena_if_any(void);
-
 /* Magazines, outboxes and kept slabs of this thread go back. */
 void nar_thread_trim(void);
 

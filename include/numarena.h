@@ -38,7 +38,8 @@ const char *numarena_version(void);
  * @size: bytes, 0 to PTRDIFF_MAX; 0 is answered as 1
  *
  * The memory is aligned to 16 bytes, not initialised, and on the calling thread's
- * node.  May map memory; never waits for another thread longer than for a short lock.
+ * node if that has any left, else on the nearest.  May map memory; waits for no other
+ * thread but for short locks.
  *
  * Return: the memory; NULL with errno ENOMEM if there is none or @size is too large.
  */
@@ -48,9 +49,12 @@ void *numarena_malloc(size_t size);
  * numarena_free() - release memory
  * @ptr: from any allocating function here; NULL is allowed and does nothing
  *
- * Leaves errno alone.  Any thread may free what another one allocated.  A pointer that
- * is not an object's start, or that is seen to be free already, ends the process with
- * one line on stderr.
+ * Leaves errno alone.  Any thread may free what another one allocated.  Ends the process
+ * with one line on stderr: at once for a pointer that numarena never gave out, for a
+ * large block that is free or not the start of one, and for the two objects of a class
+ * that this thread freed last; when the object leaves the thread's magazine for an
+ * interior pointer or another double free, unless the object was handed out again until
+ * then.  With harden:1 at once in every case.
  */
 void numarena_free(void *ptr);
 
@@ -59,7 +63,7 @@ void numarena_free(void *ptr);
  * @nmemb: elements
  * @size: bytes an element
  *
- * Memory that is still zero from the kernel is not written again.
+ * A large block that is still zero from the kernel is not written again.
  *
  * Return: the memory; NULL with errno ENOMEM, also if the product overflows.
  */
@@ -108,7 +112,8 @@ int numarena_posix_memalign(void **memptr, size_t alignment, size_t size);
  * @alignment: bytes; rounded up to a power of two, as glibc does
  * @size: bytes
  *
- * Return: the memory; NULL with errno EINVAL if @alignment exceeds 2^62, else ENOMEM.
+ * Return: the memory; NULL with errno EINVAL if @alignment exceeds 2^63, which cannot be
+ * rounded, else ENOMEM.
  */
 void *numarena_memalign(size_t alignment, size_t size);
 
@@ -125,15 +130,16 @@ size_t numarena_malloc_usable_size(void *ptr);
  * @ptr: from malloc, calloc or realloc; or NULL
  * @size: the size asked for, in bytes
  *
- * A @size that the object cannot have had ends the process under harden:1.
+ * A @size above what the object has ends the process under harden:1, and so does one
+ * more than a page below what a large block has.
  */
 void numarena_free_sized(void *ptr, size_t size);
 
 /**
  * numarena_free_aligned_sized() - release aligned memory whose size is known (C23)
  * @ptr: from aligned_alloc; or NULL
- * @alignment: the alignment asked for, in bytes
- * @size: the size asked for, in bytes
+ * @alignment: the alignment asked for, in bytes; not looked at
+ * @size: the size asked for, in bytes; as in numarena_free_sized()
  */
 void numarena_free_aligned_sized(void *ptr, size_t alignment, size_t size);
 
@@ -152,10 +158,12 @@ int numarena_malloc_trim(size_t pad);
  * numarena_class_add() - add a size class
  * @size: bytes, a multiple of 16 from 16 to 32768
  *
- * Objects of exactly @size bytes (and those between the next smaller class and it)
- * are then packed without rounding.  Useful for a size that dominates a program and
- * lies just above a built-in class.  Memory that is in use already stays valid.  Other
- * threads see the class at their next refill.  There is room for 32.
+ * Objects of exactly @size bytes are then packed without rounding, and those between
+ * the next smaller class and it are rounded to @size.  Useful for a size that dominates
+ * a program and lies just above a built-in class.  Memory that is in use already stays
+ * valid.  Other threads see the class at their next refill.  There is room for 32.
+ * Aligned requests, threads past their end and the modes without arenas keep to the
+ * built-in classes.
  *
  * Waits for an RCU grace period unless it is called inside a read section; must not
  * be called from a signal handler.
@@ -168,11 +176,11 @@ int numarena_class_add(size_t size);
 /**
  * numarena_option_get() - read a setting back
  * @name: its name, as in NUMARENA_CONF
- * @value: where its text goes, in the form NUMARENA_CONF accepts; always terminated
+ * @value: where its text goes, in the form NUMARENA_CONF accepts; terminated if @size > 0
  * @size: room at @value in bytes
  *
  * Return: the length of the text, which is cut if it is not less than @size; -1 with
- * errno ENOENT for an unknown name.
+ * errno ENOENT for an unknown name, and @value is left alone.
  */
 int numarena_option_get(const char *name, char *value, size_t size);
 
@@ -192,22 +200,22 @@ int numarena_option_set(const char *name, const char *value);
  * Counters are taken without stopping anyone: each is right at some moment during the
  * call, together they may disagree by what was in flight.
  *
- * @reserved_bytes: address space of the one reservation
+ * @reserved_bytes: address space reserved for memory, tables not counted
  * @committed_bytes: of that, made usable; resident is what was touched of it
  * @metadata_bytes: committed tables beside the objects
  * @slab_bytes: memory cut into slabs
  * @large_bytes: live blocks above 32 KiB
- * @free_bytes: committed, touched and in no slab or block
+ * @free_bytes: committed and in no chunk or large block, touched or not
  * @nr_nodes: NUMA nodes with memory
- * @nr_arenas: arenas in use by live threads
+ * @nr_arenas: arenas in use; after a fork also those of lost threads, until they are shelved
  * @nr_classes: size classes, built-in and added
  * @nr_slabs_made: slabs cut since start
  * @nr_refills: magazines filled
  * @nr_flushes: magazines flushed because full
- * @nr_remote_frees: objects freed by another thread than the owner
+ * @nr_remote_frees: objects posted to the arena of another thread
  * @nr_remote_batches: batches they were sent in
- * @nr_orphans: slabs left by threads that ended
- * @nr_adopted: of those, taken by other threads
+ * @nr_orphans: slabs shelved by threads that ended or moved, each time
+ * @nr_adopted: slabs taken from a shelf, each time
  * @bind_done: spans bound to their node
  * @bind_refused: spans the kernel refused to bind; first touch places them
  * @bind_skipped: spans left to the program's own memory policy
@@ -221,7 +229,7 @@ int numarena_option_set(const char *name, const char *value);
  * @node_switches: threads that followed their CPU to another node
  * @node_fallback: blocks taken from a farther node since the own one was full
  * @fork_leaked: arenas of threads that fork left behind in this process
- * @lock_contended: lock acquisitions that had to wait
+ * @lock_contended: acquisitions of arena and shard locks that had to wait
  */
 struct numarena_stats {
 	uint64_t reserved_bytes;
@@ -262,7 +270,7 @@ struct numarena_stats {
  * @size: sizeof(struct numarena_stats) of the caller; an older, shorter structure is
  *        filled as far as it goes, a longer one's rest is zeroed
  *
- * Walks the arenas under an RCU read lock.  Does not allocate.
+ * Takes each node's extent lock for a moment.  Does not allocate.
  *
  * Return: 0; -1 with errno EINVAL if @size is 0.
  */

@@ -4,8 +4,8 @@
  *
  * The policy is MPOL_PREFERRED: a full node overflows to its neighbours instead
  * of killing the process.  What the program asked for comes first: if the thread
- * that commits has a policy other than the default one (numactl, set_mempolicy),
- * or the node is outside its cpuset, the range is left to that policy.
+ * that commits has a policy other than the default one (numactl, set_mempolicy), the
+ * range is left to that policy.  A node outside the cpuset is refused by the kernel.
  *
  * Containers refuse these calls without CAP_SYS_NICE; then the first touch, made
  * by the thread that will use the memory, places it.

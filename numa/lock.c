@@ -48,7 +48,7 @@ void nar_lock_slow(struct nar_lock *l)
 
 	add_relaxed(&l->nr_contended, 1);
 	if ((READ_ONCE(l->word) & ~LOCK_WAITERS) == self)
-		nar_die("lock of rank %d taken twice by thread %u: a bug in numarena, please report it",
+		nar_die("lock of rank %d taken twice by thread %u: by a fork handler registered before numarena's, or a bug",
 			l->rank, self);
 	if (spin_take(l, self))
 		return;

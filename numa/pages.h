@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Pages: address space, memory behind it, huge pages, and the clock.  Every
- * function that can fail returns 0 or -errno and leaves errno alone.
+ * function that can fail returns 0 or -errno; errno is whatever the last system call
+ * made of it, and the front layer's to restore.
  */
 #ifndef NAR_PAGES_H
 #define NAR_PAGES_H

@@ -37,10 +37,10 @@ arena/heap	56
 arena/remote	56
 arena/arena	60
 arena/maint	60
+arena/fork	62
 arena/start	65
 arena/thread	70
 arena/stats	80
-arena/fork	80
 arena/init	85
 
 arena/front	90
