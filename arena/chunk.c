@@ -24,11 +24,11 @@
 /* Chunks of a bin that have slices enough, but not in a row. */
 #define ROW_TRIES 8
 
-/* A chunk is sparse with half of its slices free ... */
-#define SPARSE_FREE (SLICES_PER_UNIT / 2)
+/* A chunk is sparse with a quarter of its slices free ... */
+#define SPARSE_FREE (SLICES_PER_UNIT / 4)
 
 /* ... and may be dissolved if more is free in all chunks than this part of what is used. */
-#define DISSOLVE_PART 4
+#define DISSOLVE_PART 8
 
 /* Filled chunks are looked for in this many at a time. */
 #define COLLAPSE_LOOK 64
