@@ -604,6 +604,7 @@ void nar_arena_end(struct nar_arena *a)
 {
 	nar_arena_flush_all(a);
 	nar_arena_send_all(a);
+	nar_recent_flush(&a->recent);
 	arena_retire(a);
 }
 
@@ -618,6 +619,7 @@ static void forget_thread(struct nar_arena *a)
 		a->mag[class].top = &a->slot[slot_of_class[class]];
 	for (i = 0; i < NR_OUTBOXES; i++)
 		a->outbox[i].nr = 0;
+	a->recent = (struct nar_recent){ 0 };
 }
 
 void nar_arenas_orphan(struct nar_arena *self)

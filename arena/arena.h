@@ -17,6 +17,7 @@
 #define NAR_ARENA_H
 
 #include "heap.h"
+#include "recent.h"
 #include "remote.h"
 
 /* Two NULL slots below each magazine end a pop and satisfy the double free check. */
@@ -49,6 +50,7 @@ struct nar_arena {
 	u16 node;
 	struct nar_heap *heap;
 	u32 nr_posts;
+	struct nar_recent recent;
 	struct nar_counters count;
 
 	/* Under the lock. */

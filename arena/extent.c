@@ -134,7 +134,7 @@ static void give_back(struct extents *x, u32 page, u32 nr_pages, u8 backing)
 		free_remove(x, before);
 		start = before;
 	}
-	if (end < x->end && after->state == EXTENT_FREE && after->backing == backing) {
+	if (end < x->end && READ_ONCE(after->state) == EXTENT_FREE && after->backing == backing) {
 		free_remove(x, end);
 		end += after->nr_pages;
 	}
@@ -377,6 +377,17 @@ size_t nar_extent_pages(const void *p, enum nar_extent_state state)
 	return starts_extent(x, p, (u8)state) ? READ_ONCE(x->table[page_of(p)].nr_pages) : 0;
 }
 
+bool nar_extent_try_mark(void *p, enum nar_extent_state from, enum nar_extent_state to)
+{
+	struct extents *x = &extents[nar_node_of(p)];
+	u8 seen = (u8)from;
+
+	/* Neighbours look for EXTENT_FREE alone, so they may look meanwhile. */
+	return starts_extent(x, p, (u8)from) &&
+	       __atomic_compare_exchange_n(&x->table[page_of(p)].state, &seen, (u8)to, false,
+					   __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
 int nar_extent_free(void *p, enum nar_extent_state state)
 {
 	struct extents *x = &extents[nar_node_of(p)];
@@ -387,7 +398,7 @@ int nar_extent_free(void *p, enum nar_extent_state state)
 	if (starts_extent(x, p, (u8)state)) {
 		struct nar_extent *e = &x->table[page];
 
-		x->large_pages -= state == EXTENT_LARGE ? e->nr_pages : 0;
+		x->large_pages -= state == EXTENT_CHUNK ? 0 : e->nr_pages;
 		give_back(x, page, e->nr_pages, e->backing);
 		err = 0;
 	}
@@ -438,7 +449,7 @@ static int resize_locked(struct extents *x, u32 page, u32 nr)
 		e->nr_pages = nr;
 		give_back(x, page + nr, old - nr, e->backing);
 	} else if (nr > old) {
-		if (end >= x->end || after->state != EXTENT_FREE || after->backing != e->backing ||
+		if (end >= x->end || READ_ONCE(after->state) != EXTENT_FREE || after->backing != e->backing ||
 		    after->nr_pages < nr - old)
 			return -ENOSPC;
 		carve(x, end, end, nr - old, EXTENT_NONE);

@@ -12,6 +12,7 @@ enum nar_extent_state {
 	EXTENT_NONE,	/* not an extent's first page */
 	EXTENT_FREE,	/* in the tree of its backing */
 	EXTENT_LARGE,	/* a large block */
+	EXTENT_RECENT,	/* one that is free and waits for its thread to want it again */
 	EXTENT_CHUNK,	/* cut into slices */
 	EXTENT_HELD,	/* between two states, in the hands of one thread */
 };
@@ -44,6 +45,12 @@ void *nar_extent_try_alloc(unsigned int node, size_t nr_pages, size_t align_page
  * owns it, or is about to be told that it does not.
  */
 size_t nar_extent_pages(const void *p, enum nar_extent_state state);
+
+/*
+ * Let the extent at @p change between two states in which it belongs to somebody; no
+ * lock is needed for that.  Return: false if none starts there in state @from.
+ */
+bool nar_extent_try_mark(void *p, enum nar_extent_state from, enum nar_extent_state to);
 
 /* Return: 0, or -EINVAL if no extent in @state starts at @p. */
 int nar_extent_free(void *p, enum nar_extent_state state);

@@ -39,13 +39,7 @@ static void *answer(void *p, size_t size, int saved_errno)
 
 static void *large_alloc(size_t size, size_t alignment, bool *is_zero)
 {
-	void *p;
-
-	if (!nar_start_early())
-		return NULL;
-	p = nar_large_alloc(nar_thread_node(), size, alignment, is_zero);
-	nar_maint_poll();
-	return p;
+	return nar_start_early() ? nar_thread_alloc_large(size, alignment, is_zero) : NULL;
 }
 
 static void *small_alloc(size_t size)

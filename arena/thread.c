@@ -99,11 +99,6 @@ static struct nar_arena *thread_arena(void)
 	return likely(nar_arena_own) ? nar_arena_own : thread_begin();
 }
 
-unsigned int nar_thread_node(void)
-{
-	return nar_arena_own ? nar_arena_own->node : nar_node_current();
-}
-
 /* ---- Following the CPU ---- */
 
 static bool has_moved(const struct nar_arena *a)
@@ -205,6 +200,20 @@ void *nar_thread_alloc_slow(size_t size)
 	return mark_live(p);
 }
 
+void *nar_thread_alloc_large(size_t size, size_t alignment, bool *is_zero)
+{
+	struct nar_arena *a = thread_arena();
+	void *p = NULL;
+
+	nar_maint_poll();
+	if (a && alignment <= PAGE_BYTES && size <= NAR_RECENT_BYTES)
+		p = nar_recent_take(&a->recent, DIV_ROUND_UP(size, PAGE_BYTES));
+	*is_zero = false;
+	if (p)
+		return p;
+	return nar_large_alloc(a ? a->node : nar_node_current(), size, alignment, is_zero);
+}
+
 /* ---- free ---- */
 
 static void push(struct nar_arena *a, unsigned int class, void *p)
@@ -237,6 +246,16 @@ static void free_small(void *p, u32 entry)
 		nar_arena_free_direct(p);
 }
 
+/* A block of another node goes home, where its neighbours are. */
+static void free_large(void *p)
+{
+	struct nar_arena *a = thread_arena();
+
+	nar_maint_poll();
+	if (!a || nar_node_of(p) != a->node || !nar_recent_try_put(&a->recent, p))
+		nar_large_free(p);
+}
+
 void nar_thread_free_slow(void *p)
 {
 	u32 entry;
@@ -246,12 +265,10 @@ void nar_thread_free_slow(void *p)
 	if (unlikely(!nar_is_ours(p)))
 		nar_die("free of %p, which numarena never allocated", p);
 	entry = nar_entry_of(p);
-	if (entry) {
+	if (entry)
 		free_small(p, entry);
-	} else {
-		nar_large_free(p);
-		nar_maint_poll();
-	}
+	else
+		free_large(p);
 }
 
 /* ---- Control ---- */
@@ -264,6 +281,7 @@ void nar_thread_trim(void)
 		return;
 	nar_arena_flush_all(a);
 	nar_arena_send_all(a);
+	nar_recent_flush(&a->recent);
 	nar_arena_trim(a);
 }
 

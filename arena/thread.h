@@ -22,6 +22,9 @@ void nar_thread_free_slow(void *p);
 /* An object of a built-in class. */
 void *nar_thread_alloc_class_slow(unsigned int class);
 
+/* A large block, as nar_large_alloc(). */
+void *nar_thread_alloc_large(size_t size, size_t alignment, bool *is_zero);
+
 /* In our constructor: the key whose destructor ends a thread's arena. */
 void nar_thread_init(void);
 
@@ -30,9 +33,6 @@ void nar_thread_trim(void);
 
 /* See a class that this thread has added at once. */
 void nar_thread_update_classes(void);
-
-/* The node to allocate on. */
-unsigned int nar_thread_node(void);
 
 /* A guard under the oldest object is NULL: the magazine is empty. */
 static __always_inline void *nar_mag_try_pop(struct nar_mag *m)

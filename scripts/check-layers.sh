@@ -34,6 +34,7 @@ arena/slab	50
 arena/class	52
 arena/shard	54
 arena/heap	56
+arena/recent	56
 arena/remote	56
 arena/arena	60
 arena/maint	60
