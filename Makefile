@@ -14,7 +14,8 @@ MAKEFLAGS += -rR --no-print-directory
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
-VERSION	:= 0.1.0
+# numarena.h has the version, in its three macros.
+VERSION	:= $(shell awk '/define NUMARENA_VERSION_M|define NUMARENA_VERSION_P/ { v = v s $$3; s = "." } END { print v }' include/numarena.h)
 SOMAJOR	:= $(firstword $(subst ., ,$(VERSION)))
 
 # ---- Knobs ---------------------------------------------------------------
