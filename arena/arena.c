@@ -33,7 +33,7 @@
 
 static struct nar_arena **leaves[NR_LEAVES];	/* release-stored */
 static struct nar_lock registry_lock = NAR_LOCK_INIT(RANK_REGISTRY);
-static u32 next_id = OWNER_FIRST_ARENA;		/* registry_lock; relaxed reads */
+static u32 next_id = OWNER_FIRST_ARENA;		/* registry_lock; release-stored */
 static u32 nr_live;				/* relaxed */
 static u32 nr_orphans;				/* relaxed */
 static struct nar_arena *free_arenas[NAR_MAX_NODES];	/* registry_lock */
@@ -73,7 +73,7 @@ struct nar_arena *nar_arena_of(u32 id)
 
 u32 nar_arena_nr_ids(void)
 {
-	return READ_ONCE(next_id);
+	return load_acquire(&next_id);
 }
 
 u32 nar_arena_nr_live(void)
@@ -87,8 +87,10 @@ static struct nar_arena *pop_free(unsigned int node)
 
 	nar_lock(&registry_lock);
 	a = free_arenas[node];
-	if (a)
+	if (a) {
 		free_arenas[node] = a->next_free;
+		a->is_free = false;
+	}
 	nar_unlock(&registry_lock);
 	return a;
 }
@@ -96,6 +98,7 @@ static struct nar_arena *pop_free(unsigned int node)
 static void push_free(struct nar_arena *a)
 {
 	nar_lock(&registry_lock);
+	a->is_free = true;
 	a->next_free = free_arenas[a->node];
 	free_arenas[a->node] = a;
 	nar_unlock(&registry_lock);
@@ -114,17 +117,31 @@ static u32 take_id(struct nar_arena *a)
 	}
 	nar_lock(&registry_lock);
 	id = next_id;
-	if (fresh && !leaves[id / IDS_PER_LEAF])
+	if (fresh && id < NAR_MAX_IDS && !leaves[id / IDS_PER_LEAF])
 		store_release(&leaves[id / IDS_PER_LEAF], fresh);
 	if (id == NAR_MAX_IDS || !leaves[id / IDS_PER_LEAF]) {
 		id = OWNER_NONE;
 	} else {
 		/* Release: pairs with nar_arena_of(). */
 		store_release(&leaves[id / IDS_PER_LEAF][id % IDS_PER_LEAF], a);
-		WRITE_ONCE(next_id, id + 1);
+		store_release(&next_id, id + 1);
 	}
 	nar_unlock(&registry_lock);
 	return id;
+}
+
+/* A magazine for each class added since, empty and therefore free to be given an end. */
+static void open_magazines(struct nar_arena *a)
+{
+	unsigned int class;
+
+	for (class = NAR_NR_BUILTIN; class < a->view.nr_classes; class++) {
+		struct nar_mag *m = &a->mag[class];
+		void **start = &a->slot[slot_of_class[class]];
+
+		if (m->end == start)
+			m->end = start + nar_class[class].cap;
+	}
 }
 
 static struct nar_arena *arena_create(unsigned int node)
@@ -142,7 +159,8 @@ static struct nar_arena *arena_create(unsigned int node)
 		a->mag[class].end = a->mag[class].top +
 			(class < NAR_NR_BUILTIN ? nar_class[class].cap : 0);
 	}
-	a->version = nar_class_copy_map_first(a->size_class);
+	nar_class_first_view(&a->view);
+	open_magazines(a);
 	return a;
 }
 
@@ -154,25 +172,11 @@ static bool arena_name(struct nar_arena *a)
 	return a->id != OWNER_NONE;
 }
 
-/* A magazine for each class added since, empty and therefore free to be given an end. */
-static void open_magazines(struct nar_arena *a)
-{
-	unsigned int class;
-
-	for (class = NAR_NR_BUILTIN; class < nar_class_count(); class++) {
-		struct nar_mag *m = &a->mag[class];
-		void **start = &a->slot[slot_of_class[class]];
-
-		if (m->end == start)
-			m->end = start + nar_class[class].cap;
-	}
-}
-
 void nar_arena_update_classes(struct nar_arena *a)
 {
-	if (likely(a->version == nar_class_version()))
+	if (likely(a->view.version == nar_class_version()))
 		return;
-	a->version = nar_class_copy_map(a->size_class);
+	nar_class_update_view(&a->view);
 	open_magazines(a);
 }
 
@@ -186,7 +190,6 @@ struct nar_arena *nar_arena_begin(struct nar_heap *heap, unsigned int node)
 		return NULL;
 	if (!arena_name(a))
 		return push_free(a), NULL;
-	open_magazines(a);
 	nar_arena_update_classes(a);
 	a->heap = heap;
 	/* Sequentially consistent: from here on the queue is ours to drain. */
@@ -214,6 +217,12 @@ static void arena_unlink(struct nar_arena *a, unsigned int class, u32 slab) __mu
 	s->is_kept = false;
 }
 
+static void arena_doom(struct nar_arena *a, u32 slab) __must_hold(&a->lock)
+{
+	nar_slab_at(slab)->next = a->doomed;
+	a->doomed = slab;
+}
+
 /* A slab that has just become empty is kept for the next refill, within reason. */
 static void arena_settle(struct nar_arena *a, u32 slab) __must_hold(&a->lock)
 {
@@ -228,8 +237,7 @@ static void arena_settle(struct nar_arena *a, u32 slab) __must_hold(&a->lock)
 		return;
 	}
 	arena_unlink(a, s->class, slab);
-	s->next = a->doomed;
-	a->doomed = slab;
+	arena_doom(a, slab);
 }
 
 static void arena_give(struct nar_arena *a, void *p) __must_hold(&a->lock)
@@ -471,12 +479,12 @@ void nar_arena_trim(struct nar_arena *a)
 	unsigned int class;
 	u32 slab;
 
+	drain_all(a);
 	nar_lock(&a->lock);
 	for (class = 0; class < nar_class_count(); class++) {
 		while ((slab = a->bins[class].head[BIN_EMPTY])) {
 			arena_unlink(a, class, slab);
-			nar_slab_at(slab)->next = a->doomed;
-			a->doomed = slab;
+			arena_doom(a, slab);
 		}
 	}
 	arena_unlock(a);
@@ -569,12 +577,10 @@ static void shelve_class(struct nar_arena *a, unsigned int class) __must_hold(&a
 	for (bin = 0; bin < NR_SLAB_BINS; bin++) {
 		while ((slab = a->bins[class].head[bin])) {
 			arena_unlink(a, class, slab);
-			if (bin == BIN_EMPTY) {
-				nar_slab_at(slab)->next = a->doomed;
-				a->doomed = slab;
-			} else {
+			if (bin == BIN_EMPTY)
+				arena_doom(a, slab);
+			else
 				nar_shard_shelve(nar_heap_shard_of(slab), slab);
-			}
 		}
 	}
 }
@@ -617,8 +623,10 @@ static void forget_thread(struct nar_arena *a)
 
 	for (class = 0; class < NAR_MAX_CLASSES; class++)
 		a->mag[class].top = &a->slot[slot_of_class[class]];
-	for (i = 0; i < NR_OUTBOXES; i++)
+	for (i = 0; i < NR_OUTBOXES; i++) {
 		a->outbox[i].nr = 0;
+		a->outbox[i].bytes = 0;
+	}
 	a->recent = (struct nar_recent){ 0 };
 }
 
@@ -629,11 +637,11 @@ void nar_arenas_orphan(struct nar_arena *self)
 	for (id = OWNER_FIRST_ARENA; id < next_id; id++) {
 		struct nar_arena *a = nar_arena_of(id);
 
-		if (a == self || a->is_gone)
+		if (a == self || a->is_free)
 			continue;
+		nr_orphans += !a->is_orphan;
 		a->is_orphan = true;
 		a->is_gone = true;
-		nr_orphans++;
 		nar_event(fork_leaked, 1);
 	}
 }

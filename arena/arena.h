@@ -41,9 +41,8 @@ struct nar_counters {		/* one writer, the arena's thread */
 struct nar_arena {
 	/* The fast path's. */
 	u32 tag;			/* map entry of class 0: the id, shifted */
-	u32 version;			/* of size_class */
 	struct nar_mag mag[NAR_MAX_CLASSES];
-	u8 size_class[NAR_SIZE_STEPS];
+	struct nar_class_view view;
 
 	/* The thread's own. */
 	u32 id;
@@ -67,6 +66,7 @@ struct nar_arena {
 	/* Anybody's. */
 	struct nar_queue queue __shared_line;
 	bool is_gone;			/* seq_cst: no thread will drain the queue */
+	bool is_free;			/* registry lock: waits for a thread, has no slabs */
 	bool is_orphan;			/* left behind by fork, slabs still in bins */
 	struct nar_arena *next_free;	/* registry lock */
 

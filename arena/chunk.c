@@ -112,20 +112,30 @@ static u64 rows(u64 mask, unsigned int nr)
 	return mask;
 }
 
+static u32 find_row_in_bin(const struct chunks *c, unsigned int pool, unsigned int bin,
+			   unsigned int nr)
+{
+	u32 unit = c->bin[pool][bin];
+	int tries;
+
+	for (tries = 0; unit && tries < ROW_TRIES; tries++) {
+		if (rows(nar_mem.unit[unit].free_mask, nr))
+			return unit;
+		unit = nar_mem.unit[unit].next;
+	}
+	return 0;
+}
+
 /* A bin's number is how many slices are free: bins below @nr cannot serve. */
-static u32 find_row(struct chunks *c, enum nar_pool pool, unsigned int nr)
+static u32 find_row(const struct chunks *c, enum nar_pool pool, unsigned int nr)
 {
 	unsigned int bin;
 	u32 unit;
-	int tries;
 
 	for (bin = next_bin(c, pool, nr); bin < NR_BINS; bin = next_bin(c, pool, bin + 1)) {
-		unit = c->bin[pool][bin];
-		for (tries = 0; unit && tries < ROW_TRIES; tries++) {
-			if (rows(nar_mem.unit[unit].free_mask, nr))
-				return unit;
-			unit = nar_mem.unit[unit].next;
-		}
+		unit = find_row_in_bin(c, pool, bin, nr);
+		if (unit)
+			return unit;
 	}
 	return 0;
 }
@@ -266,11 +276,13 @@ static u32 find_sparse(const struct chunks *c, unsigned int nr)
 
 	if (c->nr_free <= c->nr_slices / DISSOLVE_PART + SLICES_PER_UNIT)
 		return 0;
-	for (bin = BIN_EMPTY; bin >= SPARSE_FREE; bin--)
-		for (pool = 0; pool < NR_POOLS; pool++)
-			for (unit = c->bin[pool][bin]; unit; unit = nar_mem.unit[unit].next)
-				if (rows(nar_mem.unit[unit].free_mask, nr))
-					return unit;
+	for (bin = BIN_EMPTY; bin >= SPARSE_FREE; bin--) {
+		for (pool = 0; pool < NR_POOLS; pool++) {
+			unit = find_row_in_bin(c, pool, bin, nr);
+			if (unit)
+				return unit;
+		}
+	}
 	return 0;
 }
 
@@ -315,14 +327,16 @@ void nar_chunk_note_used(u32 slice, u32 bytes)
 {
 	u32 unit = slice / (u32)SLICES_PER_UNIT;
 	struct nar_unit *u = &nar_mem.unit[unit];
-	u32 before;
+	u32 before = add_relaxed(&u->used_bytes, bytes);
 
-	/* Only young chunks are counted; the pool changes once, under the chunk lock. */
-	if (READ_ONCE(u->pool) != POOL_SMALL)
-		return;
-	before = add_relaxed(&u->used_bytes, bytes);
-	if (before < COLLAPSE_BYTES && before + bytes >= COLLAPSE_BYTES)
+	/* The pool changes once, under the chunk lock. */
+	if (READ_ONCE(u->pool) == POOL_SMALL && before < COLLAPSE_BYTES && before + bytes >= COLLAPSE_BYTES)
 		add_relaxed(&chunks_of(unit)->nr_filled, 1);
+}
+
+void nar_chunk_note_unused(u32 slice, u32 bytes)
+{
+	sub_relaxed(&nar_mem.unit[slice / (u32)SLICES_PER_UNIT].used_bytes, bytes);
 }
 
 static bool is_ripe(const struct nar_unit *u)

@@ -26,6 +26,8 @@ void nar_slices_free(u32 slice, unsigned int nr);
 
 /* @bytes more of the chunk around @slice have been handed out for the first time. */
 void nar_chunk_note_used(u32 slice, u32 bytes);
+/* ... and a slab that has handed out @bytes is gone. */
+void nar_chunk_note_unused(u32 slice, u32 bytes);
 
 /*
  * Make one chunk huge that was begun on small pages and has filled.  Return: whether

@@ -32,8 +32,12 @@
 
 #define SLAB_SLICES_MAX 16
 
+/* What liburcu's registry may want at once: it doubles, 128 bytes a thread. */
+#define REGISTRY_ROOM MIB(1)
+
 struct class_map {
 	u32 version;
+	u32 nr_classes;			/* of which it knows */
 	u8 of_size[NAR_SIZE_STEPS];
 	struct class_map *next;		/* retired or spare; table_lock */
 };
@@ -108,6 +112,7 @@ void nar_class_init(void)
 		id++;
 	}
 	memcpy(first_map.of_size, builtin_of_size, sizeof(builtin_of_size));
+	first_map.nr_classes = id;
 	nr_classes = id;
 	NAR_ASSERT(id == NAR_NR_BUILTIN);
 }
@@ -144,34 +149,50 @@ u32 nar_class_version(void)
 	return READ_ONCE(version);
 }
 
-static u32 copy_map(u8 of_size[NAR_SIZE_STEPS], const struct class_map *map)
+static void copy_map(struct nar_class_view *view, const struct class_map *map)
 {
-	memcpy(of_size, map->of_size, sizeof(map->of_size));
-	return map->version;
+	memcpy(view->of_size, map->of_size, sizeof(map->of_size));
+	view->nr_classes = map->nr_classes;
+	view->version = map->version;
 }
 
-u32 nar_class_copy_map(u8 of_size[NAR_SIZE_STEPS])
+static void copy_map_rcu(struct nar_class_view *view)
 {
-	const struct class_map *map;
-	u32 copied;
-
 	rcu_read_lock();
-	map = rcu_dereference(published);
-	nar_tsan_consume(&published);
-	copied = copy_map(of_size, map);
+	copy_map(view, rcu_dereference(published));
 	nar_tsan_publish(&spare);	/* this reader is done; see reclaim_retired() */
 	rcu_read_unlock();
-	return copied;
 }
 
-u32 nar_class_copy_map_first(u8 of_size[NAR_SIZE_STEPS])
+static void copy_map_locked(struct nar_class_view *view)
 {
-	u32 copied;
-
 	nar_lock(&table_lock);
-	copied = copy_map(of_size, published);
+	copy_map(view, published);
 	nar_unlock(&table_lock);
-	return copied;
+}
+
+void nar_class_first_view(struct nar_class_view *view)
+{
+	copy_map_locked(view);
+}
+
+/* liburcu makes its thread known at the first read lock, and aborts if it cannot. */
+static bool is_known_to_rcu(void)
+{
+	static __thread bool is_known;
+
+	if (!is_known)
+		is_known = nar_pages_can_map(REGISTRY_ROOM);
+	return is_known;
+}
+
+void nar_class_update_view(struct nar_class_view *view)
+{
+	nar_tsan_consume(&published);
+	if (likely(is_known_to_rcu()))
+		copy_map_rcu(view);
+	else
+		copy_map_locked(view);
 }
 
 unsigned int nar_class_count(void)
@@ -187,17 +208,6 @@ static bool has_size(size_t size)
 		if (nar_class[id].shape.size == size)
 			return true;
 	return false;
-}
-
-static struct class_map *map_get_locked(void)
-{
-	struct class_map *map = spare;
-
-	if (map)
-		spare = map->next;
-	else
-		map = nar_meta_alloc(0, sizeof(*map));
-	return map;
 }
 
 /* @size becomes the class of all sizes that had to take a larger one. */
@@ -221,15 +231,17 @@ static int add_locked(size_t size)
 		return -EEXIST;
 	if (id == NAR_MAX_CLASSES)
 		return -ENOSPC;
-	map = map_get_locked();
+	map = spare;
 	if (!map)
-		return -ENOMEM;
+		return -EAGAIN;
+	spare = map->next;
 	class_fill(id, size);
 	memcpy(map->of_size, old->of_size, sizeof(map->of_size));
 	map_insert(map, id, size);
+	map->nr_classes = id + 1;
 	map->version = old->version + 1;
 	WRITE_ONCE(nr_classes, id + 1);
-	/* The class and the map are filled; pairs with rcu_dereference() in nar_class_copy_map(). */
+	/* The class and the map are filled; pairs with rcu_dereference() in copy_map_rcu(). */
 	nar_tsan_publish(&published);
 	rcu_assign_pointer(published, map);
 	WRITE_ONCE(version, map->version);
@@ -238,10 +250,22 @@ static int add_locked(size_t size)
 	return (int)id;
 }
 
+static void maps_put(struct class_map *maps)
+{
+	struct class_map *last;
+
+	for (last = maps; last->next; last = last->next)
+		;
+	nar_lock(&table_lock);
+	last->next = spare;
+	spare = maps;
+	nar_unlock(&table_lock);
+}
+
 /* Readers that began before now may hold what was retired before now. */
 static void reclaim_retired(void)
 {
-	struct class_map *maps, *last;
+	struct class_map *maps;
 
 	nar_lock(&table_lock);
 	maps = retired;
@@ -251,12 +275,28 @@ static void reclaim_retired(void)
 		return;
 	synchronize_rcu();
 	nar_tsan_consume(&spare);
-	for (last = maps; last->next; last = last->next)
-		;
+	maps_put(maps);
+}
+
+/* Outside the lock: it may map memory. */
+static int make_spare(void)
+{
+	struct class_map *map = nar_meta_alloc(0, sizeof(*map));
+
+	if (!map)
+		return -ENOMEM;
+	maps_put(map);
+	return 0;
+}
+
+static int try_add(size_t size)
+{
+	int id;
+
 	nar_lock(&table_lock);
-	last->next = spare;
-	spare = maps;
+	id = add_locked(size);
 	nar_unlock(&table_lock);
+	return id;
 }
 
 int nar_class_add(size_t size)
@@ -265,9 +305,9 @@ int nar_class_add(size_t size)
 
 	if (!size || size > NAR_SMALL_MAX || size % NAR_GRAIN)
 		return -EINVAL;
-	nar_lock(&table_lock);
-	id = add_locked(size);
-	nar_unlock(&table_lock);
+	while ((id = try_add(size)) == -EAGAIN)
+		if (make_spare())
+			return -ENOMEM;
 	/* A caller inside a read section would wait for itself; a later call reclaims. */
 	if (id >= 0 && !rcu_read_ongoing())
 		reclaim_retired();

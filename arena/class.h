@@ -48,13 +48,19 @@ unsigned int nar_class_aligned(size_t size, size_t alignment);
 /* Version of the map that is published now; changes rarely. */
 u32 nar_class_version(void);
 
+/* An arena's copy of the published map. */
+struct nar_class_view {
+	u32 version;
+	u32 nr_classes;		/* that of_size may name */
+	u8 of_size[NAR_SIZE_STEPS];
+};
+
 /*
- * Copy the published map: in an RCU read section, or under the writers' lock where the
- * thread may not be known to RCU yet and there may be no memory to register it.  Hold no
- * lock of ours.  Return: its version.
+ * Fill a new view, or bring it up to date.  The first takes the writers' lock, since the
+ * thread may not be known to RCU yet; the second reads under RCU.  Hold no lock of ours.
  */
-u32 nar_class_copy_map(u8 of_size[NAR_SIZE_STEPS]);
-u32 nar_class_copy_map_first(u8 of_size[NAR_SIZE_STEPS]);
+void nar_class_first_view(struct nar_class_view *view);
+void nar_class_update_view(struct nar_class_view *view);
 
 /*
  * Add a class of exactly @size bytes.  Waits for readers unless it is called by one.

@@ -356,7 +356,7 @@ void *nar_extent_alloc(unsigned int node, size_t nr_pages, size_t align_pages,
 	return p;
 }
 
-/* Committed pages only: below them the table cannot be read. */
+/* Committed pages only: beyond them the table cannot be read. */
 static bool has_descriptor(const struct extents *x, u32 page)
 {
 	return page >= GUARD_BYTES >> PAGE_SHIFT && page < load_acquire(&x->end);
@@ -551,32 +551,38 @@ static u32 hold_stale(struct extents *x, u32 before_ms, size_t max, u32 *nr_unit
 	return 0;
 }
 
-static void release_purged(struct extents *x, u32 page, u32 nr_units)
+/* Units that could not be purged are as they were, and young again. */
+static void release_held(struct extents *x, u32 page, u32 nr_units, bool is_purged)
 {
 	u32 first = page / (u32)PAGES_PER_UNIT, i, dirty = x->nr_dirty;
 
-	for (i = 0; i < nr_units; i++)
+	for (i = 0; is_purged && i < nr_units; i++)
 		x->unit[first + i].touched_pages = 0;
 	give_back(x, page, nr_units * (u32)PAGES_PER_UNIT, x->table[page].backing);
-	WRITE_ONCE(x->nr_dirty, dirty);	/* clean units are no work for the next purge */
+	/* Clean units are no work for the next purge. */
+	if (is_purged)
+		WRITE_ONCE(x->nr_dirty, dirty);
 }
 
+/* Return: units purged; 0 also if the kernel refused, to leave it alone for a while. */
 static size_t purge_run(unsigned int node, u32 before_ms, size_t max)
 {
 	struct extents *x = &extents[node];
 	u32 page, nr = 0;
+	bool is_purged;
 
 	nar_lock(&x->lock);
 	page = hold_stale(x, before_ms, max, &nr);
 	nar_unlock(&x->lock);
 	if (!page)
 		return 0;
-	nar_pages_purge(page_at(node, page), (size_t)nr << HUGE_SHIFT);
-	nar_event(purged_units, nr);
+	is_purged = !nar_pages_purge(page_at(node, page), (size_t)nr << HUGE_SHIFT);
+	if (is_purged)
+		nar_event(purged_units, nr);
 	nar_lock(&x->lock);
-	release_purged(x, page, nr);
+	release_held(x, page, nr, is_purged);
 	nar_unlock(&x->lock);
-	return nr;
+	return is_purged ? nr : 0;
 }
 
 size_t nar_extent_purge(unsigned int node, u32 before_ms, size_t max_units)

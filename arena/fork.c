@@ -37,9 +37,16 @@ static void each_lock(void (*fn)(struct nar_lock *))
 	nar_meta_each_lock(fn);
 }
 
+/*
+ * A fork inside a read section cannot wait for RCU's lock: whoever has it may be waiting
+ * for this reader.  Such a child must not use RCU until it execs, as with liburcu alone.
+ */
+static __thread bool holds_rcu;
+
 static void before_fork(void)
 {
-	if (nar_opt.fork_rcu)
+	holds_rcu = nar_opt.fork_rcu && !rcu_read_ongoing();
+	if (holds_rcu)
 		urcu_bp_before_fork();
 	each_lock(nar_lock_for_fork);
 }
@@ -47,7 +54,7 @@ static void before_fork(void)
 static void after_fork_parent(void)
 {
 	each_lock(nar_unlock_after_fork);
-	if (nar_opt.fork_rcu)
+	if (holds_rcu)
 		urcu_bp_after_fork_parent();
 }
 
@@ -56,7 +63,7 @@ static void after_fork_child(void)
 	nar_tid_cached = 0;
 	each_lock(nar_lock_reset);
 	nar_arenas_orphan(nar_arena_own);
-	if (nar_opt.fork_rcu)
+	if (holds_rcu)
 		urcu_bp_after_fork_child();
 }
 

@@ -235,14 +235,15 @@ size_t nar_front_usable_size(void *p)
 }
 
 /*
- * A large block has the pages its size needs, or a page more if it is older than our
- * constructor; a small object may be aligned or shrunk and have much more.
+ * A large block has the pages its size needs, an eighth more if it was taken from those
+ * freed recently, a page more if it is older than our constructor.  A small object may
+ * be aligned or shrunk and have much more.
  */
 static bool is_plausible(const void *p, size_t size)
 {
 	size_t have = usable_size(p);
 
-	return size <= have && (nar_entry_of(p) || have - size < 2 * PAGE_BYTES);
+	return size <= have && (nar_entry_of(p) || have - size < size / NAR_RECENT_SLACK + 2 * PAGE_BYTES);
 }
 
 void nar_front_free_sized(void *p, size_t size)

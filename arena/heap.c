@@ -32,6 +32,8 @@ int nar_heap_init(struct nar_heap *h, u16 id)
 	for (node = 0; node < nar_nodes.nr; node++) {
 		size_t bytes = NAR_MAX_CLASSES * sizeof(struct nar_shard);
 
+		if (h->shard[node])
+			continue;	/* an earlier try ran out of memory after this one */
 		h->shard[node] = nar_meta_alloc(node, bytes);
 		if (!h->shard[node])
 			return -ENOMEM;

@@ -15,5 +15,6 @@ void nar_init(void)
 		nar_warn("no address space: every allocation will fail; raise the limit (ulimit -v)");
 	nar_nodes_probe();
 	nar_thread_init();
-	WRITE_ONCE(nar_is_started, true);
+	/* Release: who sees it sees the key of nar_thread_init(). */
+	store_release(&nar_is_started, true);
 }

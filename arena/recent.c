@@ -6,9 +6,6 @@
  */
 #include "recent.h"
 
-/* A block may be larger than what is asked for by this part of it. */
-#define SLACK_PART 8
-
 static void drop(struct nar_recent *r, u32 place)
 {
 	void *p = r->block[place];
@@ -16,12 +13,12 @@ static void drop(struct nar_recent *r, u32 place)
 	r->sum_pages -= r->nr_pages[place];
 	r->nr_pages[place] = 0;
 	if (nar_extent_free(p, EXTENT_RECENT))
-		nar_die("free large block %p was written to by numarena: a bug, please report it", p);
+		nar_die("large block %p was lost while it waited: a bug in numarena, please report it", p);
 }
 
 void *nar_recent_take(struct nar_recent *r, size_t nr_pages)
 {
-	u32 most = (u32)(nr_pages + nr_pages / SLACK_PART), place;
+	u32 most = (u32)(nr_pages + nr_pages / NAR_RECENT_SLACK), place;
 
 	if (!r->sum_pages)
 		return NULL;

@@ -13,6 +13,9 @@
 #define NAR_RECENT_BYTES MIB(1)
 #define NAR_RECENT_PAGES (NAR_RECENT_BYTES / PAGE_BYTES)
 
+/* A block may be larger than what is asked for by this part of it. */
+#define NAR_RECENT_SLACK 8
+
 struct nar_recent {
 	u32 next;		/* place that is filled next, the oldest block's */
 	u32 sum_pages;

@@ -62,6 +62,11 @@ __no_asan void nar_queue_post(struct nar_queue *q, void *const *object, unsigned
 
 void *nar_queue_take_all(struct nar_queue *q)
 {
-	/* Acquire: pairs with nar_queue_post(). */
-	return nar_queue_is_empty(q) ? NULL : __atomic_exchange_n(&q->head, NULL, __ATOMIC_SEQ_CST);
+	/*
+	 * Acquire: pairs with nar_queue_post().  The look is sequentially consistent too:
+	 * an owner that has just said it is gone relies on it.
+	 */
+	if (!__atomic_load_n(&q->head, __ATOMIC_SEQ_CST))
+		return NULL;
+	return __atomic_exchange_n(&q->head, NULL, __ATOMIC_SEQ_CST);
 }

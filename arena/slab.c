@@ -122,6 +122,7 @@ void nar_slab_destroy(u32 slab)
 	unsigned int i, nr_slices = s->nr_slices;
 
 	nar_slab_set_owner(slab, OWNER_NONE);
+	nar_chunk_note_unused(slab, (u32)(s->nr_objects - s->nr_fresh) * s->size);
 	/* Later slabs here begin with no bit set. */
 	for (i = 0; i < DIV_ROUND_UP(s->nr_objects, 64u); i++)
 		nar_mem.bits[slab][i] = 0;
@@ -187,7 +188,11 @@ unsigned int nar_slab_take(struct nar_bins *bins, u32 slab, void **to, unsigned 
 	return n;
 }
 
-/* Multiplying by the reciprocal divides exactly: both factors are below 2^20 and 2^32. */
+/*
+ * Multiplying by the rounded-up reciprocal divides exactly where an object starts: the
+ * error is below 2^19 / 2^32, less than 1.  Inside an object it may give the next index,
+ * whose start then differs from the offset.
+ */
 static u32 object_index(const struct nar_slab *s, size_t offset)
 {
 	return (u32)((offset * s->recip) >> 32);

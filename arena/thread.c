@@ -36,7 +36,6 @@ struct thread {
 	u64 away_since_ms;
 	u32 away_refills;
 	u8 state;
-	u8 exit_rounds;
 };
 
 __thread struct nar_arena *nar_self = &nar_arena_none;
@@ -44,25 +43,19 @@ static __thread struct thread self;
 
 static pthread_key_t exit_key;
 
-/*
- * Destructors of other keys may allocate and free: ours goes late, by asking to be
- * called again.  Not in the very last round: there ThreadSanitizer says goodbye to the
- * thread, and what is freed after us goes by the shards.
- */
-#define EXIT_ROUNDS (PTHREAD_DESTRUCTOR_ITERATIONS - 1)
-
+/* Destructors of other keys may run after ours: what they free goes by the shards. */
 static void thread_exit(void *arg)
 {
-	if (++self.exit_rounds < EXIT_ROUNDS &&
-	    !pthread_setspecific(exit_key, arg))
-		return;
+	struct nar_arena *a = nar_arena_own;
+
+	(void)arg;
 	if (self.state != THREAD_LIVE)
 		return;
 	/* First: what the end itself frees must not come back here. */
 	self.state = THREAD_RELEASED;
 	nar_self = &nar_arena_none;
-	nar_arena_end(nar_arena_own);
 	nar_arena_own = NULL;
+	nar_arena_end(a);
 }
 
 void nar_thread_init(void)
@@ -82,16 +75,17 @@ static struct nar_arena *thread_begin(void)
 {
 	struct nar_arena *a;
 
-	if (self.state != THREAD_NEW || !READ_ONCE(nar_is_started) || nar_opt.mode != MODE_ARENA)
+	if (self.state != THREAD_NEW || !load_acquire(&nar_is_started) || nar_opt.mode != MODE_ARENA)
 		return NULL;
 	a = nar_arena_begin(&nar_heap_default, nar_node_current());
 	if (!a)
 		return NULL;
 	self.state = THREAD_LIVE;
 	thread_use(a);
-	/* It may allocate for a high key: by now that works. */
-	pthread_setspecific(exit_key, &self);
-	return a;
+	/* It may allocate for a high key: by now that works.  An arena must have an end. */
+	if (pthread_setspecific(exit_key, &self))
+		thread_exit(NULL);
+	return nar_arena_own;
 }
 
 static struct nar_arena *thread_arena(void)
@@ -131,7 +125,7 @@ static struct nar_arena *thread_move(struct nar_arena *old)
 /* Without an arena: built-in classes, batch one. */
 static void *alloc_shared(size_t size)
 {
-	size_t pad = READ_ONCE(nar_is_started) ? 0 : EARLY_PAD;
+	size_t pad = load_acquire(&nar_is_started) ? 0 : EARLY_PAD;
 	bool is_zero;
 
 	if (!nar_start_early())
@@ -187,12 +181,12 @@ void *nar_thread_alloc_slow(size_t size)
 		p = alloc_shared(size);
 		return p && nar_entry_of(p) ? mark_live(p) : p;
 	}
-	p = nar_mag_try_pop(&a->mag[a->size_class[nar_size_step(size)]]);
+	p = nar_mag_try_pop(&a->mag[a->view.of_size[nar_size_step(size)]]);
 	if (!p) {
 		struct nar_mag *m;
 
 		a = before_refill(a);
-		m = &a->mag[a->size_class[nar_size_step(size)]];
+		m = &a->mag[a->view.of_size[nar_size_step(size)]];
 		if (!nar_arena_refill(a, (unsigned int)(m - a->mag)))
 			return NULL;
 		p = nar_mag_try_pop(m);
@@ -209,9 +203,14 @@ void *nar_thread_alloc_large(size_t size, size_t alignment, bool *is_zero)
 	if (a && alignment <= PAGE_BYTES && size <= NAR_RECENT_BYTES)
 		p = nar_recent_take(&a->recent, DIV_ROUND_UP(size, PAGE_BYTES));
 	*is_zero = false;
-	if (p)
-		return p;
-	return nar_large_alloc(a ? a->node : nar_node_current(), size, alignment, is_zero);
+	if (!p)
+		p = nar_large_alloc(a ? a->node : nar_node_current(), size, alignment, is_zero);
+	/* Before there is no memory, none waits here. */
+	if (unlikely(!p) && a && a->recent.sum_pages) {
+		nar_recent_flush(&a->recent);
+		p = nar_large_alloc(a->node, size, alignment, is_zero);
+	}
+	return p;
 }
 
 /* ---- free ---- */

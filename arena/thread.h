@@ -49,7 +49,7 @@ static __always_inline void *nar_thread_try_alloc(size_t size)
 {
 	struct nar_arena *a = nar_self;
 
-	return nar_mag_try_pop(&a->mag[a->size_class[nar_size_step(size)]]);
+	return nar_mag_try_pop(&a->mag[a->view.of_size[nar_size_step(size)]]);
 }
 
 static __always_inline void *nar_thread_try_alloc_class(unsigned int class)

@@ -78,13 +78,13 @@ void nar_lock_for_fork(struct nar_lock *l) __no_lock_analysis
 {
 	u32 free = 0;
 
-	l->is_held_for_fork = false;
+	/* Left to its holder, whom a signal handler of this thread has interrupted. */
 	if (nar_lock_is_mine(l))
 		return;
 	if (!__atomic_compare_exchange_n(&l->word, &free, nar_tid(), false, __ATOMIC_ACQUIRE,
 					 __ATOMIC_RELAXED))
 		nar_lock_slow(l);
-	l->is_held_for_fork = true;
+	l->is_held_for_fork = true;	/* under the lock, as in nar_unlock_after_fork() */
 }
 
 void nar_unlock_after_fork(struct nar_lock *l) __no_lock_analysis

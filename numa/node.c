@@ -110,13 +110,14 @@ void nar_nodes_early(void)
 	order_by_number();
 }
 
-/* Insertion sort: a few nodes, once. */
+/* Insertion sort: a few nodes, once.  Readers see the old order or the new, entry by entry. */
 static void order_by_distance(unsigned int from)
 {
-	u8 *order = nar_nodes.order[from];
+	u8 order[NAR_MAX_NODES];
 	const u8 *far = nar_nodes.distance[from];
 	unsigned int i, j;
 
+	memcpy(order, nar_nodes.order[from], sizeof(order));
 	for (i = 1; i < nar_nodes.nr; i++) {
 		u8 node = order[i];
 
@@ -124,6 +125,8 @@ static void order_by_distance(unsigned int from)
 			order[j] = order[j - 1];
 		order[j] = node;
 	}
+	for (i = 0; i < nar_nodes.nr; i++)
+		WRITE_ONCE(nar_nodes.order[from][i], order[i]);
 }
 
 static u8 dense_of(int id)
@@ -174,5 +177,4 @@ void nar_nodes_probe(void)
 		order_by_distance(from);
 	}
 	probe_cpus();
-	nar_nodes.is_known = true;
 }

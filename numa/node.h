@@ -20,7 +20,6 @@ struct nar_nodes {
 	u8 order[NAR_MAX_NODES][NAR_MAX_NODES];	/* all nodes by distance from each */
 	u8 distance[NAR_MAX_NODES][NAR_MAX_NODES];
 	u8 of_cpu[NAR_MAX_CPUS];
-	bool is_known;				/* libnuma has answered */
 };
 
 extern struct nar_nodes nar_nodes;

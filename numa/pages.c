@@ -83,6 +83,16 @@ void nar_pages_release(void *addr, size_t bytes)
 	munmap(addr, bytes);
 }
 
+bool nar_pages_can_map(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return false;
+	munmap(p, bytes);
+	return true;
+}
+
 int nar_pages_make_readable(void *addr, size_t bytes)
 {
 	return mprotect(addr, bytes, PROT_READ) ? -errno : 0;
@@ -112,9 +122,9 @@ int nar_pages_commit(void *addr, size_t bytes)
 	return 0;
 }
 
-void nar_pages_purge(void *addr, size_t bytes)
+int nar_pages_purge(void *addr, size_t bytes)
 {
-	madvise(addr, bytes, MADV_DONTNEED);
+	return madvise(addr, bytes, MADV_DONTNEED) ? -errno : 0;
 }
 
 void nar_pages_advise_huge(void *addr, size_t bytes)

@@ -19,11 +19,17 @@ void *nar_pages_reserve(size_t bytes, size_t align);
 int nar_pages_make_readable(void *addr, size_t bytes);
 void nar_pages_release(void *addr, size_t bytes);
 
+/* Whether a mapping of so many bytes could be had now. */
+bool nar_pages_can_map(size_t bytes);
+
 /* Memory behind reserved space.  -ENOMEM: RLIMIT_AS or overcommit says no. */
 int nar_pages_commit(void *addr, size_t bytes);
 
-/* Give the memory back and keep the space: it reads as zeros again. */
-void nar_pages_purge(void *addr, size_t bytes);
+/*
+ * Give the memory back and keep the space: it reads as zeros again.  -EINVAL where the
+ * program has locked it (mlock): then part of it may be as it was.
+ */
+int nar_pages_purge(void *addr, size_t bytes);
 
 /* Ask for huge pages on first touch, or for 4 KiB pages, whatever the default. */
 void nar_pages_advise_huge(void *addr, size_t bytes);
