@@ -131,7 +131,7 @@ size_t numarena_malloc_usable_size(void *ptr);
  * @size: the size asked for, in bytes
  *
  * A @size above what the object has ends the process under harden:1, and so does one
- * more than a page below what a large block has.
+ * below what a large block can have been asked for.
  */
 void numarena_free_sized(void *ptr, size_t size);
 
