@@ -4,7 +4,8 @@
  * waits in are interrupted, and nothing of that may reach errno or the objects.
  *
  * The handler itself allocates where it may: when it did not interrupt an
- * allocation, which its thread keeps note of.
+ * allocation, which its thread keeps note of.  Threads spend nearly all their time in
+ * allocations, so each signals itself between two of them now and then.
  */
 #include "stress.h"
 
@@ -15,6 +16,7 @@
 #define NR_BURSTS 10000	/* of one signal a thread */
 #define PAUSE_NS 50000	/* between them, so that threads get on */
 #define MAX_SHIFT 18
+#define STEPS_PER_RAISE 256
 #define ERRNO_MARK 4321		/* no error's number */
 
 static struct churn churns[NR_CHURNERS];
@@ -41,15 +43,18 @@ static void allocate_in_handler(int sig)
 static void *churn_run(void *arg)
 {
 	struct churn *churn = arg;
+	unsigned long nr_steps = 0;
 
 	churn_begin(churn, (unsigned int)(churn - churns), MAX_SHIFT);
-	while (!atomic_load_explicit(&is_over, memory_order_relaxed)) {
+	do {
+		if (nr_steps++ % STEPS_PER_RAISE == 0)
+			raise(SIGUSR1);
 		is_allocating = 1;
 		errno = ERRNO_MARK;
 		churn_step(churn);
 		require(errno == ERRNO_MARK, "errno became %d", errno);
 		is_allocating = 0;
-	}
+	} while (!atomic_load_explicit(&is_over, memory_order_relaxed));
 	churn_end(churn);
 	atomic_fetch_add(&nr_handled_outside, (unsigned long)nr_outside);
 	return NULL;
