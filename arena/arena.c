@@ -27,16 +27,7 @@
 /* With fewer slabs an arena is young: huge pages would cost more than it uses. */
 #define YOUNG_BYTES MIB(1)
 
-/* Ids in two levels, so that the table grows with use: 1M of them. */
-#define IDS_PER_LEAF 1024u
-#define NR_LEAVES (NAR_MAX_IDS / IDS_PER_LEAF)
-
-static struct nar_arena **leaves[NR_LEAVES];	/* release-stored */
-static struct nar_lock registry_lock = NAR_LOCK_INIT(RANK_REGISTRY);
-static u32 next_id = OWNER_FIRST_ARENA;		/* registry_lock; release-stored */
 static u32 nr_live;				/* relaxed */
-static u32 nr_orphans;				/* relaxed */
-static struct nar_arena *free_arenas[NAR_MAX_NODES];	/* registry_lock */
 
 static u32 slot_of_class[NAR_MAX_CLASSES];
 static u32 nr_slots;
@@ -46,7 +37,7 @@ static void *none_slots[MAG_GUARDS + 1];
 /* All its magazines are one, empty and without room. */
 struct nar_arena nar_arena_none = {
 	.tag = OWNER_NOBODY << ENTRY_CLASS_BITS,
-	.id = OWNER_NOBODY,
+	.member = { .id = OWNER_NOBODY },
 	.mag[0 ... NAR_MAX_CLASSES - 1] = { &none_slots[MAG_GUARDS], &none_slots[MAG_GUARDS] },
 };
 
@@ -62,72 +53,11 @@ void nar_arenas_init(void)
 	}
 }
 
-/* ---- Registry ---- */
-
-struct nar_arena *nar_arena_of(u32 id)
-{
-	struct nar_arena **leaf = load_acquire(&leaves[id / IDS_PER_LEAF]);
-
-	return load_acquire(&leaf[id % IDS_PER_LEAF]);
-}
-
-u32 nar_arena_nr_ids(void)
-{
-	return load_acquire(&next_id);
-}
+/* ---- Begin ---- */
 
 u32 nar_arena_nr_live(void)
 {
 	return READ_ONCE(nr_live);
-}
-
-static struct nar_arena *pop_free(unsigned int node)
-{
-	struct nar_arena *a;
-
-	nar_lock(&registry_lock);
-	a = free_arenas[node];
-	if (a) {
-		free_arenas[node] = a->next_free;
-		a->is_free = false;
-	}
-	nar_unlock(&registry_lock);
-	return a;
-}
-
-static void push_free(struct nar_arena *a)
-{
-	nar_lock(&registry_lock);
-	a->is_free = true;
-	a->next_free = free_arenas[a->node];
-	free_arenas[a->node] = a;
-	nar_unlock(&registry_lock);
-}
-
-/* The id's place exists before the id does.  Return: 0, or OWNER_NONE if all are taken. */
-static u32 take_id(struct nar_arena *a)
-{
-	struct nar_arena **fresh = NULL;
-	u32 id = READ_ONCE(next_id);
-
-	if (id < NAR_MAX_IDS && !READ_ONCE(leaves[id / IDS_PER_LEAF])) {
-		fresh = nar_meta_alloc(a->node, IDS_PER_LEAF * sizeof(*fresh));
-		if (!fresh)
-			return OWNER_NONE;
-	}
-	nar_lock(&registry_lock);
-	id = next_id;
-	if (fresh && id < NAR_MAX_IDS && !leaves[id / IDS_PER_LEAF])
-		store_release(&leaves[id / IDS_PER_LEAF], fresh);
-	if (id == NAR_MAX_IDS || !leaves[id / IDS_PER_LEAF]) {
-		id = OWNER_NONE;
-	} else {
-		/* Release: pairs with nar_arena_of(). */
-		store_release(&leaves[id / IDS_PER_LEAF][id % IDS_PER_LEAF], a);
-		store_release(&next_id, id + 1);
-	}
-	nar_unlock(&registry_lock);
-	return id;
 }
 
 /* A magazine for each class added since, empty and therefore free to be given an end. */
@@ -151,7 +81,7 @@ static struct nar_arena *arena_create(unsigned int node)
 
 	if (!a)
 		return NULL;
-	a->node = (u16)node;
+	a->member.node = (u16)node;
 	a->lock = (struct nar_lock)NAR_LOCK_INIT(RANK_ARENA);
 	a->is_gone = true;
 	for (class = 0; class < NAR_MAX_CLASSES; class++) {
@@ -164,14 +94,6 @@ static struct nar_arena *arena_create(unsigned int node)
 	return a;
 }
 
-static bool arena_name(struct nar_arena *a)
-{
-	if (!a->id)
-		a->id = take_id(a);
-	a->tag = nar_entry(a->id, 0);
-	return a->id != OWNER_NONE;
-}
-
 void nar_arena_update_classes(struct nar_arena *a)
 {
 	if (likely(a->view.version == nar_class_version()))
@@ -182,14 +104,14 @@ void nar_arena_update_classes(struct nar_arena *a)
 
 struct nar_arena *nar_arena_begin(struct nar_heap *heap, unsigned int node)
 {
-	struct nar_arena *a = pop_free(node);
+	struct nar_member *m = nar_registry_take(node);
+	struct nar_arena *a = m ? nar_arena_of_member(m) : arena_create(node);
 
 	if (!a)
-		a = arena_create(node);
-	if (!a)
 		return NULL;
-	if (!arena_name(a))
-		return push_free(a), NULL;
+	if (!nar_registry_try_name(&a->member))
+		return nar_registry_put(&a->member), NULL;
+	a->tag = nar_entry(a->member.id, 0);
 	nar_arena_update_classes(a);
 	a->heap = heap;
 	/* Sequentially consistent: from here on the queue is ours to drain. */
@@ -276,7 +198,7 @@ static void check_count(const struct nar_arena *a)
 {
 	if (unlikely(!a->chain != !a->nr_chain))
 		nar_die("double free of %p (class %u bytes, owner arena %u) or of another object freed remotely with it",
-			a->first, nar_slab_at(nar_slab_around(a->first))->size, a->id);
+			a->first, nar_slab_at(nar_slab_around(a->first))->size, a->member.id);
 }
 
 static bool next_batch(struct nar_arena *a) __must_hold(&a->lock)
@@ -316,7 +238,7 @@ static void *drain_locked(struct nar_arena *a, unsigned int max) __must_hold(&a-
 
 	while (max-- && (p = next_posted(a))) {
 		bytes += nar_slab_at(nar_slab_around(p))->size;
-		if (likely(nar_entry_owner(nar_entry_of(p)) == a->id)) {
+		if (likely(nar_entry_owner(nar_entry_of(p)) == a->member.id)) {
 			arena_give(a, p);
 		} else {
 			nar_chain_link(p, strays);
@@ -393,7 +315,7 @@ static unsigned int take_some(struct nar_arena *a, unsigned int class, void **to
 
 static bool adopt(struct nar_arena *a, unsigned int class) __must_hold(&a->lock)
 {
-	u32 slab = nar_shard_adopt(nar_heap_shard(a->heap, a->node, class), a->id);
+	u32 slab = nar_shard_adopt(nar_heap_shard(a->heap, a->member.node, class), a->member.id);
 
 	if (slab)
 		arena_link(a, class, slab);
@@ -409,7 +331,7 @@ static enum nar_pool pool_for(const struct nar_arena *a)
 
 static bool create(struct nar_arena *a, unsigned int class)
 {
-	u32 slab = nar_slab_create(a->node, pool_for(a), &nar_class[class].shape, a->id,
+	u32 slab = nar_slab_create(a->member.node, pool_for(a), &nar_class[class].shape, a->member.id,
 				   a->heap->id);
 
 	if (!slab)
@@ -602,7 +524,7 @@ static void arena_retire(struct nar_arena *a)
 	__atomic_store_n(&a->is_gone, true, __ATOMIC_SEQ_CST);
 	drain_all(a);
 	shelve_all(a);
-	push_free(a);
+	nar_registry_put(&a->member);
 	sub_relaxed(&nr_live, 1);
 }
 
@@ -630,65 +552,37 @@ static void forget_thread(struct nar_arena *a)
 	a->recent = (struct nar_recent){ 0 };
 }
 
+/* @self is the one thread there is: nothing changes meanwhile. */
 void nar_arenas_orphan(struct nar_arena *self)
 {
 	u32 id;
 
-	for (id = OWNER_FIRST_ARENA; id < next_id; id++) {
+	for (id = OWNER_FIRST_ARENA; id < nar_registry_end(); id++) {
 		struct nar_arena *a = nar_arena_of(id);
 
-		if (a == self || a->is_free)
+		if (a == self || a->member.is_free)
 			continue;
-		nr_orphans += !a->is_orphan;
-		a->is_orphan = true;
+		nar_registry_orphan(&a->member);
 		a->is_gone = true;
 		nar_event(fork_leaked, 1);
 	}
 }
 
-static struct nar_arena *pop_orphan(void)
-{
-	struct nar_arena *a = NULL;
-	u32 id;
-
-	nar_lock(&registry_lock);
-	for (id = OWNER_FIRST_ARENA; id < next_id && !a; id++) {
-		struct nar_arena *one = nar_arena_of(id);
-
-		if (one->is_orphan)
-			a = one;
-	}
-	if (a) {
-		a->is_orphan = false;
-		sub_relaxed(&nr_orphans, 1);
-	}
-	nar_unlock(&registry_lock);
-	return a;
-}
-
 bool nar_arena_adopt_orphan(void)
 {
-	struct nar_arena *a;
+	struct nar_member *m = nar_registry_take_orphan();
 
-	if (likely(!READ_ONCE(nr_orphans)))
+	if (likely(!m))
 		return false;
-	a = pop_orphan();
-	if (!a)
-		return false;
-	forget_thread(a);
-	arena_retire(a);
+	forget_thread(nar_arena_of_member(m));
+	arena_retire(nar_arena_of_member(m));
 	return true;
-}
-
-void nar_arena_registry_lock(void (*fn)(struct nar_lock *))
-{
-	fn(&registry_lock);
 }
 
 void nar_arena_each_lock(void (*fn)(struct nar_lock *))
 {
 	u32 id;
 
-	for (id = OWNER_FIRST_ARENA; id < next_id; id++)
+	for (id = OWNER_FIRST_ARENA; id < nar_registry_end(); id++)
 		fn(&nar_arena_of(id)->lock);
 }

@@ -18,6 +18,7 @@
 
 #include "heap.h"
 #include "recent.h"
+#include "registry.h"
 #include "remote.h"
 
 /* Two NULL slots below each magazine end a pop and satisfy the double free check. */
@@ -45,8 +46,7 @@ struct nar_arena {
 	struct nar_class_view view;
 
 	/* The thread's own. */
-	u32 id;
-	u16 node;
+	struct nar_member member;
 	struct nar_heap *heap;
 	u32 nr_posts;
 	struct nar_recent recent;
@@ -66,9 +66,6 @@ struct nar_arena {
 	/* Anybody's. */
 	struct nar_queue queue __shared_line;
 	bool is_gone;			/* seq_cst: no thread will drain the queue */
-	bool is_free;			/* registry lock: waits for a thread, has no slabs */
-	bool is_orphan;			/* left behind by fork, slabs still in bins */
-	struct nar_arena *next_free;	/* registry lock */
 
 	struct nar_outbox outbox[NR_OUTBOXES] __shared_line;
 	void *slot[];
@@ -112,8 +109,6 @@ void nar_arena_trim(struct nar_arena *a);
 /* The map of sizes anew, if a class was added. */
 void nar_arena_update_classes(struct nar_arena *a);
 
-struct nar_arena *nar_arena_of(u32 id);
-u32 nar_arena_nr_ids(void);
 u32 nar_arena_nr_live(void);
 
 /* In the child of a fork: all arenas but @self have lost their thread. */
@@ -121,7 +116,16 @@ void nar_arenas_orphan(struct nar_arena *self);
 /* Shelve what one orphan left.  Return: whether there was one. */
 bool nar_arena_adopt_orphan(void);
 
-void nar_arena_registry_lock(void (*fn)(struct nar_lock *));
 void nar_arena_each_lock(void (*fn)(struct nar_lock *));
+
+static inline struct nar_arena *nar_arena_of_member(struct nar_member *m)
+{
+	return container_of(m, struct nar_arena, member);
+}
+
+static inline struct nar_arena *nar_arena_of(u32 id)
+{
+	return nar_arena_of_member(nar_registry_find(id));
+}
 
 #endif /* NAR_ARENA_H */

@@ -29,7 +29,7 @@ static void each_lock(void (*fn)(struct nar_lock *))
 {
 	fn(start_lock);
 	nar_class_each_lock(fn);
-	nar_arena_registry_lock(fn);
+	nar_registry_each_lock(fn);
 	nar_arena_each_lock(fn);
 	nar_heap_each_lock(fn);
 	nar_chunk_each_lock(fn);

@@ -75,7 +75,7 @@ void nar_stats_read(struct numarena_stats *s)
 	s->nr_classes = nar_class_count();
 	for (node = 0; node < nar_nodes.nr; node++)
 		add_node(s, node);
-	for (id = OWNER_FIRST_ARENA; id < nar_arena_nr_ids(); id++)
+	for (id = OWNER_FIRST_ARENA; id < nar_registry_end(); id++)
 		add_arena(s, nar_arena_of(id));
 	for (id = 0; id < NAR_MAX_HEAPS; id++)
 		if (load_acquire(&nar_heaps[id]))

@@ -97,7 +97,7 @@ static struct nar_arena *thread_arena(void)
 
 static bool has_moved(const struct nar_arena *a)
 {
-	if (likely(nar_node_current() == a->node)) {
+	if (likely(nar_node_current() == a->member.node)) {
 		self.away_refills = 0;
 		return false;
 	}
@@ -204,11 +204,11 @@ void *nar_thread_alloc_large(size_t size, size_t alignment, bool *is_zero)
 		p = nar_recent_take(&a->recent, DIV_ROUND_UP(size, PAGE_BYTES));
 	*is_zero = false;
 	if (!p)
-		p = nar_large_alloc(a ? a->node : nar_node_current(), size, alignment, is_zero);
+		p = nar_large_alloc(a ? a->member.node : nar_node_current(), size, alignment, is_zero);
 	/* Before there is no memory, none waits here. */
 	if (unlikely(!p) && a && a->recent.sum_pages) {
 		nar_recent_flush(&a->recent);
-		p = nar_large_alloc(a->node, size, alignment, is_zero);
+		p = nar_large_alloc(a->member.node, size, alignment, is_zero);
 	}
 	return p;
 }
@@ -237,7 +237,7 @@ static void free_small(void *p, u32 entry)
 
 	if (nar_opt.harden)
 		nar_live_clear(p);
-	if (a && owner == a->id)
+	if (a && owner == a->member.id)
 		push(a, nar_entry_class(entry), p);
 	else if (a && owner != OWNER_SHARD)
 		nar_arena_post(a, p, owner);
@@ -251,7 +251,7 @@ static void free_large(void *p)
 	struct nar_arena *a = thread_arena();
 
 	nar_maint_poll();
-	if (!a || nar_node_of(p) != a->node || !nar_recent_try_put(&a->recent, p))
+	if (!a || nar_node_of(p) != a->member.node || !nar_recent_try_put(&a->recent, p))
 		nar_large_free(p);
 }
 

@@ -35,6 +35,7 @@ arena/class	52
 arena/shard	54
 arena/heap	56
 arena/recent	56
+arena/registry	56
 arena/remote	56
 arena/arena	60
 arena/maint	60
