@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A pretend machine for tests: numa/node.h, bind.h and pages.h with four nodes, on
+ * real memory of whatever machine there is.
+ *
+ *	socket A		socket B
+ *	node 0	node 1		node 2	node 3		near: 12, far: 21
+ *
+ * It says no when it is told to, remembers which range was bound to which node, and its
+ * clock stands still until a test moves it.  Linked before libnumarena.a it stands
+ * in for node.o, bind.o and pages.o; the library above is the real one.
+ */
+#ifndef NAR_TESTS_FAKE_NUMA_H
+#define NAR_TESTS_FAKE_NUMA_H
+
+#include "internal/compiler.h"
+
+#define FAKE_NODES 4u
+
+/* Its memory; numarena makes a node's window four times as large. */
+#define FAKE_BYTES MIB(64)
+
+#define FAKE_NOT_BOUND 255u
+#define FAKE_ALL_NODES ((1u << FAKE_NODES) - 1)
+
+/*
+ * What is refused is a mask of nodes and is said of their windows alone: tables
+ * can always be had.  Relaxed accesses; a test changes it while its threads rest.
+ */
+struct fake_machine {
+	u32 refuse_commit;
+	u32 refuse_purge;
+	u32 refuse_bind;
+	u32 refuse_huge;
+	u32 refuse_collapse;
+	u64 clock_ms;
+};
+
+/* Calls about windows, by node; refused ones count too. */
+struct fake_calls {
+	u32 commit[FAKE_NODES];
+	u32 purge[FAKE_NODES];
+	u32 bind[FAKE_NODES];
+	u32 huge[FAKE_NODES];
+	u32 collapse[FAKE_NODES];
+};
+
+extern struct fake_machine fake;
+extern struct fake_calls fake_calls;
+
+/* Where the calling thread runs. */
+extern __thread unsigned int fake_node;
+
+/* The node that @p was bound to last, table or window; FAKE_NOT_BOUND. */
+unsigned int fake_bound_node(const void *p);
+
+#endif
