@@ -40,7 +40,7 @@ typedef uint64_t u64;
 #define is_pow2(x) ((x) && !((x) & ((x) - 1)))
 #define min_of(a, b) ((a) < (b) ? (a) : (b))
 #define max_of(a, b) ((a) > (b) ? (a) : (b))
-#define container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
+#define container_of(p, type, member) ((type *)(void *)((char *)(p) - offsetof(type, member)))
 
 /* Relaxed: one access, no order.  Acquire and release name their partner. */
 #define READ_ONCE(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
