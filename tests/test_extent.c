@@ -1,0 +1,525 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Extents of one window of the pretend machine, in which nobody else allocates.
+ *
+ *	window of node 3
+ *	| guard, 2 MiB | first span, 4 MiB | next span ... -> end
+ *	               ^ first page (FIRST), a unit's start
+ *
+ * Spans are of 1024 pages, two units, until a lot is committed.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "arena/extent.h"
+#include "arena/start.h"
+#include "internal/stat.h"
+
+#include "fake_numa.h"
+#include "tap.h"
+
+#define NODE 3u
+#define NEXT_NODE 2u
+
+#define UNIT ((size_t)PAGES_PER_UNIT)
+#define SPAN (2 * UNIT)
+#define FIRST ((char *)nar_at(nar_window_offset(NODE) + GUARD_BYTES))
+
+static bool was_zero;		/* what the last take() was told */
+
+static char *take_as(size_t nr_pages, size_t align_pages, enum nar_backing backing)
+{
+	was_zero = false;
+	return nar_extent_alloc(NODE, nr_pages, align_pages, backing, EXTENT_LARGE, &was_zero);
+}
+
+static char *take(size_t nr_pages)
+{
+	char *p = take_as(nr_pages, 1, BACKING_SMALL);
+
+	ck_assert_ptr_nonnull(p);
+	return p;
+}
+
+static void give(void *p)
+{
+	ck_assert_int_eq(nar_extent_free(p, EXTENT_LARGE), 0);
+}
+
+static char *first_page(size_t page)
+{
+	return FIRST + page * PAGE_BYTES;
+}
+
+static void check_extent(const char *p, size_t nr_pages, enum nar_extent_state state)
+{
+	enum nar_extent_state found = EXTENT_NONE;
+	size_t found_pages = 0;
+	void *start = NULL;
+
+	ck_assert(nar_extent_around(p, &start, &found_pages, &found));
+	ck_assert_ptr_eq(start, p);
+	ck_assert_uint_eq(found_pages, nr_pages);
+	ck_assert_uint_eq(found, state);
+}
+
+static struct nar_extent_usage usage(void)
+{
+	struct nar_extent_usage u;
+
+	nar_extent_usage(NODE, &u);
+	return u;
+}
+
+static u32 now(void)
+{
+	return (u32)nar_clock_ms();
+}
+
+/* ---- Best fit ---- */
+
+/*
+ *	pages	10   1   6   1   10   1   6   1
+ *		free |  free |  free  |  free |  rest free
+ *		 a       b        c       d
+ *
+ * Expect: the smallest hole that will do, of equals the lowest.
+ */
+START_TEST(smallest_hole_then_lowest)
+{
+	char *a = take(10), *b, *c, *d;
+
+	take(1);
+	b = take(6);
+	take(1);
+	c = take(10);
+	take(1);
+	d = take(6);
+	take(1);
+	ck_assert_ptr_eq(a, FIRST);
+	give(d);
+	give(c);
+	give(b);
+	give(a);
+	ck_assert_ptr_eq(take(5), b);
+	ck_assert_ptr_eq(take(6), d);
+	ck_assert_ptr_eq(take(8), a);
+	ck_assert_ptr_eq(take(9), c);
+	ck_assert_ptr_eq(take(1), b + 5 * PAGE_BYTES);
+}
+END_TEST
+
+/*
+ *	[ a ][ b ][ c ][ d ][  rest free  ]
+ *
+ * Expect: freed extents join a free neighbour on the left, on the right and on both
+ * sides; the last leaves one free extent, the span.
+ */
+START_TEST(free_neighbours_join)
+{
+	char *a = take(3), *b = take(4), *c = take(5), *d = take(6);
+
+	give(b);
+	check_extent(b, 4, EXTENT_FREE);
+	give(a);			/* b is on its right */
+	check_extent(a, 7, EXTENT_FREE);
+	give(d);			/* the rest is on its right */
+	check_extent(d, SPAN - 12, EXTENT_FREE);
+	give(c);			/* both */
+	check_extent(a, SPAN, EXTENT_FREE);
+	ck_assert_uint_eq(usage().free_bytes, SPAN * PAGE_BYTES);
+	ck_assert_uint_eq(usage().large_bytes, 0);
+}
+END_TEST
+
+/*
+ *	[ a: small pages, a span ][ b: huge pages, a span ]	both free
+ *
+ * Expect: they stay two, since a block of both kinds would be of neither; either serves
+ * who wants the other before memory grows.
+ */
+START_TEST(backings_do_not_mix)
+{
+	char *a = take(SPAN), *b = take_as(SPAN, 1, BACKING_HUGE);
+	u32 commits = fake_calls.commit[NODE];
+
+	ck_assert_ptr_eq(b, a + SPAN * PAGE_BYTES);
+	ck_assert_uint_eq(fake_calls.huge[NODE], 1);
+	give(a);
+	give(b);
+	check_extent(a, SPAN, EXTENT_FREE);
+	check_extent(b, SPAN, EXTENT_FREE);
+	ck_assert_ptr_eq(take_as(SPAN, 1, BACKING_HUGE), b);
+	ck_assert_ptr_eq(take_as(SPAN, 1, BACKING_HUGE), a);
+	ck_assert_uint_eq(fake_calls.commit[NODE], commits);
+	ck_assert_uint_eq(usage().committed_bytes[BACKING_SMALL], SPAN * PAGE_BYTES);
+	ck_assert_uint_eq(usage().committed_bytes[BACKING_HUGE], SPAN * PAGE_BYTES);
+}
+END_TEST
+
+/*
+ *	alignment	1, 2, 4, ... pages to two units
+ *
+ * Expect: each is kept, with pages taken between to make it matter; all of it comes
+ * back as free runs.
+ */
+START_TEST(alignment_is_kept)
+{
+	char *block[16], *odd[16];
+	size_t align, i, nr = 0;
+
+	for (align = 1; align <= 2 * UNIT; align *= 2, nr++) {
+		odd[nr] = take(1);
+		block[nr] = take_as(3, align, BACKING_SMALL);
+		ck_assert_ptr_nonnull(block[nr]);
+		ck_assert_uint_eq((uintptr_t)block[nr] % (align * PAGE_BYTES), 0);
+		ck_assert_uint_eq(nar_extent_pages(block[nr], EXTENT_LARGE), 3);
+	}
+	for (i = 0; i < nr; i++) {
+		give(block[i]);
+		give(odd[i]);
+	}
+	check_extent(FIRST, nar_extent_committed(NODE) / PAGE_BYTES, EXTENT_FREE);
+}
+END_TEST
+
+/*
+ *	[ block ]	freed twice, from inside, in another state
+ *
+ * Expect: only its start, in the state it is in, is taken back; and once.
+ */
+START_TEST(only_what_was_given_is_taken_back)
+{
+	char *p = take(4);
+
+	ck_assert_int_eq(nar_extent_free(p, EXTENT_CHUNK), -EINVAL);
+	ck_assert_int_eq(nar_extent_free(p + PAGE_BYTES, EXTENT_LARGE), -EINVAL);
+	ck_assert_int_eq(nar_extent_free(p + 16, EXTENT_LARGE), -EINVAL);
+	ck_assert(!nar_extent_try_mark(p, EXTENT_RECENT, EXTENT_LARGE));
+	ck_assert(nar_extent_try_mark(p, EXTENT_LARGE, EXTENT_RECENT));
+	ck_assert_int_eq(nar_extent_free(p, EXTENT_LARGE), -EINVAL);
+	ck_assert_int_eq(nar_extent_free(p, EXTENT_RECENT), 0);
+	ck_assert_int_eq(nar_extent_free(p, EXTENT_RECENT), -EINVAL);
+	ck_assert_uint_eq(nar_extent_pages(p, EXTENT_LARGE), 0);
+}
+END_TEST
+
+/* ---- Zeros ---- */
+
+/*
+ *	unit 0	[ 10 used, free ][ never touched ... ]	unit 1 [ never touched ]
+ *
+ * Expect: "zero" is said of what nobody had, not of what somebody had, and not of a
+ * block that begins in the one and ends in the other.
+ */
+START_TEST(zeros_are_known)
+{
+	char *a = take(10), *b;
+
+	ck_assert(was_zero);
+	b = take(5);
+	ck_assert(was_zero);
+	memset(a, 1, 10 * PAGE_BYTES);
+	give(a);
+	ck_assert_ptr_eq(take(10), a);
+	ck_assert(!was_zero);
+	give(a);
+	give(b);
+	ck_assert_ptr_eq(take(20), a);
+	ck_assert(!was_zero);
+	ck_assert_ptr_eq(take_as(UNIT, UNIT, BACKING_SMALL), first_page(UNIT));
+	ck_assert(was_zero);
+}
+END_TEST
+
+/*
+ *	unit 0		unit 1		unit 2
+ *	[ a, free at 0 ][ b, free at 50 ms ][ c in use | never used ]
+ *
+ * Expect: purge takes what is free, whole and old enough: a alone, then b, never the
+ * unit c lies in; what was purged reads as zeros and is known to.
+ */
+START_TEST(whole_stale_units_are_purged)
+{
+	char *a = take(UNIT), *b = take(UNIT), *c = take(1);
+	u32 start = now();
+
+	memset(a, 1, UNIT * PAGE_BYTES);
+	memset(b, 2, UNIT * PAGE_BYTES);
+	*c = 3;
+	give(a);
+	fake.clock_ms += 50;
+	give(b);
+	ck_assert_uint_eq(nar_extent_purge(NODE, start - 1, SIZE_MAX), 0);
+	ck_assert_uint_eq(nar_extent_purge(NODE, start + 49, SIZE_MAX), 1);
+	ck_assert_int_eq(*a, 0);
+	ck_assert_int_eq(*b, 2);
+	ck_assert_uint_eq(nar_extent_purge(NODE, start + 50, SIZE_MAX), 1);
+	ck_assert_int_eq(*b, 0);
+	ck_assert_int_eq(*c, 3);
+	ck_assert_uint_eq(nar_extent_purge(NODE, start + 1000, SIZE_MAX), 0);
+	ck_assert_uint_eq(nar_events.purged_units, 2);
+	ck_assert_ptr_eq(take(2 * UNIT), a);
+	ck_assert(was_zero);
+}
+END_TEST
+
+/*
+ *	[ 4 units, free ]	at most 3 at a time
+ *
+ * Expect: the bound holds, and the rest is for the next time.
+ */
+START_TEST(purge_is_bounded)
+{
+	char *p = take(4 * UNIT);
+
+	give(p);
+	ck_assert_uint_eq(nar_extent_purge(NODE, now(), 3), 3);
+	ck_assert_uint_eq(nar_extent_purge(NODE, now(), 3), 1);
+	ck_assert_uint_eq(nar_extent_purge(NODE, now(), 3), 0);
+}
+END_TEST
+
+/*
+ *	[ a, free, locked into memory by the program ]
+ *
+ * Expect: a refused purge says so by 0, leaves the bytes, and nobody takes them for
+ * zeros; later it may succeed.
+ */
+START_TEST(refused_purge_changes_nothing)
+{
+	char *a = take(UNIT);
+
+	memset(a, 1, UNIT * PAGE_BYTES);
+	give(a);
+	fake.refuse_purge = 1u << NODE;
+	ck_assert_uint_eq(nar_extent_purge(NODE, now(), SIZE_MAX), 0);
+	ck_assert_uint_eq(fake_calls.purge[NODE], 1);
+	ck_assert_uint_eq(nar_events.purged_units, 0);
+	ck_assert_int_eq(*a, 1);
+	ck_assert_ptr_eq(take(UNIT), a);
+	ck_assert(!was_zero);
+	give(a);
+	fake.refuse_purge = 0;
+	ck_assert_uint_eq(nar_extent_purge(NODE, now(), SIZE_MAX), 1);
+	ck_assert_int_eq(*a, 0);
+}
+END_TEST
+
+/* ---- Refused memory ---- */
+
+/*
+ *	node 3 refuses:		-> node 2
+ *	all refuse:		-> NULL
+ *	none refuses:		-> node 3, the space refused before
+ *
+ * Expect: a refusal costs nothing that is not given back: the same addresses serve
+ * once there is memory for them, and nothing counts as committed before.
+ */
+START_TEST(refused_commit_is_made_up_for)
+{
+	char *p;
+
+	fake.refuse_commit = 1u << NODE;
+	p = take(7);
+	ck_assert_uint_eq(nar_node_of(p), NEXT_NODE);
+	ck_assert_uint_eq(nar_events.node_fallback, 1);
+	ck_assert_uint_eq(nar_extent_committed(NODE), 0);
+	ck_assert_uint_eq(usage().free_bytes, 0);
+
+	fake.refuse_commit = FAKE_ALL_NODES;
+	ck_assert_ptr_null(take_as(SPAN + 1, 1, BACKING_SMALL));
+	ck_assert_uint_eq(nar_extent_committed(NODE), 0);
+
+	fake.refuse_commit = 0;
+	ck_assert_ptr_eq(take(7), FIRST);
+	ck_assert(was_zero);
+	ck_assert_uint_eq(nar_events.node_fallback, 1);
+	ck_assert_uint_eq(usage().committed_bytes[BACKING_NONE], 0);
+}
+END_TEST
+
+/*
+ *	| guard | window of node 3, all of it in one block | -> node 2
+ *
+ * Expect: where the window ends the next node begins; a request that no window could
+ * hold gets NULL and asks the kernel for nothing.
+ */
+START_TEST(full_window_falls_over)
+{
+	size_t window = nar_mem.window_bytes / PAGE_BYTES;
+	char *all = take(window - GUARD_BYTES / PAGE_BYTES - UNIT), *p = take(UNIT + 1);
+	u32 commits = fake_calls.commit[NODE];
+
+	ck_assert_ptr_eq(all, FIRST);
+	ck_assert_uint_eq(nar_node_of(p), NEXT_NODE);
+	ck_assert_ptr_null(take_as(window, 1, BACKING_SMALL));
+	ck_assert_ptr_null(take_as(SIZE_MAX / PAGE_BYTES, 1, BACKING_SMALL));
+	ck_assert_ptr_null(take_as(1, window, BACKING_SMALL));
+	ck_assert_uint_eq(fake_calls.commit[NODE], commits);
+	give(all);
+	ck_assert_ptr_eq(take(UNIT + 1), FIRST);
+}
+END_TEST
+
+/* ---- In place ---- */
+
+/*
+ *	[ a: 10 ][ b: 10 ][ rest free ]
+ *
+ * Expect: a cannot grow over b; b grows into the rest, not beyond it, and gives back
+ * what it shrinks by; sizes and sums follow.
+ */
+START_TEST(resize_in_place)
+{
+	char *a = take(10), *b = take(10);
+
+	ck_assert_int_eq(nar_extent_resize(a, 11), -ENOSPC);
+	ck_assert_int_eq(nar_extent_resize(b, 30), 0);
+	ck_assert_uint_eq(nar_extent_pages(b, EXTENT_LARGE), 30);
+	ck_assert_uint_eq(usage().large_bytes, 40 * PAGE_BYTES);
+	check_extent(b + 30 * PAGE_BYTES, SPAN - 40, EXTENT_FREE);
+	ck_assert_int_eq(nar_extent_resize(b, SPAN - 9), -ENOSPC);
+	ck_assert_int_eq(nar_extent_resize(b, SPAN - 10), 0);
+	ck_assert_uint_eq(usage().free_bytes, 0);
+	ck_assert_int_eq(nar_extent_resize(b, 4), 0);
+	ck_assert_uint_eq(usage().large_bytes, 14 * PAGE_BYTES);
+	ck_assert_int_eq(nar_extent_resize(b, SIZE_MAX / PAGE_BYTES), -ENOSPC);
+	ck_assert_ptr_eq(take(SPAN - 14), b + 4 * PAGE_BYTES);
+	ck_assert(!was_zero);	/* b had some of it */
+}
+END_TEST
+
+#define SLICE_PAGES (SLICE_BYTES / PAGE_BYTES)
+
+/*
+ *	slice	0 1 | 2 3 4 | 5 6 ... 62 | 63
+ *		slab  slab    free         slab
+ *
+ * Expect: a parted chunk is four extents, each freed by itself, and one again when
+ * all are.
+ */
+START_TEST(parted_chunk)
+{
+	u64 used = 0x1f | 1ull << 63, starts = 1 | 1 << 2 | 1ull << 63;
+	bool zero;
+	char *p = nar_extent_alloc(NODE, UNIT, UNIT, BACKING_SMALL, EXTENT_CHUNK, &zero);
+
+	ck_assert_ptr_nonnull(p);
+	nar_extent_part_chunk((u32)(nar_offset(p) >> HUGE_SHIFT), ~used, starts);
+	check_extent(p, 2 * SLICE_PAGES, EXTENT_CHUNK);
+	check_extent(p + 2 * SLICE_BYTES, 3 * SLICE_PAGES, EXTENT_CHUNK);
+	check_extent(p + 5 * SLICE_BYTES, 58 * SLICE_PAGES, EXTENT_FREE);
+	check_extent(p + 63 * SLICE_BYTES, SLICE_PAGES, EXTENT_CHUNK);
+	ck_assert_int_eq(nar_extent_free(p + 2 * SLICE_BYTES, EXTENT_CHUNK), 0);
+	check_extent(p + 2 * SLICE_BYTES, 61 * SLICE_PAGES, EXTENT_FREE);
+	ck_assert_int_eq(nar_extent_free(p + 63 * SLICE_BYTES, EXTENT_CHUNK), 0);
+	ck_assert_int_eq(nar_extent_free(p, EXTENT_CHUNK), 0);
+	check_extent(p, SPAN, EXTENT_FREE);
+	ck_assert_uint_eq(usage().large_bytes, 0);
+}
+END_TEST
+
+/* ---- All of it at random ---- */
+
+#define NR_BLOCKS 64
+#define NR_STEPS 20000
+
+static u32 random_below(u32 bound)
+{
+	static u64 x = 88172645463325252ull;
+
+	/* xorshift64 (Marsaglia 2003): the same steps in every run. */
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	return (u32)(x >> 32) % bound;
+}
+
+struct block {
+	char *p;
+	size_t nr_pages;
+};
+
+/* First and last byte say whose it is: an overlap would change them. */
+static void block_sign(const struct block *b, char sign)
+{
+	b->p[0] = b->p[b->nr_pages * PAGE_BYTES - 1] = sign;
+}
+
+static void block_toggle(struct block *b, char sign)
+{
+	static const enum nar_backing backings[] = { BACKING_SMALL, BACKING_HUGE };
+
+	if (b->p) {
+		ck_assert(b->p[0] == sign && b->p[b->nr_pages * PAGE_BYTES - 1] == sign);
+		give(b->p);
+		b->p = NULL;
+		return;
+	}
+	b->nr_pages = 1 + random_below(random_below(8) ? 40 : 1500);
+	b->p = take_as(b->nr_pages, (size_t)1 << random_below(11), backings[random_below(2)]);
+	ck_assert_ptr_nonnull(b->p);
+	if (was_zero)
+		ck_assert(!b->p[0] && !b->p[b->nr_pages * PAGE_BYTES - 1]);
+	block_sign(b, sign);
+}
+
+/*
+ *	[ ][    ][ ][  ][      ] ...	64 blocks that come and go, purges between
+ *
+ * Expect: none overlaps another, no "zero" is a lie, pages are conserved, and when all
+ * are gone nothing is in use.
+ */
+START_TEST(random_blocks)
+{
+	static struct block block[NR_BLOCKS];
+	struct nar_extent_usage u;
+	u32 i, at;
+
+	for (i = 0; i < NR_STEPS; i++) {
+		at = random_below(NR_BLOCKS);
+		block_toggle(&block[at], (char)(at + 1));
+		fake.clock_ms++;
+		if (i % 97 == 0)
+			nar_extent_purge(NODE, now() - 20, 4);
+		u = usage();
+		ck_assert_uint_eq(u.large_bytes + u.free_bytes, nar_extent_committed(NODE));
+	}
+	for (at = 0; at < NR_BLOCKS; at++)
+		if (block[at].p)
+			block_toggle(&block[at], (char)(at + 1));
+	ck_assert_uint_eq(usage().large_bytes, 0);
+	ck_assert_uint_gt(nar_events.purged_units, 0);
+}
+END_TEST
+
+static void start(void)
+{
+	ck_assert(nar_start_early());
+}
+
+int main(void)
+{
+	Suite *suite = suite_create("extent");
+	TCase *tc = tcase_create("window of a node");
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, start, NULL);
+	tcase_add_test(tc, smallest_hole_then_lowest);
+	tcase_add_test(tc, free_neighbours_join);
+	tcase_add_test(tc, backings_do_not_mix);
+	tcase_add_test(tc, alignment_is_kept);
+	tcase_add_test(tc, only_what_was_given_is_taken_back);
+	tcase_add_test(tc, zeros_are_known);
+	tcase_add_test(tc, whole_stale_units_are_purged);
+	tcase_add_test(tc, purge_is_bounded);
+	tcase_add_test(tc, refused_purge_changes_nothing);
+	tcase_add_test(tc, refused_commit_is_made_up_for);
+	tcase_add_test(tc, full_window_falls_over);
+	tcase_add_test(tc, resize_in_place);
+	tcase_add_test(tc, parted_chunk);
+	tcase_add_test(tc, random_blocks);
+	suite_add_tcase(suite, tc);
+	return tap_run(suite);
+}
