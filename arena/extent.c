@@ -22,7 +22,11 @@
 #include "extent.h"
 #include "tree.h"
 
-/* A span is an eighth of what is committed, within these. */
+/*
+ * A span is a part of what is committed, within these.  What is committed and not touched
+ * yet is taken before sparse chunks are dissolved, so it should not be much.
+ */
+#define SPAN_PART 32
 #define SPAN_MIN_BYTES MIB(4)
 #define SPAN_MAX_BYTES GIB(1)
 
@@ -208,7 +212,7 @@ static bool take_zero(struct extents *x, u32 page, u32 nr)
 static u32 span_pages(const struct extents *x, u32 need)
 {
 	size_t held = READ_ONCE(x->committed[BACKING_SMALL]) + READ_ONCE(x->committed[BACKING_HUGE]);
-	size_t span = ALIGN_UP(held / 8, HUGE_BYTES);
+	size_t span = ALIGN_UP(held / SPAN_PART, HUGE_BYTES);
 
 	span = max_of(span, SPAN_MIN_BYTES);
 	span = min_of(span, SPAN_MAX_BYTES);
