@@ -260,11 +260,11 @@ static void move_and_stay(void *arg)
 	fake.clock_ms += AWAY_MS;
 	refill_once();
 	ck_assert_ptr_ne(nar_arena_own, a);
-	ck_assert_uint_eq(nar_arena_own->node, 3);
+	ck_assert_uint_eq(nar_arena_own->member.node, 3);
 	fresh = alloc_written(SIZE);
 	check_lies_on(fresh, 3);
-	ck_assert_uint_ne(owner_of(old), nar_arena_own->id);
-	ck_assert_uint_eq(owner_of(fresh), nar_arena_own->id);
+	ck_assert_uint_ne(owner_of(old), nar_arena_own->member.id);
+	ck_assert_uint_eq(owner_of(fresh), nar_arena_own->member.id);
 	numarena_free(old);
 	numarena_free(fresh);
 }
@@ -333,7 +333,7 @@ static void *adopter_thread(void *arg)
 	fake_node = 1;
 	pthread_barrier_wait(&h->barrier);	/* the mover has left */
 	p = alloc_written(SIZE);
-	h->owner = nar_arena_own->id;
+	h->owner = nar_arena_own->member.id;
 	pthread_barrier_wait(&h->barrier);	/* adopted */
 	pthread_barrier_wait(&h->barrier);	/* the mover has freed */
 	numarena_free(p);
@@ -350,7 +350,7 @@ static void move_and_free_old(void *arg)
 	refill_times(AWAY_REFILLS + 1);
 	fake.clock_ms += AWAY_MS;
 	refill_once();
-	ck_assert_uint_eq(nar_arena_own->node, 3);
+	ck_assert_uint_eq(nar_arena_own->member.node, 3);
 	ck_assert_uint_eq(owner_of(h->object), OWNER_SHARD);
 	pthread_barrier_wait(&h->barrier);
 	pthread_barrier_wait(&h->barrier);

@@ -107,6 +107,8 @@ START_TEST(least_size_then_lowest_address)
 	ck_assert_uint_eq(nar_tree_at_least(&tree, 10, 0), 0);
 	remove_at(10);
 	ck_assert_uint_eq(nar_tree_at_least(&tree, 1, 0), 30);
+	remove_at(30);		/* the last of its size */
+	ck_assert_uint_eq(nar_tree_at_least(&tree, 1, 0), 20);
 }
 END_TEST
 
