@@ -296,8 +296,9 @@ static void move_and_return(void *arg)
 	a = nar_arena_own;
 	for (i = 0; i < 10; i++) {
 		fake_node = 3;
-		refill_times(AWAY_REFILLS);
+		refill_once();
 		fake.clock_ms += 10 * AWAY_MS;
+		refill_times(AWAY_REFILLS - 1);
 		fake_node = 1;
 		refill_once();
 	}
