@@ -276,6 +276,18 @@ START_TEST(free_sized_takes_back)
 }
 END_TEST
 
+/* Expect: the same where a larger block, freed a moment ago, serves again as a whole. */
+START_TEST(free_sized_takes_back_recent)
+{
+	for (size_t size = KIB(64); size <= KIB(1000); size += KIB(52)) {
+		size_t less = size - size / 10;
+
+		numarena_free(must_give(numarena_malloc(size)));
+		must_keep_errno(numarena_free_sized(must_give(numarena_malloc(less)), less));
+	}
+}
+END_TEST
+
 START_TEST(free_aligned_sized_takes_back)
 {
 	must_keep_errno(numarena_free_aligned_sized(NULL, 64, 100));
@@ -316,6 +328,7 @@ int main(void)
 	tcase_add_test(tc, free_keeps_errno);
 	tcase_add_test(tc, free_by_another_thread);
 	tcase_add_test(tc, free_sized_takes_back);
+	tcase_add_test(tc, free_sized_takes_back_recent);
 	tcase_add_test(tc, free_aligned_sized_takes_back);
 	tcase_add_test(tc, version_is_the_headers);
 	suite_add_tcase(suite, tc);

@@ -203,6 +203,40 @@ START_TEST(orphans_are_adopted)
 }
 END_TEST
 
+static pthread_key_t late_key;
+
+/* Set anew once, so that the first allocation comes in the second round. */
+static void allocate_late(void *arg)
+{
+	static __thread bool is_second_round;
+
+	if (is_second_round)
+		numarena_free(numarena_malloc(SIZE));
+	else
+		pthread_setspecific(late_key, arg);
+	is_second_round = true;
+}
+
+static void *end_by_allocating(void *unused)
+{
+	pthread_setspecific(late_key, &late_key);
+	return unused;
+}
+
+/* Expect: a thread that allocates first at its end leaves no arena either. */
+START_TEST(arenas_of_late_threads_end)
+{
+	uint64_t before;
+
+	numarena_free(must_give(numarena_malloc(1)));
+	before = stats_now().nr_arenas;
+	ck_assert_int_eq(pthread_key_create(&late_key, allocate_late), 0);
+	for (unsigned int i = 0; i < 200; i++)
+		thread_join(thread_start(end_by_allocating, NULL));
+	ck_assert_uint_eq(stats_now().nr_arenas, before);
+}
+END_TEST
+
 /* ---- malloc_trim ---- */
 
 #define TRIM_BYTES MIB(256)
@@ -245,6 +279,18 @@ START_TEST(trim_gives_back_large_blocks)
 }
 END_TEST
 
+/* Expect: what another thread has freed waits in our queue, and is given back too. */
+START_TEST(trim_drains_the_queue)
+{
+	uint64_t before = stats_now().slab_bytes;
+
+	allocate_all();
+	thread_join(thread_start(free_objects, NULL));
+	numarena_malloc_trim(0);
+	ck_assert_uint_le(stats_now().slab_bytes, before + MIB(1));
+}
+END_TEST
+
 /* Expect: errno alone, and the objects that live are not touched. */
 START_TEST(trim_spares_the_living)
 {
@@ -275,8 +321,10 @@ int main(void)
 	tcase_add_test(tc, remote_frees_are_counted);
 	tcase_add_test(tc, arenas_follow_threads);
 	tcase_add_test(tc, orphans_are_adopted);
+	tcase_add_test(tc, arenas_of_late_threads_end);
 	tcase_add_test(tc, trim_gives_back_small_objects);
 	tcase_add_test(tc, trim_gives_back_large_blocks);
+	tcase_add_test(tc, trim_drains_the_queue);
 	tcase_add_test(tc, trim_spares_the_living);
 	suite_add_tcase(suite, tc);
 	return tap_run(suite);
