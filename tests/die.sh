@@ -20,7 +20,8 @@ SIGABRT_STATUS=134
 dies() {
 	local conf=$1 status=0
 	shift
-	NUMARENA_CONF=$conf timeout 60 "$@" >"$tap_dir/expected" 2>"$tap_dir/stderr" || status=$?
+	# In the foreground: a process group of its own would outlive tap-run.sh's clean-up.
+	NUMARENA_CONF=$conf timeout --foreground --kill-after=10 60 "$@" >"$tap_dir/expected" 2>"$tap_dir/stderr" || status=$?
 	echo "exit status $status; expected: $(<"$tap_dir/expected"); stderr:"
 	cat "$tap_dir/stderr"
 	((status == SIGABRT_STATUS))

@@ -18,7 +18,8 @@ export STRESS_SCALE
 
 passes() {
 	local conf=$1 program=$2 status=0
-	NUMARENA_CONF=$conf timeout 300 "$program" || status=$?
+	# In the foreground: a process group of its own would outlive tap-run.sh's clean-up.
+	NUMARENA_CONF=$conf timeout --foreground --kill-after=10 300 "$program" || status=$?
 	((status == 0 || status == 77))
 }
 
