@@ -241,20 +241,24 @@ static u32 hold_span(struct extents *x, u32 nr, u32 reach)
 	return from;
 }
 
+static void prepare_span(unsigned int node, void *start, size_t bytes, enum nar_backing backing)
+{
+	if (backing == BACKING_HUGE)
+		nar_pages_advise_huge(start, bytes);
+	else
+		nar_pages_advise_small(start, bytes);
+	nar_bind(start, bytes, node);
+}
+
 static int commit_span(unsigned int node, u32 page, u32 nr, enum nar_backing backing)
 {
 	char *start = page_at(node, page);
 	size_t bytes = (size_t)nr << PAGE_SHIFT;
 	int err = nar_pages_commit(start, bytes);
 
-	if (err)
-		return err;
-	if (backing == BACKING_HUGE)
-		nar_pages_advise_huge(start, bytes);
-	else
-		nar_pages_advise_small(start, bytes);
-	nar_bind(start, bytes, node);
-	return 0;
+	if (!err)
+		prepare_span(node, start, bytes, backing);
+	return err;
 }
 
 /* Return: whether it is worth looking for memory again. */
@@ -500,6 +504,29 @@ bool nar_extent_around(const void *p, void **start, size_t *nr_pages,
 	}
 	nar_unlock(&x->lock);
 	return found;
+}
+
+/* ---- Moving ---- */
+
+/* A mapping that was moved does not merge with its neighbours: 4 mappings a move at most. */
+#define MOVES_MAX 128
+
+static u32 nr_moves;	/* relaxed */
+
+/* The kernel keeps what the old range had: say again what the new one is for. */
+bool nar_extent_try_move(void *from, void *to, size_t nr_pages)
+{
+	unsigned int node = nar_node_of(to);
+	size_t bytes = nr_pages << PAGE_SHIFT;
+	int err;
+
+	if (READ_ONCE(nr_moves) >= MOVES_MAX)
+		return false;
+	err = nar_pages_move(from, to, bytes);
+	prepare_span(node, to, bytes, (enum nar_backing)extents[node].table[page_of(to)].backing);
+	add_relaxed(&nr_moves, 1);
+	nar_event(moved_pages, err ? 0 : nr_pages);
+	return !err;
 }
 
 /* ---- Purge ---- */

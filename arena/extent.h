@@ -74,6 +74,12 @@ bool nar_extent_around(const void *p, void **start, size_t *nr_pages,
  */
 size_t nar_extent_purge(unsigned int node, u32 before_ms, size_t max_units);
 
+/*
+ * Move the first @nr_pages of one extent behind another instead of copying.  Return:
+ * whether it was done; each move may cost a few mappings, so there is an end to them.
+ */
+bool nar_extent_try_move(void *from, void *to, size_t nr_pages);
+
 struct nar_extent_usage {
 	size_t committed_bytes[NR_BACKINGS];
 	size_t large_bytes;

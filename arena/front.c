@@ -117,7 +117,8 @@ static void *realloc_move(void *p, size_t have, size_t size)
 	if (!to)
 		return NULL;
 	nar_unpoison(p, have);
-	memcpy(to, p, min_of(have, size));
+	if (nar_entry_of(p) || !nar_large_try_move(p, to, min_of(have, size)))
+		memcpy(to, p, min_of(have, size));
 	nar_front_free(p);
 	return to;
 }

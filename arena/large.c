@@ -16,6 +16,9 @@
 #define HUGE_START_BYTES MIB(1)
 #define HUGE_START_PART 8
 
+/* Copying so much takes a millisecond and more, moving it a tenth of that. */
+#define MOVE_BYTES MIB(8)
+
 /* huge:auto: below this a node's memory is a small program's, and stays on small pages. */
 #define SMALL_PROGRAM_BYTES MIB(8)
 
@@ -99,4 +102,9 @@ bool nar_large_try_resize(void *p, size_t size)
 	size_t nr_pages = DIV_ROUND_UP(size, PAGE_BYTES);
 
 	return nr_pages << PAGE_SHIFT == nar_large_bytes(p) || !nar_extent_resize(p, nr_pages);
+}
+
+bool nar_large_try_move(void *from, void *to, size_t bytes)
+{
+	return bytes >= MOVE_BYTES && nar_extent_try_move(from, to, DIV_ROUND_UP(bytes, PAGE_BYTES));
 }

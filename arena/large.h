@@ -20,6 +20,12 @@ void nar_large_free(void *p);
 /* Bytes of the live block at @p; dies as nar_large_free() does. */
 size_t nar_large_bytes(const void *p);
 
+/*
+ * Bring the first @bytes of a live block to another.  Return: false if that is better
+ * done by copying.
+ */
+bool nar_large_try_move(void *from, void *to, size_t bytes);
+
 /* Shrink or grow without moving.  Return: whether it could. */
 bool nar_large_try_resize(void *p, size_t size);
 

@@ -144,7 +144,7 @@ static const struct row rows[] = {
 	ROW(nr_slabs_made), ROW(nr_refills), ROW(nr_flushes), ROW(nr_remote_frees),
 	ROW(nr_remote_batches), ROW(nr_orphans), ROW(nr_adopted), ROW(bind_done),
 	ROW(bind_refused), ROW(bind_skipped), ROW(huge_refused), ROW(huge_off),
-	ROW(collapse_done), ROW(collapse_failed), ROW(purged_bytes), ROW(limit_hit),
+	ROW(collapse_done), ROW(collapse_failed), ROW(purged_bytes), ROW(moved_bytes), ROW(limit_hit),
 	ROW(commit_failed), ROW(node_switches), ROW(node_fallback), ROW(fork_leaked),
 	ROW(lock_contended),
 };

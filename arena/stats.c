@@ -55,6 +55,7 @@ static void add_events(struct numarena_stats *s)
 	s->collapse_done = READ_ONCE(nar_events.collapse_done);
 	s->collapse_failed = READ_ONCE(nar_events.collapse_failed);
 	s->purged_bytes = READ_ONCE(nar_events.purged_units) << HUGE_SHIFT;
+	s->moved_bytes = READ_ONCE(nar_events.moved_pages) << PAGE_SHIFT;
 	s->limit_hit = READ_ONCE(nar_events.limit_hit);
 	s->commit_failed = READ_ONCE(nar_events.commit_failed);
 	s->node_switches = READ_ONCE(nar_events.node_switches);

@@ -224,6 +224,7 @@ int numarena_option_set(const char *name, const char *value);
  * @collapse_done: 2 MiB units made huge after they had filled
  * @collapse_failed: 2 MiB units that the kernel would not make huge
  * @purged_bytes: given back to the kernel since start
+ * @moved_bytes: blocks that realloc has moved without copying (mremap)
  * @limit_hit: growth refused by RLIMIT_AS
  * @commit_failed: growth refused by the kernel
  * @node_switches: threads that followed their CPU to another node
@@ -256,6 +257,7 @@ struct numarena_stats {
 	uint64_t collapse_done;
 	uint64_t collapse_failed;
 	uint64_t purged_bytes;
+	uint64_t moved_bytes;
 	uint64_t limit_hit;
 	uint64_t commit_failed;
 	uint64_t node_switches;

@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "internal/bug.h"
 #include "internal/option.h"
 #include "internal/stat.h"
 
@@ -24,6 +25,10 @@
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25	/* Linux 6.1 */
+#endif
+
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4	/* Linux 5.7 */
 #endif
 
 #define THP_MODE "/sys/kernel/mm/transparent_hugepage/enabled"
@@ -125,6 +130,26 @@ int nar_pages_commit(void *addr, size_t bytes)
 int nar_pages_purge(void *addr, size_t bytes)
 {
 	return madvise(addr, bytes, MADV_DONTNEED) ? -errno : 0;
+}
+
+/*
+ * The kernel unmaps the target before it looks whether it can move, and counts the
+ * source twice meanwhile: under RLIMIT_AS it might refuse, and then refuse us the target.
+ */
+int nar_pages_move(void *from, void *to, size_t bytes)
+{
+	int how = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, err;
+
+	if (nar_pages_reserve_limit() != SIZE_MAX)
+		return -EPERM;
+	if (mremap(from, bytes, bytes, how, to) != MAP_FAILED)
+		return 0;
+	err = -errno;
+	if (mmap(to, bytes, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
+		nar_die("the kernel took %zu bytes at %p and does not give them back: raise vm.max_map_count",
+			bytes, to);
+	return err;
 }
 
 void nar_pages_advise_huge(void *addr, size_t bytes)

@@ -31,6 +31,13 @@ int nar_pages_commit(void *addr, size_t bytes);
  */
 int nar_pages_purge(void *addr, size_t bytes);
 
+/*
+ * Move what lies behind one range to another, without copying: @from reads as zeros
+ * afterwards.  Return: 0; or -errno, and nothing has moved.  Either way what @to had of
+ * memory, advice and binding is gone.
+ */
+int nar_pages_move(void *from, void *to, size_t bytes);
+
 /* Ask for huge pages on first touch, or for 4 KiB pages, whatever the default. */
 void nar_pages_advise_huge(void *addr, size_t bytes);
 void nar_pages_advise_small(void *addr, size_t bytes);

@@ -143,6 +143,14 @@ int nar_pages_purge(void *addr, size_t bytes)
 	return madvise(addr, bytes, MADV_DONTNEED) ? -errno : 0;
 }
 
+int nar_pages_move(void *from, void *to, size_t bytes)
+{
+	(void)from;
+	(void)to;
+	(void)bytes;
+	return -ENOSYS;
+}
+
 void nar_pages_advise_huge(void *addr, size_t bytes)
 {
 	if (is_refused(addr, fake_calls.huge, READ_ONCE(fake.refuse_huge)))

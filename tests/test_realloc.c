@@ -184,6 +184,50 @@ static void *resize_all(void *arg)
 }
 
 /* Expect: another thread may resize what it does not own. */
+static uint64_t moved_bytes(void)
+{
+	struct numarena_stats stats;
+
+	ck_assert_int_eq(numarena_stats_get(&stats, sizeof(stats)), 0);
+	return stats.moved_bytes;
+}
+
+/*
+ *	| block 16 MiB | neighbour |        ->   | free | neighbour | block 32 MiB |
+ *
+ * Expect: the pages move, the content with them; what was the block before is free,
+ * and zero if it is asked for with calloc.
+ */
+START_TEST(large_block_moves_its_pages)
+{
+	uint64_t before = moved_bytes();
+	char *p = must_give(numarena_malloc(MIB(16))), *neighbour, *q;
+
+	memset(p, 1, MIB(16));
+	neighbour = must_give(numarena_malloc(MIB(16)));
+	q = must_give(numarena_realloc(p, MIB(32)));
+	if (q == p) {
+		/* The neighbour came to lie elsewhere: there was nothing to move. */
+		numarena_free(neighbour);
+		numarena_free(q);
+		return;
+	}
+	if (moved_bytes() == before)
+		printf("# the kernel does not move pages here\n");
+	else
+		ck_assert_uint_eq(moved_bytes() - before, MIB(16));
+	for (size_t i = 0; i < MIB(16); i++)
+		ck_assert_int_eq(q[i], 1);
+	memset(q, 2, MIB(32));
+	p = must_give(numarena_calloc(1, MIB(16)));
+	for (size_t i = 0; i < MIB(16); i++)
+		ck_assert_int_eq(p[i], 0);
+	numarena_free(p);
+	numarena_free(neighbour);
+	numarena_free(q);
+}
+END_TEST
+
 START_TEST(by_another_thread)
 {
 	struct object objects[ARRAY_SIZE(boundaries)];
@@ -211,6 +255,7 @@ int main(void)
 	tcase_add_test(tc, of_aligned_and_zeroed_memory);
 	tcase_add_test(tc, refusal_keeps_the_object);
 	tcase_add_test(tc, array_is_resized);
+	tcase_add_test(tc, large_block_moves_its_pages);
 	tcase_add_test(tc, by_another_thread);
 	suite_add_tcase(suite, tc);
 	return tap_run(suite);

@@ -17,6 +17,7 @@ struct nar_events {
 	u64 collapse_done;	/* units made huge after they had filled */
 	u64 collapse_failed;	/* ... and those the kernel would not */
 	u64 purged_units;	/* free 2 MiB units given back */
+	u64 moved_pages;	/* moved to another address without copying */
 	u64 limit_hit;		/* commits refused by RLIMIT_AS */
 	u64 commit_failed;	/* commits refused by the kernel */
 	u64 node_switches;	/* threads that followed their CPU to another node */
