@@ -117,13 +117,15 @@ static bool try_lock_all(void)
 
 int main(void)
 {
-	Suite *suite = suite_create("locked");
-	TCase *tc = tcase_create("contract");
+	Suite *suite;
+	TCase *tc;
 
 	if (HAS_SHADOW_MEMORY)
 		tap_skip_all("the sanitizer makes mlock do nothing");
 	if (!try_lock())
 		tap_skip_all("RLIMIT_MEMLOCK does not let this user lock memory");
+	suite = suite_create("locked");
+	tc = tcase_create("contract");
 	tcase_add_test(tc, locked_block_is_zeroed_again);
 	tcase_add_test(tc, locked_page_is_zeroed_again);
 	tcase_add_test(tc, unlocked_block_is_given_back);
