@@ -203,7 +203,7 @@ START_TEST(large_block_moves_its_pages)
 	uint64_t before = moved_bytes();
 	char *p = must_give(numarena_malloc(MIB(16))), *neighbour, *q;
 
-	memset(p, 1, MIB(16));
+	stamp(p, MIB(16), 1);
 	neighbour = must_give(numarena_malloc(MIB(16)));
 	q = must_give(numarena_realloc(p, MIB(32)));
 	if (q == p) {
@@ -216,12 +216,10 @@ START_TEST(large_block_moves_its_pages)
 		printf("# the kernel does not move pages here\n");
 	else
 		ck_assert_uint_eq(moved_bytes() - before, MIB(16));
-	for (size_t i = 0; i < MIB(16); i++)
-		ck_assert_int_eq(q[i], 1);
+	ck_assert(stamp_is_whole(q, MIB(16), 1));
 	memset(q, 2, MIB(32));
 	p = must_give(numarena_calloc(1, MIB(16)));
-	for (size_t i = 0; i < MIB(16); i++)
-		ck_assert_int_eq(p[i], 0);
+	ck_assert(is_zero(p, MIB(16)));
 	numarena_free(p);
 	numarena_free(neighbour);
 	numarena_free(q);
