@@ -54,8 +54,8 @@ noinline void *nar_front_alloc_slow(size_t size)
 	int saved = errno;
 	bool is_zero;
 
-	return answer(size > NAR_SMALL_MAX ? large_alloc(size, 1, &is_zero) : small_alloc(size),
-		      size, saved);
+	return answer(size > NAR_SMALL_MAX ? large_alloc(size, 1, &is_zero) :
+		      nar_thread_alloc_slow(size), size, saved);
 }
 
 static size_t usable_size(const void *p)
@@ -76,8 +76,7 @@ noinline void nar_front_free_slow(void *p)
 		return;
 	if (NAR_HAS_ASAN && nar_is_ours(p))
 		nar_poison(p, usable_size(p));
-	if (!nar_thread_try_free(p))
-		nar_thread_free_slow(p);
+	nar_thread_free_slow(p);
 	errno = saved;
 }
 

@@ -122,29 +122,6 @@ static struct nar_arena *thread_move(struct nar_arena *old)
 
 /* ---- malloc ---- */
 
-/* Without an arena: built-in classes, batch one. */
-static void *alloc_shared(size_t size)
-{
-	size_t pad = load_acquire(&nar_is_started) ? 0 : EARLY_PAD;
-	bool is_zero;
-
-	if (!nar_start_early())
-		return NULL;
-	nar_maint_poll();
-	if (size + pad > NAR_SMALL_MAX)
-		return nar_large_alloc(nar_node_current(), size + pad, 1, &is_zero);
-	return nar_heap_alloc(&nar_heap_default, nar_node_current(), nar_class_builtin(size + pad));
-}
-
-static struct nar_arena *before_refill(struct nar_arena *a)
-{
-	nar_maint_poll();
-	nar_arena_adopt_orphan();
-	nar_arena_send_all(a);
-	nar_arena_update_classes(a);
-	return has_moved(a) ? thread_move(a) : a;
-}
-
 static void *mark_live(void *p)
 {
 	if (p && nar_opt.harden)
@@ -152,17 +129,38 @@ static void *mark_live(void *p)
 	return p;
 }
 
-void *nar_thread_alloc_class_slow(unsigned int class)
+/* Without an arena: built-in classes, batch one. */
+static void *alloc_shared_class(unsigned int class)
 {
-	struct nar_arena *a = thread_arena();
-	void *p;
+	nar_maint_poll();
+	return mark_live(nar_heap_alloc(&nar_heap_default, nar_node_current(), class));
+}
 
-	if (!a) {
-		if (!nar_start_early())
-			return NULL;
-		return mark_live(nar_heap_alloc(&nar_heap_default, nar_node_current(), class));
-	}
-	p = nar_mag_try_pop(&a->mag[class]);
+static void *alloc_shared(size_t size)
+{
+	bool is_zero;
+
+	if (!nar_start_early())
+		return NULL;
+	size += load_acquire(&nar_is_started) ? 0 : EARLY_PAD;
+	if (size > NAR_SMALL_MAX)
+		return nar_large_alloc(nar_node_current(), size, 1, &is_zero);
+	return alloc_shared_class(nar_class_builtin(size));
+}
+
+static struct nar_arena *before_refill(struct nar_arena *a)
+{
+	nar_maint_poll();
+	nar_arena_adopt_orphan();
+	nar_arena_send_all(a);
+	return has_moved(a) ? thread_move(a) : a;
+}
+
+/* @class is one that @a knows, and so does any arena that begins after it. */
+static void *alloc_class(struct nar_arena *a, unsigned int class)
+{
+	void *p = nar_mag_try_pop(&a->mag[class]);
+
 	if (!p) {
 		a = before_refill(a);
 		if (!nar_arena_refill(a, class))
@@ -172,26 +170,21 @@ void *nar_thread_alloc_class_slow(unsigned int class)
 	return mark_live(p);
 }
 
+void *nar_thread_alloc_class_slow(unsigned int class)
+{
+	struct nar_arena *a = thread_arena();
+
+	return a ? alloc_class(a, class) : alloc_shared_class(class);
+}
+
 void *nar_thread_alloc_slow(size_t size)
 {
 	struct nar_arena *a = thread_arena();
-	void *p;
 
-	if (!a) {
-		p = alloc_shared(size);
-		return p && nar_entry_of(p) ? mark_live(p) : p;
-	}
-	p = nar_mag_try_pop(&a->mag[a->view.of_size[nar_size_step(size)]]);
-	if (!p) {
-		struct nar_mag *m;
-
-		a = before_refill(a);
-		m = &a->mag[a->view.of_size[nar_size_step(size)]];
-		if (!nar_arena_refill(a, (unsigned int)(m - a->mag)))
-			return NULL;
-		p = nar_mag_try_pop(m);
-	}
-	return mark_live(p);
+	if (!a)
+		return alloc_shared(size);
+	nar_arena_update_classes(a);
+	return alloc_class(a, a->view.of_size[nar_size_step(size)]);
 }
 
 void *nar_thread_alloc_large(size_t size, size_t alignment, bool *is_zero)

@@ -19,7 +19,7 @@ extern __thread struct nar_arena *nar_self;
 void *nar_thread_alloc_slow(size_t size);
 void nar_thread_free_slow(void *p);
 
-/* An object of a built-in class. */
+/* An object of a built-in class; nar_start_early() was called. */
 void *nar_thread_alloc_class_slow(unsigned int class);
 
 /* A large block, as nar_large_alloc(). */
