@@ -6,7 +6,6 @@
  * second lock of the same rank is done after the unlock: creating and destroying
  * slabs, and freeing objects that turn out to be another arena's by now.
  */
-#include "internal/option.h"
 #include "internal/stat.h"
 
 #include "arena.h"
@@ -128,15 +127,21 @@ static void arena_link(struct nar_arena *a, unsigned int class, u32 slab) __must
 	WRITE_ONCE(a->slab_bytes, a->slab_bytes + nar_slab_bytes(slab));
 }
 
-static void arena_unlink(struct nar_arena *a, unsigned int class, u32 slab) __must_hold(&a->lock)
+/* An empty slab that was kept is used, or goes. */
+static void arena_unkeep(struct nar_arena *a, u32 slab) __must_hold(&a->lock)
 {
 	struct nar_slab *s = nar_slab_at(slab);
 
-	nar_slab_unlink(&a->bins[class], slab);
-	WRITE_ONCE(a->slab_bytes, a->slab_bytes - nar_slab_bytes(slab));
 	if (s->is_kept)
 		a->kept_bytes -= nar_slab_bytes(slab);
 	s->is_kept = false;
+}
+
+static void arena_unlink(struct nar_arena *a, unsigned int class, u32 slab) __must_hold(&a->lock)
+{
+	nar_slab_unlink(&a->bins[class], slab);
+	WRITE_ONCE(a->slab_bytes, a->slab_bytes - nar_slab_bytes(slab));
+	arena_unkeep(a, slab);
 }
 
 static void arena_doom(struct nar_arena *a, u32 slab) __must_hold(&a->lock)
@@ -302,12 +307,7 @@ static unsigned int take_some(struct nar_arena *a, unsigned int class, void **to
 	u32 slab;
 
 	while (n < nr && (slab = nar_slab_densest(bins))) {
-		struct nar_slab *s = nar_slab_at(slab);
-
-		if (s->is_kept) {
-			s->is_kept = false;
-			a->kept_bytes -= nar_slab_bytes(slab);
-		}
+		arena_unkeep(a, slab);
 		n += nar_slab_take(bins, slab, to + n, nr - n);
 	}
 	return n;
@@ -322,17 +322,11 @@ static bool adopt(struct nar_arena *a, unsigned int class) __must_hold(&a->lock)
 	return slab != 0;
 }
 
-static enum nar_pool pool_for(const struct nar_arena *a)
-{
-	if (nar_opt.huge == HUGE_AUTO)
-		return READ_ONCE(a->slab_bytes) < YOUNG_BYTES ? POOL_SMALL : POOL_HUGE;
-	return nar_opt.huge == HUGE_THP ? POOL_HUGE : POOL_SMALL;
-}
-
 static bool create(struct nar_arena *a, unsigned int class)
 {
-	u32 slab = nar_slab_create(a->member.node, pool_for(a), &nar_class[class].shape, a->member.id,
-				   a->heap->id);
+	bool is_young = READ_ONCE(a->slab_bytes) < YOUNG_BYTES;
+	u32 slab = nar_slab_create(a->member.node, nar_pool_for(is_young), &nar_class[class].shape,
+				   a->member.id, a->heap->id);
 
 	if (!slab)
 		return false;

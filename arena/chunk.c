@@ -8,15 +8,12 @@
  * a large block finds nothing else, a sparse chunk is dissolved: its free slices go
  * back to the extents now, those in use when their slab goes.
  */
-#include "internal/option.h"
-#include "internal/stat.h"
-
 #include "chunk.h"
 #include "extent.h"
 
 /* Full, then one bin for each number of free slices; the last is empty chunks. */
 #define NR_BINS (SLICES_PER_UNIT + 1)
-#define BIN_EMPTY SLICES_PER_UNIT
+#define BIN_WHOLE SLICES_PER_UNIT
 
 /* Collapsing pays for what is not touched yet: at three quarters it is worth it. */
 #define COLLAPSE_BYTES (HUGE_BYTES / 4 * 3)
@@ -142,6 +139,7 @@ static u32 find_row(const struct chunks *c, enum nar_pool pool, unsigned int nr)
 
 static u64 row_mask(unsigned int first, unsigned int nr)
 {
+	NAR_ASSERT(nr && nr < SLICES_PER_UNIT);
 	return ((1ull << nr) - 1) << first;
 }
 
@@ -187,7 +185,6 @@ static u32 cut_chunk(void *p, enum nar_pool pool, unsigned int nr)
 	u->nr_free = SLICES_PER_UNIT;
 	u->pool = (u8)pool;
 	u->start_mask = 0;
-	u->is_collapsed = false;
 	u->is_dissolved = false;
 	WRITE_ONCE(u->used_bytes, 0);
 	nar_lock(&c->lock);
@@ -230,7 +227,7 @@ static bool put_row(struct chunks *c, u32 unit, unsigned int first, unsigned int
 	u->nr_free = (u8)(u->nr_free + nr);
 	c->nr_free += nr;
 	/* One empty chunk a pool waits for the next slab. */
-	if (u->nr_free == SLICES_PER_UNIT && c->bin[u->pool][BIN_EMPTY]) {
+	if (u->nr_free == SLICES_PER_UNIT && c->bin[u->pool][BIN_WHOLE]) {
 		c->nr_free -= SLICES_PER_UNIT;
 		return true;
 	}
@@ -276,7 +273,7 @@ static u32 find_sparse(const struct chunks *c, unsigned int nr)
 
 	if (c->nr_free <= c->nr_slices / DISSOLVE_PART + SLICES_PER_UNIT)
 		return 0;
-	for (bin = BIN_EMPTY; bin >= SPARSE_FREE; bin--) {
+	for (bin = BIN_WHOLE; bin >= SPARSE_FREE; bin--) {
 		for (pool = 0; pool < NR_POOLS; pool++) {
 			unit = find_row_in_bin(c, pool, bin, nr);
 			if (unit)
@@ -304,7 +301,7 @@ static u32 pop_empty(struct chunks *c, enum nar_pool pool)
 	u32 unit;
 
 	nar_lock(&c->lock);
-	unit = c->bin[pool][BIN_EMPTY];
+	unit = c->bin[pool][BIN_WHOLE];
 	if (unit) {
 		bin_del(c, unit);
 		c->nr_free -= SLICES_PER_UNIT;
@@ -339,12 +336,7 @@ void nar_chunk_note_unused(u32 slice, u32 bytes)
 	sub_relaxed(&nar_mem.unit[slice / (u32)SLICES_PER_UNIT].used_bytes, bytes);
 }
 
-static bool is_ripe(const struct nar_unit *u)
-{
-	return !u->is_collapsed && READ_ONCE(u->used_bytes) >= COLLAPSE_BYTES;
-}
-
-/* From then on it counts as huge, so the pool of small chunks keeps only unfilled ones. */
+/* It counts as huge from then on, whether or not that works: there is no second try. */
 static u32 find_filled(struct chunks *c)
 {
 	unsigned int bin, looked = 0;
@@ -352,7 +344,7 @@ static u32 find_filled(struct chunks *c)
 
 	for (bin = 0; bin < NR_BINS; bin++) {
 		for (unit = c->bin[POOL_SMALL][bin]; unit; unit = nar_mem.unit[unit].next) {
-			if (is_ripe(&nar_mem.unit[unit]))
+			if (READ_ONCE(nar_mem.unit[unit].used_bytes) >= COLLAPSE_BYTES)
 				return unit;
 			if (++looked == COLLAPSE_LOOK)
 				return 0;
@@ -372,7 +364,6 @@ bool nar_chunk_collapse(unsigned int node)
 	unit = find_filled(c);
 	if (unit) {
 		bin_del(c, unit);
-		nar_mem.unit[unit].is_collapsed = true;
 		WRITE_ONCE(nar_mem.unit[unit].pool, POOL_HUGE);
 		bin_add(c, unit);
 		sub_relaxed(&c->nr_filled, 1);

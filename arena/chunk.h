@@ -6,6 +6,8 @@
 #ifndef NAR_CHUNK_H
 #define NAR_CHUNK_H
 
+#include "internal/option.h"
+
 #include "meta.h"
 
 /* Which pages a chunk lies on. */
@@ -14,6 +16,11 @@ enum nar_pool {
 	POOL_HUGE,
 	NR_POOLS,
 };
+
+static inline enum nar_pool nar_pool_for(bool is_young)
+{
+	return nar_wants_huge(is_young) ? POOL_HUGE : POOL_SMALL;
+}
 
 void nar_chunk_init(void);
 

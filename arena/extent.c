@@ -209,10 +209,16 @@ static bool take_zero(struct extents *x, u32 page, u32 nr)
 
 /* ---- Growth ---- */
 
-static u32 span_pages(const struct extents *x, u32 need)
+size_t nar_extent_committed(unsigned int node)
 {
-	size_t held = READ_ONCE(x->committed[BACKING_SMALL]) + READ_ONCE(x->committed[BACKING_HUGE]);
-	size_t span = ALIGN_UP(held / SPAN_PART, HUGE_BYTES);
+	const struct extents *x = &extents[node];
+
+	return READ_ONCE(x->committed[BACKING_SMALL]) + READ_ONCE(x->committed[BACKING_HUGE]);
+}
+
+static u32 span_pages(unsigned int node, u32 need)
+{
+	size_t span = ALIGN_UP(nar_extent_committed(node) / SPAN_PART, HUGE_BYTES);
 
 	span = max_of(span, SPAN_MIN_BYTES);
 	span = min_of(span, SPAN_MAX_BYTES);
@@ -291,7 +297,7 @@ static bool try_grow(unsigned int node, u32 nr, enum nar_backing backing)
 /* A generous span first, then what is needed and no more. */
 static bool extent_grow(unsigned int node, u32 need, enum nar_backing backing)
 {
-	u32 span = span_pages(&extents[node], need);
+	u32 span = span_pages(node, need);
 
 	return try_grow(node, span, backing) || (span > need && try_grow(node, need, backing));
 }
@@ -638,13 +644,6 @@ void nar_extent_usage(unsigned int node, struct nar_extent_usage *u)
 	u->large_bytes = x->large_pages << PAGE_SHIFT;
 	u->free_bytes = x->free_pages << PAGE_SHIFT;
 	nar_unlock(&x->lock);
-}
-
-size_t nar_extent_committed(unsigned int node)
-{
-	const struct extents *x = &extents[node];
-
-	return READ_ONCE(x->committed[BACKING_SMALL]) + READ_ONCE(x->committed[BACKING_HUGE]);
 }
 
 void nar_extent_each_lock(void (*fn)(struct nar_lock *))

@@ -50,12 +50,6 @@ struct nar_shard *nar_heap_shard_of(u32 slab)
 	return nar_heap_shard(nar_heaps[s->heap], nar_slab_node(slab), s->class);
 }
 
-/* There is no arena whose youth would count: huge pages only where all are. */
-static enum nar_pool shared_pool(void)
-{
-	return nar_opt.huge == HUGE_THP ? POOL_HUGE : POOL_SMALL;
-}
-
 void *nar_heap_alloc(struct nar_heap *h, unsigned int node, unsigned int class)
 {
 	struct nar_shard *s = nar_heap_shard(h, node, class);
@@ -64,7 +58,8 @@ void *nar_heap_alloc(struct nar_heap *h, unsigned int node, unsigned int class)
 
 	if (p)
 		return p;
-	slab = nar_slab_create(node, shared_pool(), &nar_class[class].shape, OWNER_SHARD, h->id);
+	/* There is no arena that could have outgrown its youth. */
+	slab = nar_slab_create(node, nar_pool_for(true), &nar_class[class].shape, OWNER_SHARD, h->id);
 	if (!slab)
 		return NULL;
 	return nar_shard_take_new(nar_heap_shard(h, nar_slab_node(slab), class), slab);

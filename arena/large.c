@@ -6,8 +6,6 @@
  * goes back to the tree, but lies on a huge page that is resident with it.  Other blocks
  * share units with their neighbours and are huge all the same.
  */
-#include "internal/option.h"
-
 #include "chunk.h"
 #include "extent.h"
 #include "large.h"
@@ -24,11 +22,9 @@
 
 static enum nar_backing backing_for(unsigned int node, size_t size)
 {
-	if (nar_opt.huge == HUGE_OFF)
-		return BACKING_SMALL;
-	if (nar_opt.huge == HUGE_THP)
-		return BACKING_HUGE;
-	return nar_extent_committed(node) + size <= SMALL_PROGRAM_BYTES ? BACKING_SMALL : BACKING_HUGE;
+	bool is_young = nar_extent_committed(node) + size <= SMALL_PROGRAM_BYTES;
+
+	return nar_wants_huge(is_young) ? BACKING_HUGE : BACKING_SMALL;
 }
 
 static bool wants_huge_start(size_t size)

@@ -64,12 +64,11 @@ struct nar_unit {
 	u8 nr_free;
 	u8 bin;
 	u8 pool;		/* enum nar_pool */
-	bool is_collapsed;	/* or tried: no second time until it is free again */
 	bool is_dissolved;	/* its slabs are extents of their own */
-	u32 used_bytes;		/* relaxed; objects ever handed out, never less */
+	u32 used_bytes;		/* relaxed; what the slabs it has now have handed out */
 	u16 touched_pages;	/* pages from here on are zero from the kernel */
 	u32 free_since_ms;	/* wholly free since, low half of the clock */
-	u32 reserved[4];
+	u32 reserved[6];
 };
 
 /*
