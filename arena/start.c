@@ -15,20 +15,33 @@ bool nar_is_started;
 
 static struct nar_lock start_lock = NAR_LOCK_INIT(RANK_INIT);
 
-static bool start_locked(void)
+static void learn_machine(void)
 {
-	/* Tried before: there was space, but no memory for the heap. */
-	if (nar_mem.span_bytes)
-		return !nar_heap_init(&nar_heap_default, 0);
-	nar_options_read();
-	nar_nodes_early();
+	static bool is_known;
+
+	if (!is_known) {
+		nar_options_read();
+		nar_nodes_early();
+	}
+	is_known = true;
+}
+
+static bool start_memory(void)
+{
 	if (nar_meta_init())
 		return false;
 	nar_extent_init();
 	nar_chunk_init();
 	nar_class_init();
 	nar_arenas_init();
-	return !nar_heap_init(&nar_heap_default, 0);
+	return true;
+}
+
+/* Tried again at each malloc while it fails; what has been done is not done twice. */
+static bool start_locked(void)
+{
+	learn_machine();
+	return (nar_mem.span_bytes || start_memory()) && !nar_heap_init(&nar_heap_default, 0);
 }
 
 bool nar_start_early(void)
