@@ -19,6 +19,8 @@
 
 #include <numarena.h>
 
+#include "rng.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -127,43 +129,6 @@ static inline bool has_arenas(void)
 
 	require(numarena_option_get("mode", mode, sizeof(mode)) > 0, "option mode");
 	return !strcmp(mode, "arena");
-}
-
-/* ---- Random numbers: a generator a thread, seeded by its index ---- */
-
-struct rng {
-	uint64_t state;
-};
-
-static inline struct rng rng_seeded(uint64_t seed)
-{
-	return (struct rng){ (seed + 1) * STAMP_STEP };
-}
-
-/* xorshift64* */
-static inline uint64_t rng_next(struct rng *rng)
-{
-	uint64_t x = rng->state;
-
-	x ^= x >> 12;
-	x ^= x << 25;
-	x ^= x >> 27;
-	rng->state = x;
-	return x * 0x2545f4914f6cdd1dULL;
-}
-
-/* Uniform in [low, high]. */
-static inline size_t rng_between(struct rng *rng, size_t low, size_t high)
-{
-	return low + (rng_next(rng) >> 11) % (high - low + 1);
-}
-
-/* Log-uniform in [2^low_shift, 2^high_shift]: as many small sizes as large ones. */
-static inline size_t rng_log_size(struct rng *rng, unsigned int low_shift, unsigned int high_shift)
-{
-	size_t bound = (size_t)1 << rng_between(rng, low_shift + 1, high_shift);
-
-	return rng_between(rng, bound / 2, bound);
 }
 
 /* ---- Stamps ---- */

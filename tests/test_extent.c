@@ -16,6 +16,7 @@
 #include "internal/stat.h"
 
 #include "fake_numa.h"
+#include "rng.h"
 #include "tap.h"
 
 #define NODE 3u
@@ -425,16 +426,7 @@ END_TEST
 #define NR_BLOCKS 64
 #define NR_STEPS 20000
 
-static u32 random_below(u32 bound)
-{
-	static u64 x = 88172645463325252ull;
-
-	/* xorshift64 (Marsaglia 2003): the same steps in every run. */
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return (u32)(x >> 32) % bound;
-}
+static struct rng rng = { 88172645463325252ull };
 
 struct block {
 	char *p;
@@ -457,8 +449,8 @@ static void block_toggle(struct block *b, char sign)
 		b->p = NULL;
 		return;
 	}
-	b->nr_pages = 1 + random_below(random_below(8) ? 40 : 1500);
-	b->p = take_as(b->nr_pages, (size_t)1 << random_below(11), backings[random_below(2)]);
+	b->nr_pages = 1 + rng_below(&rng, rng_below(&rng, 8) ? 40 : 1500);
+	b->p = take_as(b->nr_pages, (size_t)1 << rng_below(&rng, 11), backings[rng_below(&rng, 2)]);
 	ck_assert_ptr_nonnull(b->p);
 	if (was_zero)
 		ck_assert(!b->p[0] && !b->p[b->nr_pages * PAGE_BYTES - 1]);
@@ -478,7 +470,7 @@ START_TEST(random_blocks)
 	u32 i, at;
 
 	for (i = 0; i < NR_STEPS; i++) {
-		at = random_below(NR_BLOCKS);
+		at = rng_below(&rng, NR_BLOCKS);
 		block_toggle(&block[at], (char)(at + 1));
 		fake.clock_ms++;
 		if (i % 97 == 0)

@@ -9,6 +9,7 @@
 
 #include "arena/tree.h"
 
+#include "rng.h"
 #include "tap.h"
 
 #define NR_PAGES 1024u
@@ -62,16 +63,7 @@ static u32 model_below(u32 nr_pages, u32 from)
 	return best;
 }
 
-/* xorshift64 (Marsaglia 2003): the same steps in every run. */
-static u32 random_below(u32 bound)
-{
-	static u64 x = 88172645463325252ull;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return (u32)(x >> 32) % bound;
-}
+static struct rng rng = { 88172645463325252ull };
 
 /*
  *	(nothing)
@@ -162,13 +154,13 @@ START_TEST(same_as_a_list)
 	int i;
 
 	for (i = 0; i < NR_STEPS; i++) {
-		page = 1 + random_below(NR_PAGES - 1);
+		page = 1 + rng_below(&rng, NR_PAGES - 1);
 		if (size_at[page])
 			remove_at(page);
 		else
-			insert(page, sizes[random_below(ARRAY_SIZE(sizes))]);
-		check_searches(sizes[random_below(ARRAY_SIZE(sizes))] + random_below(2),
-			       random_below(NR_PAGES));
+			insert(page, sizes[rng_below(&rng, ARRAY_SIZE(sizes))]);
+		check_searches(sizes[rng_below(&rng, ARRAY_SIZE(sizes))] + rng_below(&rng, 2),
+			       rng_below(&rng, NR_PAGES));
 	}
 	for (page = 1; page < NR_PAGES; page++)
 		if (size_at[page])
