@@ -39,7 +39,9 @@
 
 /*
  * Sanitizers that keep shadow memory: there RSS and RLIMIT_AS say nothing about
- * the allocator.  TSan besides starts no thread in a multithreaded fork's child.
+ * the allocator.  Nor can the child of a multithreaded fork start a thread: TSan
+ * refuses, and ASan's own allocator, which pthread_create() calls, may be locked for
+ * ever by a thread that the child does not have.
  */
 #if defined(__SANITIZE_ADDRESS__)
 #define HAS_ASAN 1
@@ -59,6 +61,7 @@
 #define HAS_TSAN 0
 #endif
 #define HAS_SHADOW_MEMORY (HAS_ASAN || HAS_TSAN)
+#define HAS_CHILD_THREADS (!HAS_ASAN && !HAS_TSAN)
 
 /*
  * An order that TSan cannot see, because liburcu makes it: what comes before

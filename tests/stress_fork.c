@@ -59,10 +59,10 @@ static void child_run(struct churn *churn)
 	gifts_delete();
 	for (unsigned int i = 0; i < NR_CHILD_STEPS; i++)
 		churn_step(churn);
-	if (HAS_TSAN)
-		child_thread(churn);
-	else
+	if (HAS_CHILD_THREADS)
 		thread_join(thread_start(child_thread, churn));
+	else
+		child_thread(churn);
 }
 
 /* @depth forks below this one: each child forks before and works after. */

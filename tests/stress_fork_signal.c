@@ -16,6 +16,7 @@
 #define PAUSE_NS 200000
 
 static struct churn churns[NR_CHURNERS + 1];
+static pthread_barrier_t has_begun;	/* before that a thread is the runtime's, not ours */
 static atomic_bool is_over;
 static atomic_ulong nr_forks;
 static volatile sig_atomic_t is_allocating;
@@ -65,6 +66,7 @@ static void *interrupted_run(void *arg)
 	struct rng rng = rng_seeded(NR_CHURNERS + 1);
 
 	(void)arg;
+	pthread_barrier_wait(&has_begun);
 	while (!atomic_load_explicit(&is_over, memory_order_relaxed)) {
 		size_t size = rng_log_size(&rng, 3, 16);
 
@@ -106,7 +108,9 @@ int main(void)
 	sigaction(SIGUSR1, &action, NULL);
 	for (unsigned int i = 0; i < NR_CHURNERS; i++)
 		churners[i] = thread_start(churn_run, &churns[i]);
+	pthread_barrier_init(&has_begun, NULL, 2);
 	target = thread_start(interrupted_run, NULL);
+	pthread_barrier_wait(&has_begun);
 	send_signals(target);
 	atomic_store(&is_over, true);
 	thread_join(target);
