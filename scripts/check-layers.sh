@@ -23,6 +23,7 @@ numa/lock		10
 numa/node		11
 numa/pages		12
 numa/bind		13
+numa/maps		13
 
 arena/option	20
 arena/meta	20
