@@ -24,6 +24,7 @@ numa/node		11
 numa/pages		12
 numa/bind		13
 numa/maps		13
+numa/verify		14
 
 arena/option	20
 arena/meta	20
