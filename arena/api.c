@@ -7,8 +7,10 @@
 
 #include <numarena.h>
 
+#include "audit.h"
 #include "front.h"
 #include "option.h"
+#include "reserve.h"
 #include "start.h"
 #include "stats.h"
 
@@ -123,4 +125,82 @@ __exported int numarena_stats_get(struct numarena_stats *stats, size_t size)
 	memset(stats, 0, size);
 	memcpy(stats, &now, min_of(size, sizeof(now)));
 	return 0;
+}
+
+/* ---- Nodes ---- */
+
+/* The dense number of the kernel's @id; -EINVAL if memory from there is not to be had. */
+static int node_number(int id)
+{
+	int node;
+
+	if (!nar_start_early())
+		return -ENOMEM;
+	nar_nodes_look();
+	node = nar_node_find(id);
+	return node >= 0 && nar_node_is_allowed((unsigned int)node) ? node : -EINVAL;
+}
+
+__exported int numarena_thread_bind(int node)
+{
+	int dense = node == NUMARENA_NODE_FOLLOW ? NUMARENA_NODE_FOLLOW : node_number(node);
+
+	return answer(dense < NUMARENA_NODE_FOLLOW ? dense : nar_thread_bind(dense));
+}
+
+__exported int numarena_node_of(const void *ptr)
+{
+	return answer(nar_audit_node_of(ptr));
+}
+
+__exported long long numarena_reserve(int node, size_t bytes, unsigned int flags)
+{
+	int saved = errno, dense = nar_start_early() ? (int)nar_node_current() : -ENOMEM;
+	long long got;
+
+	if (node != -1)
+		dense = node_number(node);
+	got = dense < 0 ? dense : nar_reserve((unsigned int)dense, bytes, flags);
+	errno = got < 0 ? (int)-got : saved;
+	return got < 0 ? -1 : got;
+}
+
+__exported long numarena_fork_recover(void)
+{
+	int saved = errno;
+	unsigned int node;
+	size_t nr = 0;
+
+	for (node = 0; nar_start_early() && node < nar_nodes.nr; node++)
+		nr += nar_extent_recover(node);
+	errno = saved;
+	return (long)nr;
+}
+
+__exported int numarena_node_stats_get(unsigned int index, struct numarena_node_stats *stats, size_t size)
+{
+	struct numarena_node_stats now;
+
+	if (!size || !nar_start_early() || index >= nar_nodes.nr)
+		return answer(-EINVAL);
+	nar_stats_read_node(&now, index);
+	memset(stats, 0, size);
+	memcpy(stats, &now, min_of(size, sizeof(now)));
+	return 0;
+}
+
+__exported int numarena_remote_matrix(uint64_t *frees, uint64_t *bytes, unsigned int nr)
+{
+	if (!nar_start_early() || nr != nar_nodes.nr)
+		return answer(-EINVAL);
+	nar_stats_read_matrix(frees, bytes);
+	return 0;
+}
+
+__exported int numarena_audit(struct numarena_audit *audit)
+{
+	int saved = errno, err = nar_start_early() ? nar_audit(audit) : -ENOMEM;
+
+	errno = saved;
+	return answer(err);
 }

@@ -322,11 +322,11 @@ static bool adopt(struct nar_arena *a, unsigned int class) __must_hold(&a->lock)
 	return slab != 0;
 }
 
-static bool create(struct nar_arena *a, unsigned int class)
+bool nar_arena_grow(struct nar_arena *a, unsigned int class)
 {
 	bool is_young = READ_ONCE(a->slab_bytes) < YOUNG_BYTES;
-	u32 slab = nar_slab_create(a->member.node, nar_pool_for(is_young), &nar_class[class].shape,
-				   a->member.id, a->heap->id);
+	u32 slab = nar_slab_create(nar_heap_place(a->heap, a->member.node), nar_pool_for(is_young),
+				   &nar_class[class].shape, a->member.id, a->heap->id);
 
 	if (!slab)
 		return false;
@@ -353,15 +353,13 @@ bool nar_arena_refill(struct nar_arena *a, unsigned int class)
 	void *strays;
 	unsigned int n;
 
-	count_own(a->count.nr_refills, 1);
-	do {
-		nar_lock(&a->lock);
-		strays = drain_locked(a, DRAIN_MAX);
-		n = refill_locked(a, class);
-		arena_unlock(a);
-		free_strays(strays);
-	} while (!n && create(a, class));
+	nar_lock(&a->lock);
+	strays = drain_locked(a, DRAIN_MAX);
+	n = refill_locked(a, class);
+	arena_unlock(a);
+	free_strays(strays);
 	a->mag[class].top += n;
+	count_own(a->count.nr_refills, n != 0);
 	return n;
 }
 
@@ -438,8 +436,17 @@ static const void *newest(const struct nar_outbox *box, unsigned int nth)
 	return box->nr >= nth ? box->object[box->nr - nth] : NULL;
 }
 
+void nar_arena_note_free(struct nar_arena *a, const void *p, size_t bytes)
+{
+	unsigned int node = nar_node_of(p);
+
+	count_own(a->count.frees_to[node], 1);
+	count_own(a->count.bytes_to[node], bytes);
+}
+
 void nar_arena_post(struct nar_arena *a, void *p, u32 owner)
 {
+	size_t bytes = nar_class[nar_entry_class(nar_entry_of(p))].shape.size;
 	struct nar_outbox *box = &a->outbox[owner % NR_OUTBOXES];
 
 	if (box->nr && box->owner != owner)
@@ -449,8 +456,9 @@ void nar_arena_post(struct nar_arena *a, void *p, u32 owner)
 		nar_die_double_free(p);
 	box->owner = owner;
 	box->object[box->nr++] = p;
-	box->bytes += nar_class[nar_entry_class(nar_entry_of(p))].shape.size;
+	box->bytes += bytes;
 	count_own(a->count.nr_remote_frees, 1);
+	nar_arena_note_free(a, p, bytes);
 	if (box->nr == NAR_BATCH_MAX || box->bytes >= NAR_BATCH_BYTES)
 		send(a, box);
 	if (++a->nr_posts >= POSTS_MAX)

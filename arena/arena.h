@@ -34,6 +34,8 @@ struct nar_counters {		/* one writer, the arena's thread */
 	u64 nr_flushes;
 	u64 nr_remote_frees;
 	u64 nr_remote_batches;
+	u64 frees_to[NAR_MAX_NODES];	/* frees of what is another's, by its node ... */
+	u64 bytes_to[NAR_MAX_NODES];	/* ... and their bytes */
 };
 
 /* Owners that objects are collected for at once; more share a place. */
@@ -87,14 +89,20 @@ struct nar_arena *nar_arena_begin(struct nar_heap *heap, unsigned int node);
 void nar_arena_end(struct nar_arena *a);
 
 /*
- * At least one object of @class into its empty magazine.  May map memory.
- * Return: false if there is none.
+ * At least one object of @class into its empty magazine, from slabs there are.  Return:
+ * false if they have none.
  */
 bool nar_arena_refill(struct nar_arena *a, unsigned int class);
+
+/* A slab more.  May map memory.  Return: false if there is none. */
+bool nar_arena_grow(struct nar_arena *a, unsigned int class);
 
 /* Put the @nr oldest objects of a magazine back into slabs. */
 void nar_arena_flush(struct nar_arena *a, unsigned int class, unsigned int nr);
 void nar_arena_flush_all(struct nar_arena *a);
+
+/* Count the free of what is not @a's own. */
+void nar_arena_note_free(struct nar_arena *a, const void *p, size_t bytes);
 
 /* Collect @p, owned by arena @owner, and post it with others in time. */
 void nar_arena_post(struct nar_arena *a, void *p, u32 owner);

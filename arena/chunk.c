@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Chunks of a node, by how many slices they have left: the fullest that can serve is
+ * Chunks of a place, by how many slices they have left: the fullest that can serve is
  * taken, so that sparse ones drain and whole 2 MiB go back.
  *
  * Where small objects have given way to large ones, sparse chunks would wait for their
@@ -40,19 +40,57 @@ struct chunks {
 	u32 nr_filled;			/* relaxed: small chunks that have filled */
 } __shared_line;
 
-static struct chunks chunks[NAR_MAX_NODES];
+static struct chunks ours[NAR_MAX_NODES];
+static struct chunks *chunks[NAR_MAX_NODES][NAR_MAX_POLICIES];	/* release-stored when needed */
 
 void nar_chunk_init(void)
 {
 	unsigned int node;
 
-	for (node = 0; node < nar_nodes.nr; node++)
-		chunks[node].lock = (struct nar_lock)NAR_LOCK_INIT(RANK_CHUNK);
+	for (node = 0; node < nar_nodes.nr; node++) {
+		ours[node].lock = (struct nar_lock)NAR_LOCK_INIT(RANK_CHUNK);
+		chunks[node][POLICY_OURS] = &ours[node];
+	}
+}
+
+static struct chunks *chunks_at(struct nar_place place)
+{
+	return load_acquire(&chunks[place.node][place.policy]);
+}
+
+/*
+ * A policy's first on a node.  Published under the lock of ours, which fork takes before
+ * it looks for others.  NULL if there is no memory.
+ */
+static noinline struct chunks *chunks_make(struct nar_place place)
+{
+	struct chunks *c = nar_meta_alloc(place.node, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->lock = (struct nar_lock)NAR_LOCK_INIT(RANK_CHUNK);
+	nar_lock(&ours[place.node].lock);
+	if (!chunks[place.node][place.policy])
+		store_release(&chunks[place.node][place.policy], c);
+	nar_unlock(&ours[place.node].lock);
+	return chunks_at(place);
+}
+
+static struct chunks *chunks_ready(struct nar_place place)
+{
+	struct chunks *c = chunks_at(place);
+
+	return likely(c) ? c : chunks_make(place);
+}
+
+static unsigned int node_of_unit(u32 unit)
+{
+	return (unsigned int)(((size_t)unit << HUGE_SHIFT) >> nar_mem.window_shift);
 }
 
 static struct chunks *chunks_of(u32 unit)
 {
-	return &chunks[((size_t)unit << HUGE_SHIFT) >> nar_mem.window_shift];
+	return chunks_at((struct nar_place){ (u8)node_of_unit(unit), nar_mem.unit[unit].policy });
 }
 
 static u64 bin_bit(unsigned int bin)
@@ -175,15 +213,16 @@ static u32 take_slices(struct chunks *c, enum nar_pool pool, unsigned int nr)
 }
 
 /* A new chunk serves its maker first: nobody else has seen it yet. */
-static u32 cut_chunk(void *p, enum nar_pool pool, unsigned int nr)
+static u32 cut_chunk(struct chunks *c, void *p, u8 policy, unsigned int nr)
 {
 	u32 unit = (u32)(nar_offset(p) >> HUGE_SHIFT), slice;
 	struct nar_unit *u = &nar_mem.unit[unit];
-	struct chunks *c = chunks_of(unit);
 
 	u->free_mask = ~0ull;
 	u->nr_free = SLICES_PER_UNIT;
-	u->pool = (u8)pool;
+	u->policy = policy;
+	/* What there was, which is not always what was asked for. */
+	u->pool = READ_ONCE(u->backing) == BACKING_SMALL ? POOL_SMALL : POOL_HUGE;
 	u->start_mask = 0;
 	u->is_dissolved = false;
 	WRITE_ONCE(u->used_bytes, 0);
@@ -195,24 +234,42 @@ static u32 cut_chunk(void *p, enum nar_pool pool, unsigned int nr)
 	return slice;
 }
 
-u32 nar_slices_alloc(unsigned int node, enum nar_pool pool, unsigned int nr)
-{
-	enum nar_backing backing = pool == POOL_HUGE ? BACKING_HUGE : BACKING_SMALL;
-	u32 slice = take_slices(&chunks[node], pool, nr);
-	bool is_zero;
-	void *p;
-
-	if (slice)
-		return slice;
-	p = nar_extent_alloc(node, PAGES_PER_UNIT, PAGES_PER_UNIT, backing, EXTENT_CHUNK, &is_zero);
-	return p ? cut_chunk(p, pool, nr) : 0;
-}
-
 static void release_extent(void *p)
 {
 	/* It was in no list: nobody else can have freed it. */
 	if (nar_extent_free(p, EXTENT_CHUNK))
 		nar_die("no chunk begins at %p: memory is corrupt", p);
+}
+
+static enum nar_backing backing_for(enum nar_pool pool)
+{
+	if (pool == POOL_SMALL)
+		return BACKING_SMALL;
+	return nar_opt.huge == HUGE_HUGETLB ? BACKING_HUGETLB : BACKING_HUGE;
+}
+
+u32 nar_slices_alloc(struct nar_place place, enum nar_pool pool, unsigned int nr)
+{
+	struct nar_want want = { PAGES_PER_UNIT, PAGES_PER_UNIT, backing_for(pool), EXTENT_CHUNK };
+	struct chunks *c = chunks_ready(place);
+	u32 slice;
+	bool is_zero;
+	void *p;
+
+	if (!c)
+		return 0;
+	slice = take_slices(c, pool, nr);
+	if (slice)
+		return slice;
+	p = nar_extent_alloc(place, &want, &is_zero);
+	if (!p)
+		return 0;
+	/* A full node's neighbour may have none of this policy yet. */
+	place.node = (u8)nar_node_of(p);
+	c = chunks_ready(place);
+	if (!c)
+		return release_extent(p), 0;
+	return cut_chunk(c, p, place.policy, nr);
 }
 
 /* Return: whether the chunk is in no list any more and to be released. */
@@ -283,11 +340,13 @@ static u32 find_sparse(const struct chunks *c, unsigned int nr)
 	return 0;
 }
 
-bool nar_chunk_dissolve(unsigned int node, unsigned int nr)
+bool nar_chunk_dissolve(struct nar_place place, unsigned int nr)
 {
-	struct chunks *c = &chunks[node];
+	struct chunks *c = chunks_at(place);
 	u32 unit;
 
+	if (!c)
+		return false;
 	nar_lock(&c->lock);
 	unit = find_sparse(c, nr);
 	if (unit)
@@ -310,14 +369,40 @@ static u32 pop_empty(struct chunks *c, enum nar_pool pool)
 	return unit;
 }
 
-void nar_chunk_trim(unsigned int node)
+static void trim(struct chunks *c)
 {
 	unsigned int pool;
 	u32 unit;
 
 	for (pool = 0; pool < NR_POOLS; pool++)
-		while ((unit = pop_empty(&chunks[node], (enum nar_pool)pool)))
+		while ((unit = pop_empty(c, (enum nar_pool)pool)))
 			release_extent(nar_at((size_t)unit << HUGE_SHIFT));
+}
+
+/* The @nth there is of a node's; NULL past the last. */
+static struct chunks *nth_of(unsigned int node, unsigned int nth)
+{
+	unsigned int policy;
+
+	for (policy = 0; policy < NAR_MAX_POLICIES; policy++) {
+		struct chunks *c = chunks_at((struct nar_place){ (u8)node, (u8)policy });
+
+		if (c && !nth--)
+			return c;
+	}
+	return NULL;
+}
+
+#define for_each_of_node(c, node, nth) \
+	for ((nth) = 0; ((c) = nth_of((node), (nth))); (nth)++)
+
+void nar_chunk_trim(unsigned int node)
+{
+	struct chunks *c;
+	unsigned int nth;
+
+	for_each_of_node(c, node, nth)
+		trim(c);
 }
 
 void nar_chunk_note_used(u32 slice, u32 bytes)
@@ -353,12 +438,11 @@ static u32 find_filled(struct chunks *c)
 	return 0;
 }
 
-bool nar_chunk_collapse(unsigned int node)
+static bool collapse(struct chunks *c)
 {
-	struct chunks *c = &chunks[node];
 	u32 unit;
 
-	if (nar_opt.huge == HUGE_OFF || !READ_ONCE(c->nr_filled))
+	if (!READ_ONCE(c->nr_filled))
 		return false;
 	nar_lock(&c->lock);
 	unit = find_filled(c);
@@ -372,24 +456,163 @@ bool nar_chunk_collapse(unsigned int node)
 	}
 	nar_unlock(&c->lock);
 	if (unit)
-		nar_pages_collapse(nar_at((size_t)unit << HUGE_SHIFT));
+		nar_extent_collapse_unit(unit);
 	return unit != 0;
 }
 
+bool nar_chunk_collapse(unsigned int node)
+{
+	bool done = false;
+	struct chunks *c;
+	unsigned int nth;
+
+	if (nar_opt.huge == HUGE_OFF)
+		return false;
+	for_each_of_node(c, node, nth)
+		done |= collapse(c);
+	return done;
+}
+
+/* ---- In need ---- */
+
+/* First slices of the rows in @mask. */
+static u64 starts_of(u64 mask)
+{
+	return mask & ~(mask << 1);
+}
+
+/*
+ * A chunk whose free slices are to go, all of them taken, row by row, as if for slabs.  It
+ * counts as small from then on: refilled after all huge ones, and collapsed once full.
+ */
+static u32 hold_free(struct chunks *c, u64 *mask)
+{
+	unsigned int bin;
+	u32 unit = 0;
+
+	nar_lock(&c->lock);
+	for (bin = 1; bin < BIN_WHOLE && !unit; bin++)
+		unit = c->bin[POOL_HUGE][bin];
+	if (unit) {
+		struct nar_unit *u = &nar_mem.unit[unit];
+
+		bin_del(c, unit);
+		*mask = u->free_mask;
+		c->nr_free -= u->nr_free;
+		u->free_mask = 0;
+		u->nr_free = 0;
+		u->start_mask |= starts_of(*mask);
+		WRITE_ONCE(u->pool, POOL_SMALL);
+		bin_add(c, unit);
+	}
+	nar_unlock(&c->lock);
+	return unit;
+}
+
+/* Return: false if the chunk was dissolved meanwhile, and each row stands alone. */
+static bool try_return_free(struct chunks *c, u32 unit, u64 mask)
+{
+	struct nar_unit *u = &nar_mem.unit[unit];
+	bool is_chunk;
+
+	nar_lock(&c->lock);
+	is_chunk = !u->is_dissolved;
+	if (is_chunk) {
+		bin_del(c, unit);
+		u->free_mask |= mask;
+		u->start_mask &= ~starts_of(mask);
+		u->nr_free = (u8)__builtin_popcountll(u->free_mask);
+		c->nr_free += (unsigned int)__builtin_popcountll(mask);
+		bin_add(c, unit);
+	}
+	nar_unlock(&c->lock);
+	return is_chunk;
+}
+
+static void release_rows(u32 unit, u64 mask)
+{
+	u64 left = starts_of(mask);
+
+	for (; left; left &= left - 1)
+		release_extent(nar_at(((size_t)unit << HUGE_SHIFT) +
+				      (size_t)__builtin_ctzll(left) * SLICE_BYTES));
+}
+
+/* Return: bytes of the slices in @mask that the kernel took. */
+static size_t release_slices(u32 unit, u64 mask)
+{
+	char *base = nar_at((size_t)unit << HUGE_SHIFT);
+	unsigned int first, nr;
+	size_t sum = 0;
+
+	for (first = 0; first < SLICES_PER_UNIT; first += nr) {
+		u64 left = mask >> first, gap = ~left;
+
+		nr = left & 1 ? (gap ? (unsigned int)__builtin_ctzll(gap) : 64) : 1;
+		if (left & 1 && !nar_pages_purge(base + first * SLICE_BYTES, nr * SLICE_BYTES))
+			sum += nr * SLICE_BYTES;
+	}
+	return sum;
+}
+
+static size_t release_parts(struct chunks *c, unsigned int node)
+{
+	size_t sum = 0, bytes;
+	u64 mask = 0;
+	u32 unit;
+
+	/* Each chunk leaves the huge ones, so there is an end. */
+	while ((unit = hold_free(c, &mask))) {
+		bytes = release_slices(unit, mask);
+		if (!try_return_free(c, unit, mask))
+			release_rows(unit, mask);
+		nar_node_event(node, huge_parted, bytes != 0);
+		sum += bytes;
+	}
+	return sum;
+}
+
+size_t nar_chunk_release_parts(unsigned int node)
+{
+	struct chunks *c;
+	unsigned int nth;
+	size_t sum = 0;
+
+	for_each_of_node(c, node, nth)
+		sum += release_parts(c, node);
+	return sum;
+}
+
+/* ---- Sums ---- */
+
 size_t nar_chunk_slab_bytes(unsigned int node)
 {
-	return READ_ONCE(chunks[node].nr_slices) << SLICE_SHIFT;
+	size_t nr_slices = 0;
+	struct chunks *c;
+	unsigned int nth;
+
+	for_each_of_node(c, node, nth)
+		nr_slices += READ_ONCE(c->nr_slices);
+	return nr_slices << SLICE_SHIFT;
 }
 
 u64 nar_chunk_nr_slabs_made(unsigned int node)
 {
-	return READ_ONCE(chunks[node].nr_slabs_made);
+	struct chunks *c;
+	unsigned int nth;
+	u64 nr = 0;
+
+	for_each_of_node(c, node, nth)
+		nr += READ_ONCE(c->nr_slabs_made);
+	return nr;
 }
 
 void nar_chunk_each_lock(void (*fn)(struct nar_lock *))
 {
-	unsigned int node;
+	unsigned int node, nth;
+	struct chunks *c;
 
 	for (node = 0; node < nar_nodes.nr; node++)
-		fn(&chunks[node].lock);
+		for_each_of_node(c, node, nth)
+			fn(&c->lock);
 }

@@ -25,10 +25,10 @@ static inline enum nar_pool nar_pool_for(bool is_young)
 void nar_chunk_init(void);
 
 /*
- * @nr slices in a row of @node if it has any.  May map memory; hold no
+ * @nr slices in a row of @place if it has any.  May map memory; hold no
  * lock.  Return: the first slice's number, 0 if there is no memory.
  */
-u32 nar_slices_alloc(unsigned int node, enum nar_pool pool, unsigned int nr);
+u32 nar_slices_alloc(struct nar_place place, enum nar_pool pool, unsigned int nr);
 void nar_slices_free(u32 slice, unsigned int nr);
 
 /* @bytes more of the chunk around @slice have been handed out for the first time. */
@@ -46,11 +46,17 @@ bool nar_chunk_collapse(unsigned int node);
 void nar_chunk_trim(unsigned int node);
 
 /*
- * Give the free slices of a sparse chunk of @node, @nr of them in a row, to the extents.
+ * In need: give the free slices of all chunks of @node back to the kernel, though that
+ * parts huge pages.  Return: bytes.
+ */
+size_t nar_chunk_release_parts(unsigned int node);
+
+/*
+ * Give the free slices of a sparse chunk of @place, @nr of them in a row, to the extents.
  * For a large block that would have to grow the heap otherwise.  Return: whether there
  * was one.
  */
-bool nar_chunk_dissolve(unsigned int node, unsigned int nr);
+bool nar_chunk_dissolve(struct nar_place place, unsigned int nr);
 
 /* Bytes of @node in slabs; racy. */
 size_t nar_chunk_slab_bytes(unsigned int node);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Best fit with coalescing through boundary tags (Knuth, TAOCP 2.5), one tree a node
- * and backing.  The trees of all nodes, searched in order of distance, are the
- * global one.
+ * Best fit with coalescing through boundary tags (Knuth, TAOCP 2.5), one tree a node,
+ * policy and backing, so that memory of one is never used for another.  The trees of all
+ * nodes, searched in order of distance, are the global one.
  *
  * A window is committed upward in spans that grow with it, so that the number of
  * mappings stays small however much is allocated.  No system call is made under the
@@ -17,7 +17,7 @@
 
 #include "internal/option.h"
 #include "internal/stat.h"
-#include "numa/bind.h"
+#include "numa/hugetlb.h"
 
 #include "extent.h"
 #include "tree.h"
@@ -33,9 +33,22 @@
 /* Extents of the right size but the wrong alignment to look at before asking for slack. */
 #define ALIGN_TRIES 16
 
+/* huge:auto: a node with so much memory is no small program's. */
+#define GROWN_BYTES MIB(32)
+
+/* Making a unit huge touches all of it: three quarters should have been touched. */
+#define COLLAPSE_PAGES (PAGES_PER_UNIT / 4 * 3)
+
+/* Free extents are alike in these, or they stay apart. */
+struct kin {
+	u8 policy;
+	u8 backing;
+};
+
 struct extents {
 	struct nar_lock lock;
-	struct nar_tree tree[NR_BACKINGS];
+	struct nar_tree *tree[NAR_MAX_POLICIES];	/* by backing; release-stored when needed */
+	struct nar_tree ours[NR_BACKINGS];	/* POLICY_OURS, and space without memory */
 	struct nar_extent *table;	/* this window's part */
 	struct nar_unit *unit;
 	u32 end;			/* first page never used; release-stored */
@@ -44,6 +57,10 @@ struct extents {
 	size_t large_pages;
 	size_t free_pages;
 	u32 nr_dirty;			/* 0: no free unit has been touched */
+	u32 nr_huge;			/* units touched that were asked to be huge */
+	u32 small_end;			/* huge:auto, once grown: units from here on began huge */
+	u32 next_collapse;		/* relaxed: where to look for a unit to make huge */
+	bool is_grown;			/* relaxed reads */
 } __shared_line;
 
 static struct extents extents[NAR_MAX_NODES];
@@ -73,30 +90,79 @@ void nar_extent_init(void)
 		x->unit = &nar_mem.unit[window >> HUGE_SHIFT];
 		x->limit = (u32)(nar_mem.window_bytes >> PAGE_SHIFT);
 		x->end = GUARD_BYTES >> PAGE_SHIFT;
+		x->tree[POLICY_OURS] = x->ours;
 		for (backing = 0; backing < NR_BACKINGS; backing++)
-			x->tree[backing].table = x->table;
+			x->ours[backing].table = x->table;
 	}
+}
+
+/* ---- Kin and their trees ---- */
+
+static struct kin kin_of(const struct nar_extent *e)
+{
+	return (struct kin){ e->policy, e->backing };
+}
+
+/* What has no memory has no policy either. */
+static const struct kin no_memory = { POLICY_OURS, BACKING_NONE };
+
+static bool is_kin(const struct nar_extent *e, struct kin k)
+{
+	return e->policy == k.policy && e->backing == k.backing;
+}
+
+static struct nar_tree *tree_of(const struct extents *x, struct kin k)
+{
+	return &x->tree[k.policy][k.backing];
+}
+
+static void set_kin(struct nar_extent *e, struct kin k)
+{
+	e->policy = k.policy;
+	e->backing = k.backing;
+}
+
+/* Trees of a policy that the program has set.  Return: whether they are there. */
+static bool trees_ready(struct nar_place place)
+{
+	struct extents *x = &extents[place.node];
+	struct nar_tree *trees;
+	unsigned int backing;
+
+	if (likely(load_acquire(&x->tree[place.policy])))
+		return true;
+	trees = nar_meta_alloc(place.node, NR_BACKINGS * sizeof(*trees));
+	if (!trees)
+		return false;
+	for (backing = 0; backing < NR_BACKINGS; backing++)
+		trees[backing].table = x->table;
+	nar_lock(&x->lock);
+	/* Whoever comes second loses a few pages of tables, once. */
+	if (!x->tree[place.policy])
+		store_release(&x->tree[place.policy], trees);
+	nar_unlock(&x->lock);
+	return true;
 }
 
 /* ---- Free extents: into the tree, out of it, with their neighbours ---- */
 
-static void free_insert(struct extents *x, u32 page, u32 nr_pages, u8 backing)
+static void free_insert(struct extents *x, u32 page, u32 nr_pages, struct kin k)
 {
 	struct nar_extent *e = &x->table[page];
 
 	e->nr_pages = nr_pages;
-	e->backing = backing;
+	set_kin(e, k);
 	e->state = EXTENT_FREE;
 	x->table[page + nr_pages - 1].back = page;
-	nar_tree_insert(&x->tree[backing], page);
-	x->free_pages += backing == BACKING_NONE ? 0 : nr_pages;
+	nar_tree_insert(tree_of(x, k), page);
+	x->free_pages += k.backing == BACKING_NONE ? 0 : nr_pages;
 }
 
 static void free_remove(struct extents *x, u32 page)
 {
 	struct nar_extent *e = &x->table[page];
 
-	nar_tree_remove(&x->tree[e->backing], page);
+	nar_tree_remove(tree_of(x, kin_of(e)), page);
 	x->table[page + e->nr_pages - 1].back = 0;
 	e->state = EXTENT_NONE;
 	x->free_pages -= e->backing == BACKING_NONE ? 0 : e->nr_pages;
@@ -128,21 +194,21 @@ static void note_free_units(struct extents *x, u32 run, u32 run_end, u32 from, u
 	WRITE_ONCE(x->nr_dirty, x->nr_dirty + 1);
 }
 
-static void give_back(struct extents *x, u32 page, u32 nr_pages, u8 backing)
+static void give_back(struct extents *x, u32 page, u32 nr_pages, struct kin k)
 {
 	u32 start = page, end = page + nr_pages, before = x->table[page - 1].back;
 	struct nar_extent *after = &x->table[end];
 
 	x->table[page].state = EXTENT_NONE;
-	if (before && x->table[before].backing == backing) {
+	if (before && is_kin(&x->table[before], k)) {
 		free_remove(x, before);
 		start = before;
 	}
-	if (end < x->end && READ_ONCE(after->state) == EXTENT_FREE && after->backing == backing) {
+	if (end < x->end && READ_ONCE(after->state) == EXTENT_FREE && is_kin(after, k)) {
 		free_remove(x, end);
 		end += after->nr_pages;
 	}
-	free_insert(x, start, end - start, backing);
+	free_insert(x, start, end - start, k);
 	note_free_units(x, start, end, page, page + nr_pages);
 }
 
@@ -150,30 +216,35 @@ static void give_back(struct extents *x, u32 page, u32 nr_pages, u8 backing)
 static void carve(struct extents *x, u32 page, u32 from, u32 nr, u8 state)
 {
 	u32 end = page + x->table[page].nr_pages;
-	u8 backing = x->table[page].backing;
+	struct kin k = kin_of(&x->table[page]);
 
 	free_remove(x, page);
 	if (page < from)
-		free_insert(x, page, from - page, backing);
+		free_insert(x, page, from - page, k);
 	if (from + nr < end)
-		free_insert(x, from + nr, end - from - nr, backing);
+		free_insert(x, from + nr, end - from - nr, k);
 	x->table[from].nr_pages = nr;
-	x->table[from].backing = backing;
+	set_kin(&x->table[from], k);
 	x->table[from].state = state;
 }
 
 /* The span starts at a unit; beyond that, alignment is a matter of addresses. */
-static bool fits(const struct extents *x, u32 page, u32 nr, u32 align, u32 *from)
+static u32 first_fit(const struct extents *x, u32 page, u32 align)
 {
 	size_t bias = (nar_mem.base >> PAGE_SHIFT) + (size_t)(x->table - nar_mem.extent);
 
-	*from = (u32)(ALIGN_UP(page + bias, align) - bias);
+	return (u32)(ALIGN_UP(page + bias, align) - bias);
+}
+
+static bool fits(const struct extents *x, u32 page, u32 nr, u32 align, u32 *from)
+{
+	*from = first_fit(x, page, align);
 	return *from + nr <= page + x->table[page].nr_pages;
 }
 
-static u32 find_fit(const struct extents *x, u32 nr, u32 align, u8 backing, u32 *from)
+static u32 find_fit(const struct extents *x, u32 nr, u32 align, struct kin k, u32 *from)
 {
-	const struct nar_tree *t = &x->tree[backing];
+	const struct nar_tree *t = tree_of(x, k);
 	u32 page = nar_tree_at_least(t, nr, 0);
 	int tries;
 
@@ -200,6 +271,7 @@ static bool take_zero(struct extents *x, u32 page, u32 nr)
 
 		if (page - first < u->touched_pages)
 			is_zero = false;
+		x->nr_huge += !u->touched_pages && u->backing == BACKING_HUGE;
 		if (stop - first > u->touched_pages)
 			u->touched_pages = (u16)(stop - first);
 		page = stop;
@@ -213,162 +285,360 @@ size_t nar_extent_committed(unsigned int node)
 {
 	const struct extents *x = &extents[node];
 
-	return READ_ONCE(x->committed[BACKING_SMALL]) + READ_ONCE(x->committed[BACKING_HUGE]);
+	return READ_ONCE(x->committed[BACKING_SMALL]) + READ_ONCE(x->committed[BACKING_HUGE]) +
+	       READ_ONCE(x->committed[BACKING_HUGETLB]);
 }
 
-static u32 span_pages(unsigned int node, u32 need)
+/* What comes from a pool is resident at once: no more of it than is needed, at first. */
+static u32 span_pages(unsigned int node, u32 need, u8 backing)
 {
+	size_t least = backing == BACKING_HUGETLB ? HUGE_BYTES : SPAN_MIN_BYTES;
 	size_t span = ALIGN_UP(nar_extent_committed(node) / SPAN_PART, HUGE_BYTES);
 
-	span = max_of(span, SPAN_MIN_BYTES);
+	span = max_of(span, least);
 	span = min_of(span, SPAN_MAX_BYTES);
 	return max_of((u32)(span >> PAGE_SHIFT), need);
 }
 
 /*
- * Space that was refused before, else from the end of what was ever used, as far as
+ * Space that has no memory, else from the end of what was ever used, as far as
  * @reach, where the tables end.
  */
-static u32 hold_span(struct extents *x, u32 nr, u32 reach)
+static u32 hold_span(struct extents *x, u32 nr, u32 align, u32 reach)
 {
-	u32 from, page = find_fit(x, nr, PAGES_PER_UNIT, BACKING_NONE, &from);
+	u32 from, page = find_fit(x, nr, align, no_memory, &from), end = x->end;
 
 	if (page) {
 		carve(x, page, from, nr, EXTENT_HELD);
 		return from;
 	}
-	if (x->end + nr > reach)
+	from = first_fit(x, end, align);
+	if (from + nr > reach)
 		return 0;
-	from = x->end;
 	/* Release: who sees the new end sees the tables covered. */
 	store_release(&x->end, from + nr);
 	x->table[from].nr_pages = nr;
 	x->table[from].state = EXTENT_HELD;
+	if (from > end)
+		give_back(x, end, from - end, no_memory);
 	return from;
 }
 
-static void prepare_span(unsigned int node, void *start, size_t bytes, enum nar_backing backing)
+static void advise_huge(unsigned int node, void *start, size_t bytes)
 {
-	if (backing == BACKING_HUGE)
-		nar_pages_advise_huge(start, bytes);
-	else
-		nar_pages_advise_small(start, bytes);
-	nar_bind(start, bytes, node);
+	int err = nar_pages_advise_huge(start, bytes);
+
+	if (err == -ENOSYS)
+		nar_node_event(node, huge_off, bytes >> HUGE_SHIFT);
+	else if (err)
+		nar_node_event(node, huge_refused, bytes >> HUGE_SHIFT);
 }
 
-static int commit_span(unsigned int node, u32 page, u32 nr, enum nar_backing backing)
+static void prepare_span(struct nar_place place, void *start, size_t bytes, u8 backing)
 {
-	char *start = page_at(node, page);
-	size_t bytes = (size_t)nr << PAGE_SHIFT;
-	int err = nar_pages_commit(start, bytes);
+	if (backing == BACKING_HUGE)
+		advise_huge(place.node, start, bytes);
+	else
+		nar_pages_advise_small(start, bytes);
+	nar_bind(start, bytes, place);
+}
 
+static int commit_span(struct nar_place place, u32 page, u32 nr, u8 backing, unsigned int shift)
+{
+	char *start = page_at(place.node, page);
+	size_t bytes = (size_t)nr << PAGE_SHIFT;
+	int err;
+
+	if (backing == BACKING_HUGETLB)
+		return nar_hugetlb_commit(start, bytes, shift, place);
+	err = nar_pages_commit(start, bytes);
 	if (!err)
-		prepare_span(node, start, bytes, backing);
+		prepare_span(place, start, bytes, backing);
 	return err;
 }
 
-/* Return: whether it is worth looking for memory again. */
-static bool try_grow(unsigned int node, u32 nr, enum nar_backing backing)
+static void note_backing(struct extents *x, u32 page, u32 nr, u8 backing)
 {
-	struct extents *x = &extents[node];
-	u32 page, end = READ_ONCE(x->end);
-	u32 reach = nr > x->limit - end ? end : end + nr;
-	bool overtaken;
-	int err;
+	u32 unit = unit_floor(page), end = unit_floor(page + nr);
 
+	for (; unit < end; unit++)
+		WRITE_ONCE(x->unit[unit].backing, backing);
+	WRITE_ONCE(x->committed[backing], x->committed[backing] + ((size_t)nr << PAGE_SHIFT));
+}
+
+/*
+ * New memory in nobody's hands.  Return: its first page, 0 if there is none; *@again:
+ * others have changed the window meanwhile, so that it is worth looking once more.
+ */
+static u32 hold_new(struct nar_place place, u32 nr, u32 align, u8 backing, unsigned int shift,
+		    bool *again)
+{
+	struct extents *x = &extents[place.node];
+	u32 page, end = READ_ONCE(x->end), start = first_fit(x, end, align);
+	u32 reach = start > x->limit || nr > x->limit - start ? end : start + nr;
+
+	*again = false;
 	/* Tables first: their entries are written as soon as the lock is held. */
-	if (nar_meta_cover(node, (size_t)(reach + 1) << PAGE_SHIFT))
-		return false;
+	if (nar_meta_cover(place.node, (size_t)(reach + 1) << PAGE_SHIFT))
+		return 0;
 	nar_lock(&x->lock);
-	page = hold_span(x, nr, reach);
-	overtaken = x->end != end;
+	page = hold_span(x, nr, align, reach);
+	*again = !page && x->end != end;
 	nar_unlock(&x->lock);
 	if (!page)
-		return overtaken;
-	err = commit_span(node, page, nr, backing);
+		return 0;
+	if (!commit_span(place, page, nr, backing, shift)) {
+		nar_lock(&x->lock);
+		note_backing(x, page, nr, backing);
+		nar_unlock(&x->lock);
+		return page;
+	}
 	nar_lock(&x->lock);
-	if (!err)
-		WRITE_ONCE(x->committed[backing], x->committed[backing] + ((size_t)nr << PAGE_SHIFT));
-	give_back(x, page, nr, err ? BACKING_NONE : (u8)backing);
+	give_back(x, page, nr, no_memory);
 	nar_unlock(&x->lock);
-	return !err;
+	return 0;
+}
+
+/* Return: whether it is worth looking for memory again. */
+static bool try_grow(struct nar_place place, u32 nr, u8 backing)
+{
+	struct extents *x = &extents[place.node];
+	bool again;
+	u32 page = hold_new(place, nr, PAGES_PER_UNIT, backing, HUGE_SHIFT, &again);
+
+	if (!page)
+		return again;
+	nar_lock(&x->lock);
+	give_back(x, page, nr, (struct kin){ place.policy, backing });
+	nar_unlock(&x->lock);
+	return true;
 }
 
 /* A generous span first, then what is needed and no more. */
-static bool extent_grow(unsigned int node, u32 need, enum nar_backing backing)
+static bool extent_grow(struct nar_place place, u32 need, u8 backing)
 {
-	u32 span = span_pages(node, need);
+	u32 span = span_pages(place.node, need, backing);
 
-	return try_grow(node, span, backing) || (span > need && try_grow(node, need, backing));
+	return try_grow(place, span, backing) || (span > need && try_grow(place, need, backing));
 }
 
 /* ---- The interface ---- */
 
-static void *take_fit(unsigned int node, u32 nr, u32 align, u8 backing, u8 state, bool *is_zero)
-{
-	struct extents *x = &extents[node];
-	u32 from = 0, page;
+/* Memory that is there already, of whatever kind, comes before more of it. */
+static const u8 order_of_backings[NR_BACKINGS][NR_BACKINGS - 1] = {
+	[BACKING_SMALL] = { BACKING_SMALL, BACKING_HUGE, BACKING_HUGETLB },
+	[BACKING_HUGE] = { BACKING_HUGETLB, BACKING_HUGE, BACKING_SMALL },
+	[BACKING_HUGETLB] = { BACKING_HUGETLB, BACKING_HUGE, BACKING_SMALL },
+};
 
-	nar_lock(&x->lock);
-	page = find_fit(x, nr, align, backing, &from);
-	if (page) {
-		carve(x, page, from, nr, state);
-		*is_zero = take_zero(x, from, nr);
-		x->large_pages += state == EXTENT_LARGE ? nr : 0;
-	}
-	nar_unlock(&x->lock);
-	return page ? page_at(node, from) : NULL;
-}
-
-/* Memory that is there already, of either kind, comes before more of it. */
-static void *take_any(unsigned int node, u32 nr, u32 align, u8 backing, u8 state, bool *is_zero)
-{
-	u8 other = backing == BACKING_SMALL ? BACKING_HUGE : BACKING_SMALL;
-	void *p = take_fit(node, nr, align, backing, state, is_zero);
-
-	return p ? p : take_fit(node, nr, align, other, state, is_zero);
-}
-
-static void *alloc_on_node(unsigned int node, u32 nr, u32 align, u8 backing, u8 state, bool *is_zero)
-{
-	/* Spans start at units, so alignment up to a unit needs no slack. */
-	u32 need = ALIGN_UP(nr + (align > PAGES_PER_UNIT ? align : 0), (u32)PAGES_PER_UNIT);
-	void *p = take_any(node, nr, align, backing, state, is_zero);
-
-	/* Another thread may take what we grew: then we grow again. */
-	while (!p && extent_grow(node, need, backing))
-		p = take_fit(node, nr, align, backing, state, is_zero);
-	return p;
-}
-
-static bool is_too_much(size_t nr_pages, size_t align_pages)
-{
-	return nr_pages + align_pages >= nar_mem.window_bytes >> PAGE_SHIFT;
-}
-
-void *nar_extent_try_alloc(unsigned int node, size_t nr_pages, size_t align_pages,
-			   enum nar_backing backing, enum nar_extent_state state, bool *is_zero)
-{
-	if (is_too_much(nr_pages, align_pages))
-		return NULL;
-	return take_any(node, (u32)nr_pages, (u32)align_pages, (u8)backing, (u8)state, is_zero);
-}
-
-void *nar_extent_alloc(unsigned int node, size_t nr_pages, size_t align_pages,
-		       enum nar_backing backing, enum nar_extent_state state, bool *is_zero)
+static u32 find_any(const struct extents *x, unsigned int policy, const struct nar_want *w, u32 *from)
 {
 	unsigned int i;
+	u32 page = 0;
+
+	for (i = 0; i < NR_BACKINGS - 1 && !page; i++) {
+		struct kin k = { (u8)policy, order_of_backings[w->backing][i] };
+
+		page = find_fit(x, (u32)w->nr_pages, (u32)w->align_pages, k, from);
+	}
+	return page;
+}
+
+static void *take_any(struct nar_place place, const struct nar_want *w, bool *is_zero)
+{
+	struct extents *x = &extents[place.node];
+	u32 nr = (u32)w->nr_pages, from = 0, page;
+
+	nar_lock(&x->lock);
+	page = find_any(x, place.policy, w, &from);
+	if (page) {
+		carve(x, page, from, nr, (u8)w->state);
+		*is_zero = take_zero(x, from, nr);
+		x->large_pages += w->state == EXTENT_LARGE ? nr : 0;
+	}
+	nar_unlock(&x->lock);
+	return page ? page_at(place.node, from) : NULL;
+}
+
+/* Spans start at units, so alignment up to a unit needs no slack. */
+static u32 growth_for(const struct nar_want *w)
+{
+	size_t slack = w->align_pages > PAGES_PER_UNIT ? w->align_pages : 0;
+
+	return (u32)ALIGN_UP(w->nr_pages + slack, PAGES_PER_UNIT);
+}
+
+static bool grow_pool(struct nar_place place, u32 need)
+{
+	if (extent_grow(place, need, BACKING_HUGETLB))
+		return true;
+	nar_node_event(place.node, huge_pool_empty, need / PAGES_PER_UNIT);
+	return false;
+}
+
+/* Another thread may take what we grew: then we grow again. */
+static void *grow_and_take(struct nar_place place, const struct nar_want *w, bool *is_zero)
+{
+	bool is_pooled = w->backing == BACKING_HUGETLB;
+	u32 need = growth_for(w);
 	void *p = NULL;
 
-	if (is_too_much(nr_pages, align_pages))
-		return NULL;
-	for (i = 0; i < nar_nodes.nr && !p; i++)
-		p = alloc_on_node(nar_nodes.order[node][i], (u32)nr_pages, (u32)align_pages,
-				  (u8)backing, (u8)state, is_zero);
-	if (p && i > 1)
-		nar_event(node_fallback, 1);
+	while (!p && is_pooled && grow_pool(place, need))
+		p = take_any(place, w, is_zero);
+	while (!p && extent_grow(place, need, is_pooled ? BACKING_HUGE : (u8)w->backing))
+		p = take_any(place, w, is_zero);
 	return p;
 }
+
+static bool is_too_much(const struct nar_want *w)
+{
+	return w->nr_pages + w->align_pages >= nar_mem.window_bytes >> PAGE_SHIFT;
+}
+
+/*
+ * policy:strict.  All of it is faulted in and looked at; a page that will not come home
+ * makes the whole as good as none.
+ */
+static int enforce(struct nar_place place, void *p, size_t nr_pages)
+{
+	size_t bytes = nr_pages << PAGE_SHIFT;
+	int err = nar_pages_populate(p, bytes);
+
+	if (err == -EINVAL)
+		nar_pages_touch(p, bytes);
+	else if (err)
+		return -ENOMEM;
+	err = nar_bind_enforce(p, bytes, place);
+	if (err == -EPERM)
+		nar_node_event(place.node, strict_unproven, 1);
+	return err == -EPERM ? 0 : err;
+}
+
+static void *prove(struct nar_place place, const struct nar_want *w, void *p)
+{
+	if (likely(!p || !nar_policy_is_strict(place.policy)) || !enforce(place, p, w->nr_pages))
+		return p;
+	nar_node_event(place.node, strict_failed, 1);
+	nar_pages_purge(p, w->nr_pages << PAGE_SHIFT);
+	nar_extent_free(p, w->state);
+	return NULL;
+}
+
+void *nar_extent_try_alloc(struct nar_place place, const struct nar_want *want, bool *is_zero)
+{
+	if (is_too_much(want) || !trees_ready(place))
+		return NULL;
+	return prove(place, want, take_any(place, want, is_zero));
+}
+
+static void *alloc_on_node(struct nar_place place, const struct nar_want *w, bool *is_zero)
+{
+	void *p;
+
+	if (!trees_ready(place))
+		return NULL;
+	p = take_any(place, w, is_zero);
+	if (!p)
+		p = grow_and_take(place, w, is_zero);
+	return prove(place, w, p);
+}
+
+/* A node that the kernel says is full would have the pages elsewhere, and nobody would know. */
+static bool has_room(struct nar_place place, const struct nar_want *w)
+{
+	return nar_nodes.nr == 1 || !nar_policy_names_node(place.policy) ||
+	       nar_node_has_room(place.node, (size_t)growth_for(w) << PAGE_SHIFT);
+}
+
+static void *alloc_with_room(struct nar_place place, const struct nar_want *w, bool *is_zero)
+{
+	void *p;
+
+	if (!trees_ready(place))
+		return NULL;
+	p = take_any(place, w, is_zero);
+	return p || !has_room(place, w) ? p : grow_and_take(place, w, is_zero);
+}
+
+/* Where there is room, in order of distance; where there is none, what the kernel will give. */
+static void *alloc_anywhere(struct nar_place home, const struct nar_want *w, bool *is_zero)
+{
+	struct nar_place place = home;
+	void *p = NULL;
+	unsigned int i;
+
+	for (i = 0; i < nar_nodes.nr && !p; i++) {
+		place.node = nar_nodes.order[home.node][i];
+		if (nar_node_is_allowed(place.node) || !i)
+			p = alloc_with_room(place, w, is_zero);
+	}
+	for (i = 0; i < nar_nodes.nr && !p; i++) {
+		place.node = nar_nodes.order[home.node][i];
+		p = alloc_on_node(place, w, is_zero);
+	}
+	if (p && place.node != home.node)
+		nar_node_event(home.node, node_fallback, 1);
+	return p;
+}
+
+void *nar_extent_alloc(struct nar_place place, const struct nar_want *want, bool *is_zero)
+{
+	if (is_too_much(want))
+		return NULL;
+	if (nar_policy_is_strict(place.policy))
+		return alloc_on_node(place, want, is_zero);
+	return alloc_anywhere(place, want, is_zero);
+}
+
+/* ---- Memory made ready beforehand ---- */
+
+void *nar_extent_hold(struct nar_place place, size_t bytes, enum nar_backing backing,
+		      unsigned int shift)
+{
+	struct extents *x = &extents[place.node];
+	u32 align = 1u << (shift - PAGE_SHIFT), page, unit;
+	size_t nr = ALIGN_UP(bytes, (size_t)1 << shift) >> PAGE_SHIFT;
+	bool again;
+
+	if (nr >= x->limit || !trees_ready(place))
+		return NULL;
+	do
+		page = hold_new(place, (u32)nr, align, (u8)backing, shift, &again);
+	while (!page && again);
+	if (!page)
+		return NULL;
+	nar_lock(&x->lock);
+	set_kin(&x->table[page], (struct kin){ place.policy, (u8)backing });
+	for (unit = unit_floor(page); unit < unit_floor(page + (u32)nr); unit++)
+		x->unit[unit].is_reserved = true;
+	nar_unlock(&x->lock);
+	return page_at(place.node, page);
+}
+
+void nar_extent_release_held(void *p)
+{
+	struct extents *x = &extents[nar_node_of(p)];
+	struct nar_extent *e = &x->table[page_of(p)];
+
+	nar_lock(&x->lock);
+	give_back(x, page_of(p), e->nr_pages, kin_of(e));
+	nar_unlock(&x->lock);
+}
+
+void nar_extent_drop_held(void *p)
+{
+	struct extents *x = &extents[nar_node_of(p)];
+	u32 page = page_of(p), nr = x->table[page].nr_pages, unit;
+
+	nar_pages_purge(p, (size_t)nr << PAGE_SHIFT);
+	nar_lock(&x->lock);
+	for (unit = unit_floor(page); unit < unit_floor(page + nr); unit++)
+		x->unit[unit].is_reserved = false;
+	nar_unlock(&x->lock);
+	nar_extent_release_held(p);
+}
+
+/* ---- Extents in use ---- */
 
 /* Committed pages only: beyond them the table cannot be read. */
 static bool has_descriptor(const struct extents *x, u32 page)
@@ -389,6 +659,14 @@ size_t nar_extent_pages(const void *p, enum nar_extent_state state)
 	struct extents *x = &extents[nar_node_of(p)];
 
 	return starts_extent(x, p, (u8)state) ? READ_ONCE(x->table[page_of(p)].nr_pages) : 0;
+}
+
+/* Any page of ours has an entry to read; what it says of other pages nobody uses. */
+unsigned int nar_extent_policy_at(const void *p)
+{
+	struct extents *x = &extents[nar_node_of(p)];
+
+	return has_descriptor(x, page_of(p)) ? READ_ONCE(x->table[page_of(p)].policy) : POLICY_OURS;
 }
 
 bool nar_extent_try_mark(void *p, enum nar_extent_state from, enum nar_extent_state to)
@@ -413,7 +691,7 @@ int nar_extent_free(void *p, enum nar_extent_state state)
 		struct nar_extent *e = &x->table[page];
 
 		x->large_pages -= state == EXTENT_CHUNK ? 0 : e->nr_pages;
-		give_back(x, page, e->nr_pages, e->backing);
+		give_back(x, page, e->nr_pages, kin_of(e));
 		err = 0;
 	}
 	nar_unlock(&x->lock);
@@ -434,22 +712,22 @@ void nar_extent_part_chunk(u32 unit, u64 free_mask, u64 start_mask)
 	void *start = nar_at((size_t)unit << HUGE_SHIFT);
 	struct extents *x = &extents[nar_node_of(start)];
 	unsigned int slice, nr;
-	u8 backing;
+	struct kin k;
 
 	nar_lock(&x->lock);
-	backing = x->table[page_of(start)].backing;
+	k = kin_of(&x->table[page_of(start)]);
 	/* Used rows first: free ones look at their neighbours. */
 	for (slice = 0; slice < SLICES_PER_UNIT; slice += nr) {
 		struct nar_extent *e = &x->table[page_of(start) + slice * slice_pages];
 
 		nr = free_mask >> slice & 1 ? 1 : row_length(slice, free_mask | start_mask);
 		e->nr_pages = nr * slice_pages;
-		e->backing = backing;
+		set_kin(e, k);
 		e->state = free_mask >> slice & 1 ? EXTENT_HELD : EXTENT_CHUNK;
 	}
 	for (slice = 0; slice < SLICES_PER_UNIT; slice++)
 		if (free_mask >> slice & 1)
-			give_back(x, page_of(start) + slice * slice_pages, slice_pages, backing);
+			give_back(x, page_of(start) + slice * slice_pages, slice_pages, k);
 	nar_unlock(&x->lock);
 }
 
@@ -461,10 +739,10 @@ static int resize_locked(struct extents *x, u32 page, u32 nr)
 
 	if (nr < old) {
 		e->nr_pages = nr;
-		give_back(x, page + nr, old - nr, e->backing);
+		give_back(x, page + nr, old - nr, kin_of(e));
 	} else if (nr > old) {
-		if (end >= x->end || READ_ONCE(after->state) != EXTENT_FREE || after->backing != e->backing ||
-		    after->nr_pages < nr - old)
+		if (end >= x->end || READ_ONCE(after->state) != EXTENT_FREE ||
+		    !is_kin(after, kin_of(e)) || after->nr_pages < nr - old)
 			return -ENOSPC;
 		carve(x, end, end, nr - old, EXTENT_NONE);
 		e->nr_pages = nr;
@@ -474,17 +752,82 @@ static int resize_locked(struct extents *x, u32 page, u32 nr)
 	return 0;
 }
 
+static int resize(struct extents *x, u32 page, u32 nr)
+{
+	int err;
+
+	nar_lock(&x->lock);
+	err = resize_locked(x, page, nr);
+	nar_unlock(&x->lock);
+	return err;
+}
+
+static struct nar_place place_of(const struct extents *x, const void *p)
+{
+	return (struct nar_place){ (u8)nar_node_of(p), x->table[page_of(p)].policy };
+}
+
 int nar_extent_resize(void *p, size_t nr_pages)
 {
 	struct extents *x = &extents[nar_node_of(p)];
+	u32 page = page_of(p), old = x->table[page].nr_pages;
+	struct nar_place place = place_of(x, p);
 	int err;
 
 	if (nr_pages >= x->limit)
 		return -ENOSPC;
+	err = resize(x, page, (u32)nr_pages);
+	if (err || nr_pages <= old || !nar_policy_is_strict(place.policy))
+		return err;
+	if (!enforce(place, page_at(place.node, page + old), nr_pages - old))
+		return 0;
+	nar_node_event(place.node, strict_failed, 1);
+	resize(x, page, old);
+	return -ENOSPC;
+}
+
+/* The first page of the extent that covers @page: those behind it have no state. */
+static u32 start_of(const struct extents *x, u32 page)
+{
+	while (page > GUARD_BYTES >> PAGE_SHIFT && x->table[page].state == EXTENT_NONE)
+		page--;
+	return page;
+}
+
+int nar_extent_policy(const void *p)
+{
+	struct extents *x = &extents[nar_node_of(p)];
+	const struct nar_extent *e;
+	int policy;
+
+	if (!has_descriptor(x, page_of(p)))
+		return -ENOENT;
 	nar_lock(&x->lock);
-	err = resize_locked(x, page_of(p), (u32)nr_pages);
+	e = &x->table[start_of(x, page_of(p))];
+	policy = e->state == EXTENT_FREE ? -ENOENT : e->policy;
 	nar_unlock(&x->lock);
-	return err;
+	return policy;
+}
+
+unsigned int nar_extent_walk(unsigned int node, u32 *page, struct nar_run *runs, unsigned int max)
+{
+	struct extents *x = &extents[node];
+	u32 at = max_of(*page, (u32)(GUARD_BYTES >> PAGE_SHIFT));
+	unsigned int nr = 0;
+
+	nar_lock(&x->lock);
+	/* What began here at the last call may have become part of another since. */
+	while (at < x->end && x->table[at].state == EXTENT_NONE)
+		at++;
+	for (; at < x->end && nr < max; at += x->table[at].nr_pages) {
+		const struct nar_extent *e = &x->table[at];
+
+		runs[nr++] = (struct nar_run){ page_at(node, at), e->nr_pages, e->state, e->policy,
+					       e->backing };
+	}
+	nar_unlock(&x->lock);
+	*page = at;
+	return nr;
 }
 
 bool nar_extent_around(const void *p, void **start, size_t *nr_pages,
@@ -519,17 +862,27 @@ bool nar_extent_around(const void *p, void **start, size_t *nr_pages,
 
 static u32 nr_moves;	/* relaxed */
 
+/* Pages keep their node when they move. */
+static bool may_move(const void *from, const void *to)
+{
+	const struct extents *x = &extents[nar_node_of(from)];
+	const struct nar_extent *e = &x->table[page_of(from)];
+
+	return nar_node_of(from) == nar_node_of(to) && e->backing != BACKING_HUGETLB &&
+	       is_kin(&x->table[page_of(to)], kin_of(e));
+}
+
 /* The kernel keeps what the old range had: say again what the new one is for. */
 bool nar_extent_try_move(void *from, void *to, size_t nr_pages)
 {
-	unsigned int node = nar_node_of(to);
+	struct extents *x = &extents[nar_node_of(to)];
 	size_t bytes = nr_pages << PAGE_SHIFT;
 	int err;
 
-	if (READ_ONCE(nr_moves) >= MOVES_MAX)
+	if (!may_move(from, to) || READ_ONCE(nr_moves) >= MOVES_MAX)
 		return false;
 	err = nar_pages_move(from, to, bytes);
-	prepare_span(node, to, bytes, (enum nar_backing)extents[node].table[page_of(to)].backing);
+	prepare_span(place_of(x, to), to, bytes, x->table[page_of(to)].backing);
 	add_relaxed(&nr_moves, 1);
 	nar_event(moved_pages, err ? 0 : nr_pages);
 	return !err;
@@ -537,10 +890,16 @@ bool nar_extent_try_move(void *from, void *to, size_t nr_pages)
 
 /* ---- Purge ---- */
 
+/* Pages of a pool are there whether or not anybody has seen them. */
+static bool is_dirty(const struct nar_unit *u)
+{
+	return !u->is_reserved && (u->touched_pages || u->backing == BACKING_HUGETLB);
+}
+
 static bool is_stale(const struct nar_unit *u, u32 before_ms)
 {
 	/* The clock wraps after 49 days: compare by difference. */
-	return u->touched_pages && (int32_t)(before_ms - u->free_since_ms) >= 0;
+	return is_dirty(u) && (int32_t)(before_ms - u->free_since_ms) >= 0;
 }
 
 /*
@@ -552,7 +911,7 @@ static u32 stale_run(struct extents *x, u32 page, u32 before_ms, size_t max, u32
 	u32 unit = unit_ceil(page), end = unit_floor(page + x->table[page].nr_pages), first;
 
 	for (; unit < end && !is_stale(&x->unit[unit], before_ms); unit++)
-		if (x->unit[unit].touched_pages)
+		if (is_dirty(&x->unit[unit]))
 			WRITE_ONCE(x->nr_dirty, x->nr_dirty + 1);
 	for (first = unit; unit < end && unit - first < max; unit++)
 		if (!is_stale(&x->unit[unit], before_ms))
@@ -562,40 +921,70 @@ static u32 stale_run(struct extents *x, u32 page, u32 before_ms, size_t max, u32
 }
 
 /* Largest extents first.  Return: the first page of what was taken out of the tree. */
-static u32 hold_stale(struct extents *x, u32 before_ms, size_t max, u32 *nr_units)
+static u32 hold_stale_kin(struct extents *x, struct kin k, u32 before_ms, size_t max, u32 *nr)
 {
-	unsigned int backing;
-	u32 page, unit, nr;
+	const struct nar_tree *t = tree_of(x, k);
+	u32 page, from;
 
-	WRITE_ONCE(x->nr_dirty, 0);
-	for (backing = BACKING_SMALL; backing < NR_BACKINGS; backing++) {
-		const struct nar_tree *t = &x->tree[backing];
-
-		for (page = nar_tree_below(t, UINT32_MAX, 0);
-		     page && x->table[page].nr_pages >= PAGES_PER_UNIT;
-		     page = nar_tree_below(t, x->table[page].nr_pages, page)) {
-			unit = stale_run(x, page, before_ms, max, &nr);
-			if (nr) {
-				u32 from = unit * (u32)PAGES_PER_UNIT;
-
-				carve(x, page, from, nr * (u32)PAGES_PER_UNIT, EXTENT_HELD);
-				*nr_units = nr;
-				WRITE_ONCE(x->nr_dirty, x->nr_dirty + 1);
-				return from;
-			}
-		}
+	for (page = nar_tree_below(t, UINT32_MAX, 0);
+	     page && x->table[page].nr_pages >= PAGES_PER_UNIT;
+	     page = nar_tree_below(t, x->table[page].nr_pages, page)) {
+		from = stale_run(x, page, before_ms, max, nr) * (u32)PAGES_PER_UNIT;
+		if (!*nr)
+			continue;
+		carve(x, page, from, *nr * (u32)PAGES_PER_UNIT, EXTENT_HELD);
+		WRITE_ONCE(x->nr_dirty, x->nr_dirty + 1);
+		return from;
 	}
 	return 0;
+}
+
+static u32 hold_stale(struct extents *x, u32 before_ms, size_t max, u32 *nr)
+{
+	struct kin k;
+	u32 page = 0;
+
+	WRITE_ONCE(x->nr_dirty, 0);
+	for (k.policy = 0; k.policy < NAR_MAX_POLICIES; k.policy++)
+		for (k.backing = BACKING_SMALL; k.backing < NR_BACKINGS && x->tree[k.policy]; k.backing++)
+			if ((page = hold_stale_kin(x, k, before_ms, max, nr)))
+				return page;
+	return 0;
+}
+
+/* Nobody has the run; what it is made of stays as it is. */
+static int purge_held(void *p, size_t bytes, u8 backing)
+{
+	return backing == BACKING_HUGETLB ? nar_pages_uncommit(p, bytes) : nar_pages_purge(p, bytes);
+}
+
+static void note_purged(struct extents *x, u32 unit, u32 nr, u8 backing)
+{
+	u32 end = unit + nr;
+
+	for (; unit < end; unit++) {
+		struct nar_unit *u = &x->unit[unit];
+
+		x->nr_huge -= u->touched_pages && u->backing == BACKING_HUGE;
+		u->touched_pages = 0;
+		if (backing == BACKING_HUGETLB)
+			WRITE_ONCE(u->backing, BACKING_NONE);
+	}
+	if (backing == BACKING_HUGETLB)
+		WRITE_ONCE(x->committed[backing], x->committed[backing] - ((size_t)nr << HUGE_SHIFT));
 }
 
 /* Units that could not be purged are as they were, and young again. */
 static void release_held(struct extents *x, u32 page, u32 nr_units, bool is_purged)
 {
-	u32 first = page / (u32)PAGES_PER_UNIT, i, dirty = x->nr_dirty;
+	struct kin k = kin_of(&x->table[page]);
+	u32 dirty = x->nr_dirty;
 
-	for (i = 0; is_purged && i < nr_units; i++)
-		x->unit[first + i].touched_pages = 0;
-	give_back(x, page, nr_units * (u32)PAGES_PER_UNIT, x->table[page].backing);
+	if (is_purged) {
+		note_purged(x, unit_floor(page), nr_units, k.backing);
+		k = k.backing == BACKING_HUGETLB ? no_memory : k;
+	}
+	give_back(x, page, nr_units * (u32)PAGES_PER_UNIT, k);
 	/* Clean units are no work for the next purge. */
 	if (is_purged)
 		WRITE_ONCE(x->nr_dirty, dirty);
@@ -613,9 +1002,9 @@ static size_t purge_run(unsigned int node, u32 before_ms, size_t max)
 	nar_unlock(&x->lock);
 	if (!page)
 		return 0;
-	is_purged = !nar_pages_purge(page_at(node, page), (size_t)nr << HUGE_SHIFT);
+	is_purged = !purge_held(page_at(node, page), (size_t)nr << HUGE_SHIFT, x->table[page].backing);
 	if (is_purged)
-		nar_event(purged_units, nr);
+		nar_node_event(node, purged_units, nr);
 	nar_lock(&x->lock);
 	release_held(x, page, nr, is_purged);
 	nar_unlock(&x->lock);
@@ -632,6 +1021,117 @@ size_t nar_extent_purge(unsigned int node, u32 before_ms, size_t max_units)
 		sum += nr;
 	return sum;
 }
+
+/* ---- Huge pages ---- */
+
+int nar_extent_collapse_unit(u32 unit)
+{
+	void *p = nar_at((size_t)unit << HUGE_SHIFT);
+	int err = nar_pages_collapse(p);
+
+	if (err)
+		nar_node_event(nar_node_of(p), collapse_failed, 1);
+	else
+		nar_node_event(nar_node_of(p), collapse_done, 1);
+	WRITE_ONCE(nar_mem.unit[unit].backing, BACKING_HUGE);
+	return err;
+}
+
+/* Everything that is small counts as huge from now on; units follow one at a time. */
+static void grow_up(struct extents *x)
+{
+	const u32 first = GUARD_BYTES >> PAGE_SHIFT;
+	u32 page, nr;
+
+	for (page = first; page < x->end; page += nr) {
+		struct nar_extent *e = &x->table[page];
+		struct kin k = { e->policy, BACKING_HUGE };
+
+		nr = e->nr_pages;
+		if (e->backing != BACKING_SMALL || e->state == EXTENT_HELD || e->state == EXTENT_NONE)
+			continue;
+		if (e->state == EXTENT_FREE) {
+			free_remove(x, page);
+			give_back(x, page, nr, k);
+		} else {
+			set_kin(e, k);
+		}
+	}
+	x->small_end = unit_floor(x->end);
+	x->next_collapse = unit_floor(first);
+	WRITE_ONCE(x->is_grown, true);
+}
+
+/* Chunks are looked after by their own: they know how full they are. */
+static bool wants_collapse(const struct extents *x, u32 unit)
+{
+	const struct nar_unit *u = &x->unit[unit];
+
+	return u->backing == BACKING_SMALL && u->touched_pages >= COLLAPSE_PAGES &&
+	       x->table[unit * (u32)PAGES_PER_UNIT].state != EXTENT_CHUNK;
+}
+
+static u32 next_collapse(struct extents *x)
+{
+	u32 unit, nr = x->small_end - unit_floor(GUARD_BYTES >> PAGE_SHIFT), looked;
+
+	for (looked = 0; looked < nr; looked++) {
+		unit = x->next_collapse++;
+		if (x->next_collapse >= x->small_end)
+			x->next_collapse = unit_floor(GUARD_BYTES >> PAGE_SHIFT);
+		if (wants_collapse(x, unit))
+			return unit;
+	}
+	return 0;
+}
+
+bool nar_extent_collapse(unsigned int node)
+{
+	struct extents *x = &extents[node];
+	bool was_grown;
+	u32 unit;
+
+	if (nar_opt.huge != HUGE_AUTO || nar_extent_committed(node) < GROWN_BYTES)
+		return false;
+	nar_lock(&x->lock);
+	was_grown = x->is_grown;
+	if (!was_grown)
+		grow_up(x);
+	unit = next_collapse(x);
+	nar_unlock(&x->lock);
+	/* For what is purged and touched again. */
+	if (!was_grown)
+		advise_huge(node, page_at(node, GUARD_BYTES >> PAGE_SHIFT),
+			    ((size_t)x->small_end << HUGE_SHIFT) - GUARD_BYTES);
+	if (!unit)
+		return false;
+	nar_extent_collapse_unit((u32)(nar_window_offset(node) >> HUGE_SHIFT) + unit);
+	return true;
+}
+
+size_t nar_extent_recover(unsigned int node)
+{
+	u32 base = (u32)(nar_window_offset(node) >> HUGE_SHIFT), unit;
+	const struct extents *x = &extents[node];
+	u32 end = unit_floor(load_acquire(&x->end));
+	size_t nr_failed = 0;
+
+	for (unit = unit_floor(GUARD_BYTES >> PAGE_SHIFT); unit < end; unit++)
+		if (READ_ONCE(x->unit[unit].backing) == BACKING_HUGE &&
+		    READ_ONCE(x->unit[unit].touched_pages))
+			nr_failed += nar_extent_collapse_unit(base + unit) != 0;
+	return nr_failed;
+}
+
+void nar_extent_note_fork(void)
+{
+	unsigned int node;
+
+	for (node = 0; node < nar_nodes.nr; node++)
+		nar_node_event(node, huge_forked, extents[node].nr_huge);
+}
+
+/* ---- Sums ---- */
 
 void nar_extent_usage(unsigned int node, struct nar_extent_usage *u)
 {

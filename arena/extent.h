@@ -17,28 +17,45 @@ enum nar_extent_state {
 	EXTENT_HELD,	/* between two states, in the hands of one thread */
 };
 
-/* Free neighbours become one only if both have the same. */
+/* Free neighbours become one only if both have the same, and the same policy. */
 enum nar_backing {
-	BACKING_NONE,	/* address space the kernel has refused memory for */
+	BACKING_NONE,	/* address space without memory: refused, or given back */
 	BACKING_SMALL,	/* 4 KiB pages, unless collapsed */
 	BACKING_HUGE,	/* advised huge on first touch */
+	BACKING_HUGETLB,	/* from a pool, and all there */
 	NR_BACKINGS,
+};
+
+/* Pages that begin at a multiple of @align_pages, on @backing if that can be had. */
+struct nar_want {
+	size_t nr_pages;
+	size_t align_pages;
+	enum nar_backing backing;
+	enum nar_extent_state state;
 };
 
 void nar_extent_init(void);
 
 /*
- * @nr_pages pages starting at a multiple of @align_pages, from @node or, if that is
- * full, from the nearest that is not.  May map memory; hold no lock above
- * RANK_CHUNK.  @is_zero: whether all of it reads as zeros.  Return: NULL if there is
- * no memory anywhere.
+ * From @place or, if its node is full and the policy allows, from the nearest that is not.
+ * May map memory; hold no lock above RANK_CHUNK.  @is_zero: whether all of it reads as
+ * zeros.  Return: NULL if there is no memory that will do.
  */
-void *nar_extent_alloc(unsigned int node, size_t nr_pages, size_t align_pages,
-		       enum nar_backing backing, enum nar_extent_state state, bool *is_zero);
+void *nar_extent_alloc(struct nar_place place, const struct nar_want *want, bool *is_zero);
 
-/* The same, of @node and of memory that is there already. */
-void *nar_extent_try_alloc(unsigned int node, size_t nr_pages, size_t align_pages,
-			   enum nar_backing backing, enum nar_extent_state state, bool *is_zero);
+/* The same, of @place and of memory that is there already. */
+void *nar_extent_try_alloc(struct nar_place place, const struct nar_want *want, bool *is_zero);
+
+/*
+ * Memory of @place that nobody has seen, for the caller to make ready: @bytes, on pages of
+ * 2^@shift bytes of a hugetlb pool, or with HUGE_SHIFT and another @backing on such.  It is
+ * never purged.  Return: NULL if there is none.  Then it is for everybody.
+ */
+void *nar_extent_hold(struct nar_place place, size_t bytes, enum nar_backing backing,
+		      unsigned int shift);
+void nar_extent_release_held(void *p);
+/* ... or goes back to the kernel, and may be purged should it come again. */
+void nar_extent_drop_held(void *p);
 
 /*
  * The pages of the extent in @state that starts at @p; 0 if none does.  The caller
@@ -51,6 +68,9 @@ size_t nar_extent_pages(const void *p, enum nar_extent_state state);
  * lock is needed for that.  Return: false if none starts there in state @from.
  */
 bool nar_extent_try_mark(void *p, enum nar_extent_state from, enum nar_extent_state to);
+
+/* The policy of the extent that starts at @p, of which the caller is sure. */
+unsigned int nar_extent_policy_at(const void *p);
 
 /* Return: 0, or -EINVAL if no extent in @state starts at @p. */
 int nar_extent_free(void *p, enum nar_extent_state state);
@@ -79,6 +99,42 @@ size_t nar_extent_purge(unsigned int node, u32 before_ms, size_t max_units);
  * whether it was done; each move may cost a few mappings, so there is an end to them.
  */
 bool nar_extent_try_move(void *from, void *to, size_t nr_pages);
+
+/* ---- Huge pages ---- */
+
+/*
+ * huge:auto begins on small pages.  Once a node has more than a small program's memory,
+ * what there is becomes huge: a unit a call.  Return: whether there was one.
+ */
+bool nar_extent_collapse(unsigned int node);
+
+/* After a fork: make huge again what was.  Return: units that the kernel would not. */
+size_t nar_extent_recover(unsigned int node);
+
+/* In a fork, all locks held: what is huge is shared from now on. */
+void nar_extent_note_fork(void);
+
+/* Make one unit huge and count how that went.  Hold no lock. */
+int nar_extent_collapse_unit(u32 unit);
+
+/* ---- Looking ---- */
+
+struct nar_run {
+	void *start;
+	size_t nr_pages;
+	u8 state;		/* enum nar_extent_state */
+	u8 policy;
+	u8 backing;		/* enum nar_backing */
+};
+
+/*
+ * Up to @max extents of @node that begin at page *@page or after; moves *@page past them.
+ * Return: how many; 0 at the end.
+ */
+unsigned int nar_extent_walk(unsigned int node, u32 *page, struct nar_run *runs, unsigned int max);
+
+/* The policy of the extent that covers @p; -ENOENT if none does. */
+int nar_extent_policy(const void *p);
 
 struct nar_extent_usage {
 	size_t committed_bytes[NR_BACKINGS];

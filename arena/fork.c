@@ -28,6 +28,7 @@ static struct nar_lock *start_lock;
 static void each_lock(void (*fn)(struct nar_lock *))
 {
 	fn(start_lock);
+	nar_heap_each_make_lock(fn);
 	nar_class_each_lock(fn);
 	nar_registry_each_lock(fn);
 	nar_arena_each_lock(fn);
@@ -53,6 +54,7 @@ static void before_fork(void)
 
 static void after_fork_parent(void)
 {
+	nar_extent_note_fork();
 	each_lock(nar_unlock_after_fork);
 	if (holds_rcu)
 		urcu_bp_after_fork_parent();
@@ -61,6 +63,7 @@ static void after_fork_parent(void)
 static void after_fork_child(void)
 {
 	nar_tid_cached = 0;
+	nar_extent_note_fork();
 	each_lock(nar_lock_reset);
 	nar_arenas_orphan(nar_arena_own);
 	if (holds_rcu)

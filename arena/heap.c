@@ -11,6 +11,10 @@
 struct nar_heap nar_heap_default;
 struct nar_heap *nar_heaps[NAR_MAX_HEAPS];
 
+/* Heap @i is that of policy @i; the first is the default heap itself. */
+static struct nar_heap of_policy[NAR_MAX_POLICIES];
+static struct nar_lock make_lock = NAR_LOCK_INIT(RANK_INIT);
+
 static void shards_init(struct nar_heap *h, struct nar_shard *shards)
 {
 	unsigned int class;
@@ -23,11 +27,12 @@ static void shards_init(struct nar_heap *h, struct nar_shard *shards)
 	}
 }
 
-int nar_heap_init(struct nar_heap *h, u16 id)
+int nar_heap_init(struct nar_heap *h, u16 id, unsigned int policy)
 {
 	unsigned int node;
 
 	h->id = id;
+	h->policy = (u8)policy;
 	h->one_lock = (struct nar_lock)NAR_LOCK_INIT(RANK_SHARD);
 	for (node = 0; node < nar_nodes.nr; node++) {
 		size_t bytes = NAR_MAX_CLASSES * sizeof(struct nar_shard);
@@ -50,16 +55,34 @@ struct nar_shard *nar_heap_shard_of(u32 slab)
 	return nar_heap_shard(nar_heaps[s->heap], nar_slab_node(slab), s->class);
 }
 
-void *nar_heap_alloc(struct nar_heap *h, unsigned int node, unsigned int class)
+static noinline struct nar_heap *make_slow(unsigned int policy)
 {
-	struct nar_shard *s = nar_heap_shard(h, node, class);
-	void *p = nar_shard_take(s);
-	u32 slab;
+	nar_lock(&make_lock);
+	if (!nar_heaps[policy])
+		nar_heap_init(&of_policy[policy], (u16)policy, policy);
+	nar_unlock(&make_lock);
+	return load_acquire(&nar_heaps[policy]);
+}
 
-	if (p)
-		return p;
-	/* There is no arena that could have outgrown its youth. */
-	slab = nar_slab_create(node, nar_pool_for(true), &nar_class[class].shape, OWNER_SHARD, h->id);
+struct nar_heap *nar_heap_current(void)
+{
+	unsigned int policy = nar_policy_current();
+	struct nar_heap *h = load_acquire(&nar_heaps[policy]);
+
+	return likely(h) ? h : make_slow(policy);
+}
+
+void *nar_heap_take(struct nar_heap *h, unsigned int node, unsigned int class)
+{
+	return nar_shard_take(nar_heap_shard(h, node, class));
+}
+
+/* There is no arena that could have outgrown its youth. */
+void *nar_heap_grow(struct nar_heap *h, unsigned int node, unsigned int class)
+{
+	u32 slab = nar_slab_create(nar_heap_place(h, node), nar_pool_for(true),
+				   &nar_class[class].shape, OWNER_SHARD, h->id);
+
 	if (!slab)
 		return NULL;
 	return nar_shard_take_new(nar_heap_shard(h, nar_slab_node(slab), class), slab);
@@ -96,4 +119,9 @@ void nar_heap_each_lock(void (*fn)(struct nar_lock *))
 	for (id = 0; id < NAR_MAX_HEAPS; id++)
 		if (nar_heaps[id])
 			each_lock(nar_heaps[id], fn);
+}
+
+void nar_heap_each_make_lock(void (*fn)(struct nar_lock *))
+{
+	fn(&make_lock);
 }

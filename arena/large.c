@@ -24,7 +24,9 @@ static enum nar_backing backing_for(unsigned int node, size_t size)
 {
 	bool is_young = nar_extent_committed(node) + size <= SMALL_PROGRAM_BYTES;
 
-	return nar_wants_huge(is_young) ? BACKING_HUGE : BACKING_SMALL;
+	if (!nar_wants_huge(is_young))
+		return BACKING_SMALL;
+	return nar_opt.huge == HUGE_HUGETLB ? BACKING_HUGETLB : BACKING_HUGE;
 }
 
 static bool wants_huge_start(size_t size)
@@ -33,34 +35,31 @@ static bool wants_huge_start(size_t size)
 }
 
 /* Before the heap grows, what sparse chunks hold back is used up. */
-static void *alloc_without_growth(unsigned int node, size_t nr_pages, size_t align_pages,
-				  enum nar_backing backing, bool *is_zero)
+static void *alloc_without_growth(struct nar_place place, const struct nar_want *want, bool *is_zero)
 {
-	size_t nr_slices = DIV_ROUND_UP((nr_pages + align_pages - 1) << PAGE_SHIFT, SLICE_BYTES);
+	size_t pages = want->nr_pages + want->align_pages - 1;
+	size_t nr_slices = DIV_ROUND_UP(pages << PAGE_SHIFT, SLICE_BYTES);
 	void *p;
 
 	do
-		p = nar_extent_try_alloc(node, nr_pages, align_pages, backing, EXTENT_LARGE, is_zero);
-	while (!p && nr_slices < SLICES_PER_UNIT && nar_chunk_dissolve(node, (unsigned int)nr_slices));
+		p = nar_extent_try_alloc(place, want, is_zero);
+	while (!p && nr_slices < SLICES_PER_UNIT && nar_chunk_dissolve(place, (unsigned int)nr_slices));
 	return p;
 }
 
-void *nar_large_alloc(unsigned int node, size_t size, size_t alignment, bool *is_zero)
+void *nar_large_alloc(struct nar_place place, size_t size, size_t alignment, bool *is_zero)
 {
-	enum nar_backing backing = backing_for(node, size);
-	size_t nr_pages, align_pages;
+	struct nar_want want = { .backing = backing_for(place.node, size), .state = EXTENT_LARGE };
 	void *p;
 
 	if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX)
 		return NULL;
 	if (wants_huge_start(size))
 		alignment = max_of(alignment, HUGE_BYTES);
-	nr_pages = max_of(DIV_ROUND_UP(size, PAGE_BYTES), (size_t)1);
-	align_pages = max_of(alignment >> PAGE_SHIFT, (size_t)1);
-	p = alloc_without_growth(node, nr_pages, align_pages, backing, is_zero);
-	if (p)
-		return p;
-	return nar_extent_alloc(node, nr_pages, align_pages, backing, EXTENT_LARGE, is_zero);
+	want.nr_pages = max_of(DIV_ROUND_UP(size, PAGE_BYTES), (size_t)1);
+	want.align_pages = max_of(alignment >> PAGE_SHIFT, (size_t)1);
+	p = alloc_without_growth(place, &want, is_zero);
+	return p ? p : nar_extent_alloc(place, &want, is_zero);
 }
 
 static __cold __attribute__((__noreturn__)) void die_not_a_block(const void *p)

@@ -8,11 +8,11 @@
 #include "meta.h"
 
 /*
- * A block of at least @size bytes aligned to @alignment (a power of two), on @node if
+ * A block of at least @size bytes aligned to @alignment (a power of two), at @place if
  * possible.  @is_zero: whether it reads as zeros.  May map memory; hold no lock.
  * Return: NULL if there is none or the sum overflows.
  */
-void *nar_large_alloc(unsigned int node, size_t size, size_t alignment, bool *is_zero);
+void *nar_large_alloc(struct nar_place place, size_t size, size_t alignment, bool *is_zero);
 
 /* @p is ours and in no slab.  Dies if it is not the start of a live block. */
 void nar_large_free(void *p);

@@ -34,7 +34,7 @@ static void make_step(u64 now)
 		purged += nar_extent_purge(node, before, STEP_UNITS - purged);
 	/* Collapsing one unit takes as long as all that. */
 	for (node = 0; node < nar_nodes.nr && !purged; node++)
-		purged += nar_chunk_collapse(node);
+		purged += nar_chunk_collapse(node) || nar_extent_collapse(node);
 }
 
 void nar_maint_poll(void)
@@ -68,4 +68,13 @@ bool nar_maint_trim(void)
 		purged += nar_extent_purge(node, now + 1, SIZE_MAX);
 	}
 	return purged;
+}
+
+bool nar_maint_reclaim(unsigned int node)
+{
+	size_t purged;
+
+	nar_chunk_trim(node);
+	purged = nar_extent_purge(node, (u32)nar_clock_ms() + 1, SIZE_MAX);
+	return purged + nar_chunk_release_parts(node);
 }

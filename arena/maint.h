@@ -14,4 +14,7 @@ void nar_maint_poll(void);
 /* Purge all that is free now.  Return: whether anything was. */
 bool nar_maint_trim(void);
 
+/* In need: purge what is free on @node, parts of huge pages too.  Return: whether anything was. */
+bool nar_maint_reclaim(unsigned int node);
+
 #endif /* NAR_MAINT_H */

@@ -146,8 +146,26 @@ static const struct row rows[] = {
 	ROW(bind_refused), ROW(bind_skipped), ROW(huge_refused), ROW(huge_off),
 	ROW(collapse_done), ROW(collapse_failed), ROW(purged_bytes), ROW(moved_bytes), ROW(limit_hit),
 	ROW(commit_failed), ROW(node_switches), ROW(node_fallback), ROW(fork_leaked),
-	ROW(lock_contended),
+	ROW(lock_contended), ROW(policy_switches), ROW(huge_pool_empty), ROW(huge_forked),
+	ROW(huge_parted), ROW(strict_failed), ROW(strict_unproven),
 };
+
+/* By enum numarena_missing. */
+static const char *const missing[] = {
+	"get_mempolicy", "mbind", "move_pages", "sysfs", "libnuma", "rseq", "thp", "populate",
+	"collapse",
+};
+
+static void print_missing(u64 mask)
+{
+	size_t i;
+
+	fprintf(stderr, "%-20s", "missing");
+	for (i = 0; i < ARRAY_SIZE(missing); i++)
+		if (mask >> i & 1)
+			fprintf(stderr, " %s", missing[i]);
+	fprintf(stderr, "%s\n", mask ? "" : " nothing");
+}
 
 static unsigned long long row_value(const struct row *row, const struct numarena_stats *s)
 {
@@ -165,6 +183,7 @@ __exported void malloc_stats(void)
 	fprintf(stderr, "numarena %s\n", NAR_VERSION);
 	for (i = 0; i < ARRAY_SIZE(rows); i++)
 		fprintf(stderr, "%-20s %20llu\n", rows[i].name, row_value(&rows[i], &s));
+	print_missing(s.missing);
 }
 
 __exported int malloc_info(int options, FILE *stream)
@@ -181,6 +200,9 @@ __exported int malloc_info(int options, FILE *stream)
 	for (i = 0; i < ARRAY_SIZE(rows); i++)
 		fprintf(stream, "  <%s>%llu</%s>\n", rows[i].name, row_value(&rows[i], &s),
 			rows[i].name);
+	for (i = 0; i < ARRAY_SIZE(missing); i++)
+		if (s.missing >> i & 1)
+			fprintf(stream, "  <missing>%s</missing>\n", missing[i]);
 	fprintf(stream, "</malloc>\n");
 	return ferror(stream) ? -1 : 0;
 }

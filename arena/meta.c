@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "internal/option.h"
-#include "numa/bind.h"
 
 #include "meta.h"
 
@@ -35,6 +34,7 @@ struct area {
 } __shared_line;
 
 static struct area areas[NAR_MAX_NODES];
+static size_t area_bytes;		/* of each; constant */
 static size_t covered[NAR_MAX_NODES];	/* offset in the window; grows only */
 static u64 nr_bytes;			/* relaxed */
 
@@ -100,6 +100,7 @@ static void areas_place(uintptr_t at, size_t bytes)
 {
 	unsigned int node;
 
+	area_bytes = bytes;
 	for (node = 0; node < nar_nodes.nr; node++, at += bytes) {
 		areas[node].lock = (struct nar_lock)NAR_LOCK_INIT(RANK_META);
 		areas[node].next = areas[node].committed = at;
@@ -108,21 +109,21 @@ static void areas_place(uintptr_t at, size_t bytes)
 }
 
 /* One mapping for all: windows, then tables, then areas. */
-static bool try_reserve(size_t window, unsigned int shift, size_t area_bytes)
+static bool try_reserve(size_t window, unsigned int shift, size_t area)
 {
 	size_t nr = nar_nodes.nr;
 	size_t span = nr == 1 ? window : nr << shift;
 	size_t tables_size = all_table_bytes(span);
-	char *base = nar_pages_reserve(span + tables_size + nr * area_bytes, HUGE_BYTES);
+	char *base = nar_pages_reserve(span + tables_size + nr * area, HUGE_BYTES);
 
 	if (!base)
 		return false;
 	layout_set((uintptr_t)base, window, shift);
 	if (tables_place((uintptr_t)base + span, span)) {
-		nar_pages_release(base, span + tables_size + nr * area_bytes);
+		nar_pages_release(base, span + tables_size + nr * area);
 		return false;
 	}
-	areas_place((uintptr_t)base + span + tables_size, area_bytes);
+	areas_place((uintptr_t)base + span + tables_size, area);
 	/* Last, and read first: a non-zero span says that all of it is there. */
 	store_release(&nar_mem.span_bytes, span);
 	return true;
@@ -170,8 +171,10 @@ int nar_meta_init(void)
 	return done ? 0 : -ENOMEM;
 }
 
+/* Of our own, but a program that has a policy does not want us elsewhere. */
 static int commit_for(unsigned int node, uintptr_t start, uintptr_t end)
 {
+	u8 policy = (u8)nar_policy_current();
 	int err;
 
 	start = ALIGN_DOWN(start, PAGE_BYTES);
@@ -180,7 +183,7 @@ static int commit_for(unsigned int node, uintptr_t start, uintptr_t end)
 	if (err)
 		return err;
 	nar_pages_advise_small((void *)start, end - start);
-	nar_bind((void *)start, end - start, node);
+	nar_bind((void *)start, end - start, (struct nar_place){ (u8)node, policy });
 	add_relaxed(&nr_bytes, end - start);
 	return 0;
 }
@@ -262,6 +265,21 @@ void *nar_meta_alloc(unsigned int node, size_t bytes)
 		if (area_grow(a, node, bytes + PAGE_BYTES))
 			return NULL;
 	return p;
+}
+
+void nar_meta_each_range(unsigned int node, void (*fn)(void *arg, const void *start, size_t bytes),
+			 void *arg)
+{
+	size_t window = nar_window_offset(node), end = load_acquire(&covered[node]), i;
+	uintptr_t area_start = areas[node].end - area_bytes;
+
+	for (i = 0; i < nr_tables(); i++) {
+		const struct table *t = &tables[i];
+		const char *start = (const char *)*t->base + window / t->grain * t->entry_bytes;
+
+		fn(arg, start, end / t->grain * t->entry_bytes);
+	}
+	fn(arg, (void *)area_start, READ_ONCE(areas[node].committed) - area_start);
 }
 
 size_t nar_meta_bytes(void)

@@ -23,6 +23,7 @@
 
 #include "internal/compiler.h"
 #include "internal/lock.h"
+#include "numa/bind.h"
 #include "numa/node.h"
 #include "numa/pages.h"
 
@@ -50,12 +51,13 @@ struct nar_extent {
 	u32 back;		/* at a free extent's last page: its first; else 0 */
 	u8 state;		/* enum nar_extent_state */
 	u8 backing;		/* enum nar_backing */
-	u16 reserved[7];
+	u8 policy;		/* with the window's node its place */
+	u8 reserved[13];
 };
 
 /*
- * One a unit.  @touched_pages and @free_since_ms are of any unit and belong to the
- * node's extent lock; the rest is of a unit that is a chunk, under its chunk lock.
+ * One a unit.  The second half is of any unit and belongs to the node's extent lock; the
+ * first is of a unit that is a chunk, under its chunk lock.
  */
 struct nar_unit {
 	u32 next, prev;		/* chunks of like fullness */
@@ -66,9 +68,13 @@ struct nar_unit {
 	u8 pool;		/* enum nar_pool */
 	bool is_dissolved;	/* its slabs are extents of their own */
 	u32 used_bytes;		/* relaxed; what the slabs it has now have handed out */
+
 	u16 touched_pages;	/* pages from here on are zero from the kernel */
+	u8 backing;		/* enum nar_backing: what the kernel was asked for; racy reads */
+	u8 policy;		/* of a chunk: constant while it is one */
 	u32 free_since_ms;	/* wholly free since, low half of the clock */
-	u32 reserved[6];
+	bool is_reserved;	/* by the program: never given back; constant once set */
+	u8 reserved[23];
 };
 
 /*
@@ -142,6 +148,10 @@ int nar_meta_cover(unsigned int node, size_t end);
  * Aligned to a page if @bytes is at least one, else to 64 bytes.
  */
 void *nar_meta_alloc(unsigned int node, size_t bytes);
+
+/* Each range of tables and areas that is writable for @node. */
+void nar_meta_each_range(unsigned int node, void (*fn)(void *arg, const void *start, size_t bytes),
+			 void *arg);
 
 /* Bytes of tables and of nar_meta_alloc() made writable. */
 size_t nar_meta_bytes(void);

@@ -19,14 +19,15 @@ extern const char *numarena_conf __attribute__((__weak__));
 struct nar_options nar_opt = {
 	.mode = MODE_ARENA,
 	.huge = HUGE_AUTO,
-	.bind = true,
+	.policy = BIND_PREFERRED,
 	.harden = NAR_DEBUG_DEFAULT,
 	.decay_ms = 1000,
 	.fork_rcu = true,
 };
 
 static const char *const modes[] = { "arena", "baseline", "sharded", NULL };
-static const char *const huges[] = { "auto", "thp", "off", NULL };
+static const char *const huges[] = { "auto", "thp", "hugetlb", "off", NULL };
+static const char *const policies[] = { "preferred", "strict", "interleave", "inherit", NULL };
 static const char *const bools[] = { "false", "true", NULL };
 
 struct option {
@@ -42,7 +43,7 @@ struct option {
 static const struct option options[] = {
 	OPTION(mode, .words = modes),
 	OPTION(huge, .words = huges),
-	OPTION(bind, .words = bools),
+	OPTION(policy, .words = policies),
 	OPTION(harden, .words = bools),
 	OPTION(decay_ms, .max = INT32_MAX, .is_live = true),
 	OPTION(fork_rcu, .words = bools),

@@ -86,10 +86,10 @@ void nar_slab_set_owner(u32 slab, u32 owner)
 		store_release(&nar_mem.map[slab + i], entry);
 }
 
-u32 nar_slab_create(unsigned int node, enum nar_pool pool, const struct nar_slab_shape *shape,
+u32 nar_slab_create(struct nar_place place, enum nar_pool pool, const struct nar_slab_shape *shape,
 		    u32 owner, u16 heap)
 {
-	u32 i, slab = nar_slices_alloc(node, pool, shape->nr_slices);
+	u32 i, slab = nar_slices_alloc(place, pool, shape->nr_slices);
 
 	if (!slab)
 		return 0;

@@ -74,10 +74,10 @@ struct nar_slab_shape {
 };
 
 /*
- * A slab of @node, in no list yet.  May map memory; hold no lock.
+ * A slab of @place, in no list yet.  May map memory; hold no lock.
  * Return: its first slice's number, 0 if there is no memory.
  */
-u32 nar_slab_create(unsigned int node, enum nar_pool pool, const struct nar_slab_shape *shape,
+u32 nar_slab_create(struct nar_place place, enum nar_pool pool, const struct nar_slab_shape *shape,
 		    u32 owner, u16 heap);
 
 /* All its objects are free and it is in no list. */

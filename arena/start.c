@@ -41,7 +41,7 @@ static bool start_memory(void)
 static bool start_locked(void)
 {
 	learn_machine();
-	return (nar_mem.span_bytes || start_memory()) && !nar_heap_init(&nar_heap_default, 0);
+	return (nar_mem.span_bytes || start_memory()) && !nar_heap_init(&nar_heap_default, 0, POLICY_OURS);
 }
 
 bool nar_start_early(void)

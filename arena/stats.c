@@ -12,7 +12,7 @@ static void add_node(struct numarena_stats *s, unsigned int node)
 	struct nar_extent_usage u;
 
 	nar_extent_usage(node, &u);
-	s->committed_bytes += u.committed_bytes[BACKING_SMALL] + u.committed_bytes[BACKING_HUGE];
+	s->committed_bytes += nar_extent_committed(node);
 	s->large_bytes += u.large_bytes;
 	s->free_bytes += u.free_bytes;
 	s->slab_bytes += nar_chunk_slab_bytes(node);
@@ -45,22 +45,51 @@ static void add_heap(struct numarena_stats *s, const struct nar_heap *h)
 			add_shard(s, &h->shard[node][class]);
 }
 
+static u64 node_event(const u64 *events, unsigned int node)
+{
+	return READ_ONCE(*(const u64 *)((const char *)events + node * sizeof(struct nar_node_events)));
+}
+
+/* The sum over all nodes of the event that @of_first counts for the first. */
+static u64 all_nodes(const u64 *of_first)
+{
+	unsigned int node;
+	u64 sum = 0;
+
+	for (node = 0; node < nar_nodes.nr; node++)
+		sum += node_event(of_first, node);
+	return sum;
+}
+
+static void add_node_events(struct numarena_stats *s)
+{
+	const struct nar_node_events *first = nar_node_events;
+
+	s->bind_done = all_nodes(&first->bind_done);
+	s->bind_refused = all_nodes(&first->bind_refused);
+	s->bind_skipped = all_nodes(&first->bind_skipped);
+	s->huge_refused = all_nodes(&first->huge_refused);
+	s->huge_off = all_nodes(&first->huge_off);
+	s->huge_pool_empty = all_nodes(&first->huge_pool_empty);
+	s->huge_forked = all_nodes(&first->huge_forked);
+	s->huge_parted = all_nodes(&first->huge_parted);
+	s->collapse_done = all_nodes(&first->collapse_done);
+	s->collapse_failed = all_nodes(&first->collapse_failed);
+	s->purged_bytes = all_nodes(&first->purged_units) << HUGE_SHIFT;
+	s->node_fallback = all_nodes(&first->node_fallback);
+	s->strict_failed = all_nodes(&first->strict_failed);
+	s->strict_unproven = all_nodes(&first->strict_unproven);
+}
+
 static void add_events(struct numarena_stats *s)
 {
-	s->bind_done = READ_ONCE(nar_events.bind_done);
-	s->bind_refused = READ_ONCE(nar_events.bind_refused);
-	s->bind_skipped = READ_ONCE(nar_events.bind_skipped);
-	s->huge_refused = READ_ONCE(nar_events.huge_refused);
-	s->huge_off = READ_ONCE(nar_events.huge_off);
-	s->collapse_done = READ_ONCE(nar_events.collapse_done);
-	s->collapse_failed = READ_ONCE(nar_events.collapse_failed);
-	s->purged_bytes = READ_ONCE(nar_events.purged_units) << HUGE_SHIFT;
 	s->moved_bytes = READ_ONCE(nar_events.moved_pages) << PAGE_SHIFT;
 	s->limit_hit = READ_ONCE(nar_events.limit_hit);
 	s->commit_failed = READ_ONCE(nar_events.commit_failed);
 	s->node_switches = READ_ONCE(nar_events.node_switches);
-	s->node_fallback = READ_ONCE(nar_events.node_fallback);
+	s->policy_switches = READ_ONCE(nar_events.policy_switches);
 	s->fork_leaked = READ_ONCE(nar_events.fork_leaked);
+	s->missing = READ_ONCE(nar_missing_mask);
 }
 
 void nar_stats_read(struct numarena_stats *s)
@@ -81,10 +110,90 @@ void nar_stats_read(struct numarena_stats *s)
 	for (id = 0; id < NAR_MAX_HEAPS; id++)
 		if (load_acquire(&nar_heaps[id]))
 			add_heap(s, nar_heaps[id]);
+	add_node_events(s);
 	add_events(s);
 }
 
 size_t nar_stats_used_bytes(const struct numarena_stats *s)
 {
 	return s->slab_bytes + s->large_bytes;
+}
+
+/* ---- A node ---- */
+
+static void read_node_events(struct numarena_node_stats *s, const struct nar_node_events *e)
+{
+	s->bind_done = READ_ONCE(e->bind_done);
+	s->bind_refused = READ_ONCE(e->bind_refused);
+	s->bind_skipped = READ_ONCE(e->bind_skipped);
+	s->node_fallback = READ_ONCE(e->node_fallback);
+	s->strict_failed = READ_ONCE(e->strict_failed);
+	s->strict_unproven = READ_ONCE(e->strict_unproven);
+	s->huge_refused = READ_ONCE(e->huge_refused);
+	s->huge_off = READ_ONCE(e->huge_off);
+	s->huge_pool_empty = READ_ONCE(e->huge_pool_empty);
+	s->huge_forked = READ_ONCE(e->huge_forked);
+	s->huge_parted = READ_ONCE(e->huge_parted);
+	s->collapse_done = READ_ONCE(e->collapse_done);
+	s->collapse_failed = READ_ONCE(e->collapse_failed);
+	s->purged_bytes = READ_ONCE(e->purged_units) << HUGE_SHIFT;
+}
+
+/* What threads of other nodes have freed here. */
+static void read_remote(struct numarena_node_stats *s, unsigned int node)
+{
+	u32 id;
+
+	for (id = OWNER_FIRST_ARENA; id < nar_registry_end(); id++) {
+		const struct nar_arena *a = nar_arena_of(id);
+
+		if (a->member.node == node)
+			continue;
+		s->remote_frees_in += READ_ONCE(a->count.frees_to[node]);
+		s->remote_bytes_in += READ_ONCE(a->count.bytes_to[node]);
+	}
+}
+
+void nar_stats_read_node(struct numarena_node_stats *s, unsigned int node)
+{
+	struct nar_extent_usage u;
+
+	nar_extent_usage(node, &u);
+	*s = (struct numarena_node_stats){
+		.node = nar_nodes.id[node],
+		.is_allowed = nar_node_is_allowed(node),
+		.committed_bytes = nar_extent_committed(node),
+		.hugetlb_bytes = u.committed_bytes[BACKING_HUGETLB],
+		.slab_bytes = nar_chunk_slab_bytes(node),
+		.large_bytes = u.large_bytes,
+		.free_bytes = u.free_bytes,
+	};
+	read_node_events(s, &nar_node_events[node]);
+	read_remote(s, node);
+}
+
+static void add_row(u64 *row, const u64 *counts)
+{
+	unsigned int node;
+
+	for (node = 0; row && node < nar_nodes.nr; node++)
+		row[node] += READ_ONCE(counts[node]);
+}
+
+void nar_stats_read_matrix(u64 *frees, u64 *bytes)
+{
+	size_t nr = nar_nodes.nr;
+	u32 id;
+
+	if (frees)
+		memset(frees, 0, nr * nr * sizeof(*frees));
+	if (bytes)
+		memset(bytes, 0, nr * nr * sizeof(*bytes));
+	for (id = OWNER_FIRST_ARENA; id < nar_registry_end(); id++) {
+		const struct nar_arena *a = nar_arena_of(id);
+		size_t row = a->member.node * nr;
+
+		add_row(frees ? frees + row : NULL, a->count.frees_to);
+		add_row(bytes ? bytes + row : NULL, a->count.bytes_to);
+	}
 }

@@ -12,6 +12,12 @@
 /* Without stopping anyone; see struct numarena_stats. */
 void nar_stats_read(struct numarena_stats *s);
 
+/* Of one node, by dense number. */
+void nar_stats_read_node(struct numarena_node_stats *s, unsigned int node);
+
+/* A row for each node that frees; either may be NULL. */
+void nar_stats_read_matrix(u64 *frees, u64 *bytes);
+
 /* Slabs whole, and large blocks: what mallinfo calls in use. */
 size_t nar_stats_used_bytes(const struct numarena_stats *s);
 

@@ -3,12 +3,14 @@
  * A thread's life with its arena.
  *
  *	THREAD_NEW    first allocation or free gives it an arena	-> LIVE
- *	THREAD_LIVE   magazines; follows its CPU to another node	-> RELEASED
+ *	THREAD_LIVE   magazines; follows its CPU to another node, and the
+ *		      program's memory policy to another heap		-> RELEASED
  *	THREAD_RELEASED   late destructors still allocate and free: by the shards
  *
  * Before start-up is done, without memory for an arena, and in the ablation modes a
  * thread stays NEW and uses the shards.
  */
+#include <errno.h>
 #include <limits.h>
 #include <pthread.h>
 
@@ -36,6 +38,7 @@ struct thread {
 	u64 away_since_ms;
 	u32 away_refills;
 	u8 state;
+	u8 bound_to;		/* the node that numarena_thread_bind() named, plus one; or 0 */
 };
 
 __thread struct nar_arena *nar_self = &nar_arena_none;
@@ -71,13 +74,26 @@ static void thread_use(struct nar_arena *a)
 	nar_self = nar_opt.harden ? &nar_arena_none : a;
 }
 
+static unsigned int wanted_node(void)
+{
+	return unlikely(self.bound_to) ? self.bound_to - 1u : nar_node_current();
+}
+
+/* Whatever has no arena of its own: under the policy that the thread is under now. */
+static struct nar_place wanted_place(void)
+{
+	return (struct nar_place){ (u8)wanted_node(), (u8)nar_policy_current() };
+}
+
 static struct nar_arena *thread_begin(void)
 {
+	struct nar_heap *heap;
 	struct nar_arena *a;
 
 	if (self.state != THREAD_NEW || !load_acquire(&nar_is_started) || nar_opt.mode != MODE_ARENA)
 		return NULL;
-	a = nar_arena_begin(&nar_heap_default, nar_node_current());
+	heap = nar_heap_current();
+	a = heap ? nar_arena_begin(heap, wanted_node()) : NULL;
 	if (!a)
 		return NULL;
 	self.state = THREAD_LIVE;
@@ -93,11 +109,11 @@ static struct nar_arena *thread_arena(void)
 	return likely(nar_arena_own) ? nar_arena_own : thread_begin();
 }
 
-/* ---- Following the CPU ---- */
+/* ---- Following the CPU, and the program ---- */
 
 static bool has_moved(const struct nar_arena *a)
 {
-	if (likely(nar_node_current() == a->member.node)) {
+	if (likely(wanted_node() == a->member.node)) {
 		self.away_refills = 0;
 		return false;
 	}
@@ -106,18 +122,51 @@ static bool has_moved(const struct nar_arena *a)
 	return self.away_refills > AWAY_REFILLS && nar_clock_ms() - self.away_since_ms >= AWAY_MS;
 }
 
-/* Its old objects stay where they are and look remote from now on. */
-static struct nar_arena *thread_move(struct nar_arena *old)
+/* Its old objects stay where they are and look remote from now on.  NULL: no memory. */
+static struct nar_arena *thread_switch(struct nar_arena *old, struct nar_heap *heap, unsigned int node)
 {
-	struct nar_arena *a = nar_arena_begin(old->heap, nar_node_current());
+	struct nar_arena *a = nar_arena_begin(heap, node);
 
 	self.away_refills = 0;
 	if (!a)
-		return old;
+		return NULL;
 	thread_use(a);
 	nar_arena_end(old);
-	nar_event(node_switches, 1);
 	return a;
+}
+
+static struct nar_arena *thread_move(struct nar_arena *old)
+{
+	struct nar_arena *a = thread_switch(old, old->heap, wanted_node());
+
+	nar_event(node_switches, a != NULL);
+	return a ? a : old;
+}
+
+/*
+ * Before memory is had that the program has not seen yet: it may have set a policy since
+ * the last time, and what it sets in main() comes after a thousand mallocs.
+ */
+static struct nar_arena *follow_policy(struct nar_arena *old)
+{
+	struct nar_heap *heap = nar_heap_current();
+	struct nar_arena *a;
+
+	if (likely(!heap || heap == old->heap))
+		return old;
+	a = thread_switch(old, heap, old->member.node);
+	nar_event(policy_switches, a != NULL);
+	return a ? a : old;
+}
+
+int nar_thread_bind(int node)
+{
+	struct nar_arena *a = thread_arena();
+
+	self.bound_to = (u8)(node + 1);
+	if (a && wanted_node() != a->member.node && !thread_switch(a, a->heap, wanted_node()))
+		return -ENOMEM;
+	return 0;
 }
 
 /* ---- malloc ---- */
@@ -132,8 +181,16 @@ static void *mark_live(void *p)
 /* Without an arena: built-in classes, batch one. */
 static void *alloc_shared_class(unsigned int class)
 {
+	unsigned int node = wanted_node();
+	struct nar_heap *heap;
+	void *p;
+
 	nar_maint_poll();
-	return mark_live(nar_heap_alloc(&nar_heap_default, nar_node_current(), class));
+	p = nar_heap_take(&nar_heap_default, node, class);
+	if (p)
+		return mark_live(p);
+	heap = nar_heap_current();
+	return heap ? mark_live(nar_heap_grow(heap, node, class)) : NULL;
 }
 
 static void *alloc_shared(size_t size)
@@ -144,7 +201,7 @@ static void *alloc_shared(size_t size)
 		return NULL;
 	size += load_acquire(&nar_is_started) ? 0 : EARLY_PAD;
 	if (size > NAR_SMALL_MAX)
-		return nar_large_alloc(nar_node_current(), size, 1, &is_zero);
+		return nar_large_alloc(wanted_place(), size, 1, &is_zero);
 	return alloc_shared_class(nar_class_builtin(size));
 }
 
@@ -156,16 +213,34 @@ static struct nar_arena *before_refill(struct nar_arena *a)
 	return has_moved(a) ? thread_move(a) : a;
 }
 
+/* Under policy:strict a node that is full may be full of what nobody uses. */
+static bool try_grow(struct nar_arena *a, unsigned int class)
+{
+	return nar_arena_grow(a, class) ||
+	       (nar_policy_is_strict(a->heap->policy) && nar_maint_reclaim(a->member.node) &&
+		nar_arena_grow(a, class));
+}
+
+/* Return: the arena whose magazine has something now; NULL if there is no memory. */
+static struct nar_arena *refill(struct nar_arena *a, unsigned int class)
+{
+	a = before_refill(a);
+	while (!nar_arena_refill(a, class)) {
+		a = follow_policy(a);
+		if (!try_grow(a, class))
+			return NULL;
+	}
+	return a;
+}
+
 /* @class is one that @a knows, and so does any arena that begins after it. */
 static void *alloc_class(struct nar_arena *a, unsigned int class)
 {
 	void *p = nar_mag_try_pop(&a->mag[class]);
 
 	if (!p) {
-		a = before_refill(a);
-		if (!nar_arena_refill(a, class))
-			return NULL;
-		p = nar_mag_try_pop(&a->mag[class]);
+		a = refill(a, class);
+		p = a ? nar_mag_try_pop(&a->mag[class]) : NULL;
 	}
 	return mark_live(p);
 }
@@ -187,23 +262,33 @@ void *nar_thread_alloc_slow(size_t size)
 	return alloc_class(a, a->view.of_size[nar_size_step(size)]);
 }
 
+/* Before there is no memory, none waits here, nor on a strict node. */
+static void *alloc_large_in_need(struct nar_arena *a, size_t size, size_t alignment, bool *is_zero)
+{
+	struct nar_place place = nar_heap_place(a->heap, a->member.node);
+	bool is_more = a->recent.sum_pages;
+
+	nar_recent_flush(&a->recent);
+	if (nar_policy_is_strict(place.policy))
+		is_more |= nar_maint_reclaim(place.node);
+	return is_more ? nar_large_alloc(place, size, alignment, is_zero) : NULL;
+}
+
 void *nar_thread_alloc_large(size_t size, size_t alignment, bool *is_zero)
 {
 	struct nar_arena *a = thread_arena();
 	void *p = NULL;
 
 	nar_maint_poll();
-	if (a && alignment <= PAGE_BYTES && size <= NAR_RECENT_BYTES)
-		p = nar_recent_take(&a->recent, DIV_ROUND_UP(size, PAGE_BYTES));
 	*is_zero = false;
+	if (!a)
+		return nar_large_alloc(wanted_place(), size, alignment, is_zero);
+	a = follow_policy(a);
+	if (alignment <= PAGE_BYTES && size <= NAR_RECENT_BYTES)
+		p = nar_recent_take(&a->recent, DIV_ROUND_UP(size, PAGE_BYTES));
 	if (!p)
-		p = nar_large_alloc(a ? a->member.node : nar_node_current(), size, alignment, is_zero);
-	/* Before there is no memory, none waits here. */
-	if (unlikely(!p) && a && a->recent.sum_pages) {
-		nar_recent_flush(&a->recent);
-		p = nar_large_alloc(a->member.node, size, alignment, is_zero);
-	}
-	return p;
+		p = nar_large_alloc(nar_heap_place(a->heap, a->member.node), size, alignment, is_zero);
+	return likely(p) ? p : alloc_large_in_need(a, size, alignment, is_zero);
 }
 
 /* ---- free ---- */
@@ -223,6 +308,13 @@ static void push(struct nar_arena *a, unsigned int class, void *p)
 	*m->top++ = p;
 }
 
+static void free_direct(struct nar_arena *a, void *p, u32 entry)
+{
+	if (a)
+		nar_arena_note_free(a, p, nar_class[nar_entry_class(entry)].shape.size);
+	nar_arena_free_direct(p);
+}
+
 static void free_small(void *p, u32 entry)
 {
 	u32 owner = nar_entry_owner(entry);
@@ -235,17 +327,25 @@ static void free_small(void *p, u32 entry)
 	else if (a && owner != OWNER_SHARD)
 		nar_arena_post(a, p, owner);
 	else
-		nar_arena_free_direct(p);
+		free_direct(a, p, entry);
 }
 
-/* A block of another node goes home, where its neighbours are. */
+static bool is_at_home(const struct nar_arena *a, const void *p)
+{
+	return nar_node_of(p) == a->member.node && nar_extent_policy_at(p) == a->heap->policy;
+}
+
+/* A block of another place goes home, where its neighbours are. */
 static void free_large(void *p)
 {
 	struct nar_arena *a = thread_arena();
 
 	nar_maint_poll();
-	if (!a || nar_node_of(p) != a->member.node || !nar_recent_try_put(&a->recent, p))
-		nar_large_free(p);
+	if (a && is_at_home(a, p) && nar_recent_try_put(&a->recent, p))
+		return;
+	if (a && nar_node_of(p) != a->member.node)
+		nar_arena_note_free(a, p, nar_large_bytes(p));
+	nar_large_free(p);
 }
 
 void nar_thread_free_slow(void *p)

@@ -28,6 +28,12 @@ void *nar_thread_alloc_large(size_t size, size_t alignment, bool *is_zero);
 /* In our constructor: the key whose destructor ends a thread's arena. */
 void nar_thread_init(void);
 
+/*
+ * Have the calling thread's memory from @node (dense), wherever it runs; -1: from where it
+ * runs.  Return: 0 or -ENOMEM.
+ */
+int nar_thread_bind(int node);
+
 /* Magazines, outboxes and kept slabs of this thread go back. */
 void nar_thread_trim(void);
 

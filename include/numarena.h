@@ -231,6 +231,14 @@ int numarena_option_set(const char *name, const char *value);
  * @node_fallback: blocks taken from a farther node since the own one was full
  * @fork_leaked: arenas of threads that fork left behind in this process
  * @lock_contended: acquisitions of arena and shard locks that had to wait
+ * @policy_switches: threads that followed a memory policy the program had set
+ * @huge_pool_empty: 2 MiB units that should come from a hugetlb pool that had none left
+ * @huge_forked: 2 MiB units that were huge when a fork shared them, each fork
+ * @huge_parted: 2 MiB units of which a part was given back in need
+ * @strict_failed: allocations refused under policy:strict, since the node was full
+ * @strict_unproven: allocations under policy:strict of which nobody may ask where they are
+ * @missing: what the machine or its container does not give: bits, 1 << an enum
+ *           numarena_missing; 0 is best
  */
 struct numarena_stats {
 	uint64_t reserved_bytes;
@@ -264,6 +272,42 @@ struct numarena_stats {
 	uint64_t node_fallback;
 	uint64_t fork_leaked;
 	uint64_t lock_contended;
+	uint64_t policy_switches;
+	uint64_t huge_pool_empty;
+	uint64_t huge_forked;
+	uint64_t huge_parted;
+	uint64_t strict_failed;
+	uint64_t strict_unproven;
+	uint64_t missing;
+};
+
+/**
+ * enum numarena_missing - what numarena had to do without
+ *
+ * @NUMARENA_MISSING_GET_MEMPOLICY: refused; numarena does not know whether the program has a
+ *	memory policy, so it binds nothing and the first touch places memory
+ * @NUMARENA_MISSING_MBIND: refused; the first touch places memory
+ * @NUMARENA_MISSING_MOVE_PAGES: refused; audits read /proc/self/numa_maps
+ * @NUMARENA_MISSING_SYSFS: /sys/devices/system/node cannot be read; of the nodes those count
+ *	that the cpuset allows
+ * @NUMARENA_MISSING_LIBNUMA: libnuma finds no NUMA here; nodes are near by number
+ * @NUMARENA_MISSING_RSEQ: the C library does not register rseq; asking which node a thread
+ *	runs on takes some nanoseconds more
+ * @NUMARENA_MISSING_THP: transparent huge pages are off
+ * @NUMARENA_MISSING_POPULATE: no MADV_POPULATE_WRITE (Linux 5.14); no hugetlb pages
+ * @NUMARENA_MISSING_COLLAPSE: no MADV_COLLAPSE (Linux 6.1); pages become huge when
+ *	khugepaged comes by
+ */
+enum numarena_missing {
+	NUMARENA_MISSING_GET_MEMPOLICY,
+	NUMARENA_MISSING_MBIND,
+	NUMARENA_MISSING_MOVE_PAGES,
+	NUMARENA_MISSING_SYSFS,
+	NUMARENA_MISSING_LIBNUMA,
+	NUMARENA_MISSING_RSEQ,
+	NUMARENA_MISSING_THP,
+	NUMARENA_MISSING_POPULATE,
+	NUMARENA_MISSING_COLLAPSE
 };
 
 /**
@@ -277,6 +321,218 @@ struct numarena_stats {
  * Return: 0; -1 with errno EINVAL if @size is 0.
  */
 int numarena_stats_get(struct numarena_stats *stats, size_t size);
+
+/* ---- Nodes ---- */
+
+/* Nodes that numarena can tell apart. */
+#define NUMARENA_MAX_NODES 64
+
+/* For numarena_thread_bind(): back to the node that the thread runs on. */
+#define NUMARENA_NODE_FOLLOW (-1)
+
+/**
+ * numarena_thread_bind() - have the calling thread's memory from one node
+ * @node: the kernel's number of a node that has memory; NUMARENA_NODE_FOLLOW: the node that
+ *        the thread runs on, as at first
+ *
+ * Says where memory lies that the thread allocates from now on, wherever it runs.  What it
+ * has stays where it is.  Does not move the thread (see sched_setaffinity(2)).  A memory
+ * policy that the program has set for the thread stands above it.
+ *
+ * Return: 0; -1 with errno EINVAL if there is no such node or the cpuset does not allow it,
+ * ENOMEM if there is no memory for the thread's tables there.
+ */
+int numarena_thread_bind(int node);
+
+/**
+ * numarena_node_of() - the node that memory is meant for
+ * @ptr: an object, or any byte of one
+ *
+ * Arithmetic on the pointer for small objects; takes a lock for a moment for large blocks.
+ * Where it really is, only the kernel knows: see numarena_audit().
+ *
+ * Return: the kernel's number of the node; -1 with errno ENODATA if its memory is under a
+ * policy that names no single node (interleave, inherit, one of the program's own),
+ * ENOENT if numarena has nothing there.
+ */
+int numarena_node_of(const void *ptr);
+
+/* Flags of numarena_reserve(). */
+#define NUMARENA_RESERVE_SMALL		0x1u	/* pages of 4 KiB */
+#define NUMARENA_RESERVE_HUGETLB	0x2u	/* 2 MiB pages of the node's hugetlb pool */
+#define NUMARENA_RESERVE_1GIB		0x4u	/* 1 GiB pages of the node's hugetlb pool */
+
+/**
+ * numarena_reserve() - have memory on a node, faulted in, before it is needed
+ * @node: the kernel's number; -1 for the node of the calling thread
+ * @bytes: how much, rounded up to whole pages of the kind asked for
+ * @flags: 0 for transparent huge pages, or one of NUMARENA_RESERVE_*
+ *
+ * For start-up.  Threads on the node's own CPUs fault the memory in at the same time; they
+ * end before the call returns.  The memory then serves malloc on that node and is never
+ * given back to the kernel.  Pages of a pool that has not enough of them are replaced by
+ * transparent huge pages, which is counted in huge_pool_empty.
+ *
+ * Return: the bytes that lie on pages of the kind asked for, by what the kernel answered to
+ * the call; -1 with errno EINVAL for a node that is not there or unknown flags, ENOMEM if
+ * there is not so much memory, and then none of it is kept.
+ */
+long long numarena_reserve(int node, size_t bytes, unsigned int flags);
+
+/**
+ * numarena_fork_recover() - make huge again what a fork has parted
+ *
+ * After a fork, parent and child share their huge pages, and the first write of either parts
+ * each into 512.  Call it in the parent when its children have gone or have had their
+ * exec.  Takes about 0.3 ms for each 2 MiB that was parted, and some microseconds for each
+ * that was not; holds no lock meanwhile.
+ *
+ * Return: how many units of 2 MiB the kernel would not make huge; 0 is best.
+ */
+long numarena_fork_recover(void);
+
+/**
+ * struct numarena_node_stats - what lies on one node, and what did not go as asked there
+ *
+ * Fields are those of struct numarena_stats, of one node.
+ *
+ * @node: the kernel's number
+ * @is_allowed: whether the cpuset allows it now
+ * @hugetlb_bytes: of the committed bytes, those from a hugetlb pool
+ * @remote_frees_in: frees, by threads that work for another node, of what lies here
+ * @remote_bytes_in: ... and their bytes
+ */
+struct numarena_node_stats {
+	int32_t node;
+	int32_t is_allowed;
+	uint64_t committed_bytes;
+	uint64_t hugetlb_bytes;
+	uint64_t slab_bytes;
+	uint64_t large_bytes;
+	uint64_t free_bytes;
+	uint64_t bind_done;
+	uint64_t bind_refused;
+	uint64_t bind_skipped;
+	uint64_t node_fallback;
+	uint64_t strict_failed;
+	uint64_t strict_unproven;
+	uint64_t huge_refused;
+	uint64_t huge_off;
+	uint64_t huge_pool_empty;
+	uint64_t huge_forked;
+	uint64_t huge_parted;
+	uint64_t collapse_done;
+	uint64_t collapse_failed;
+	uint64_t purged_bytes;
+	uint64_t remote_frees_in;
+	uint64_t remote_bytes_in;
+};
+
+/**
+ * numarena_node_stats_get() - read the statistics of one node
+ * @index: 0 to numarena_stats.nr_nodes - 1; @stats->node says which node that is
+ * @stats: where they go
+ * @size: sizeof(struct numarena_node_stats) of the caller, as in numarena_stats_get()
+ *
+ * Return: 0; -1 with errno EINVAL if @size is 0 or there is no such node.
+ */
+int numarena_node_stats_get(unsigned int index, struct numarena_node_stats *stats, size_t size);
+
+/**
+ * numarena_remote_matrix() - who frees whose memory
+ * @frees: room for @nr * @nr numbers, or NULL: row i, column j counts the frees, by threads that
+ *         work for node i, of memory of node j that was not their own; on the diagonal,
+ *         that of other threads of the same node
+ * @bytes: the same in bytes, or NULL
+ * @nr: numarena_stats.nr_nodes
+ *
+ * Rows and columns are numbered as in numarena_node_stats_get().  Counters of threads that
+ * have ended are in it.
+ *
+ * Return: 0; -1 with errno EINVAL if @nr is not the number of nodes.
+ */
+int numarena_remote_matrix(uint64_t *frees, uint64_t *bytes, unsigned int nr);
+
+/* ---- Proof ---- */
+
+/* What a page is for. */
+enum numarena_kind {
+	NUMARENA_KIND_SLAB,	/* chunks of small objects */
+	NUMARENA_KIND_LARGE,	/* large blocks */
+	NUMARENA_KIND_FREE,	/* free, and not given back yet */
+	NUMARENA_KIND_META,	/* tables, arenas, magazines */
+	NUMARENA_KIND_UNKNOWN,	/* not told apart, where move_pages is refused */
+	NUMARENA_NR_KINDS
+};
+
+/* How it was found out where pages are. */
+enum numarena_audit_how {
+	NUMARENA_AUDIT_PAGES,	/* page by page: move_pages(2) */
+	NUMARENA_AUDIT_MAPS	/* mapping by mapping: /proc/self/numa_maps */
+};
+
+/**
+ * struct numarena_audit_node - the resident pages that are meant for one node
+ *
+ * All in pages of 4 KiB.
+ *
+ * @node: the kernel's number
+ * @is_allowed: whether the cpuset allows it; if not, its pages are meant for the nearest
+ *	that is allowed
+ * @resident: by kind
+ * @misplaced: of those, on another node
+ * @unbound: of those in @resident, under a policy that names no node: never misplaced
+ * @strangers: pages of other nodes' memory that lie here
+ * @huge: of all resident that are not tables, those on pages of 2 MiB and more
+ * @huge_wanted: of all resident that are not tables, those that should be
+ */
+struct numarena_audit_node {
+	int32_t node;
+	int32_t is_allowed;
+	uint64_t resident[NUMARENA_NR_KINDS];
+	uint64_t misplaced[NUMARENA_NR_KINDS];
+	uint64_t unbound;
+	uint64_t strangers;
+	uint64_t huge;
+	uint64_t huge_wanted;
+};
+
+/**
+ * struct numarena_audit - where memory is against where it should be
+ *
+ * @size: sizeof(struct numarena_audit), set by the caller
+ * @how: enum numarena_audit_how
+ * @nr_nodes: entries of @at that are filled
+ * @resident: all resident pages of 4 KiB
+ * @misplaced: of those, on another node than they are meant for
+ * @huge: of those that are not tables, on huge pages
+ * @huge_wanted: ... and those that should be
+ * @at: by node
+ */
+struct numarena_audit {
+	uint32_t size;
+	uint32_t how;
+	uint32_t nr_nodes;
+	uint32_t reserved;
+	uint64_t resident;
+	uint64_t misplaced;
+	uint64_t huge;
+	uint64_t huge_wanted;
+	struct numarena_audit_node at[NUMARENA_MAX_NODES];
+};
+
+/**
+ * numarena_audit() - look where every resident page is
+ * @audit: @audit->size says how large it is; the rest is filled
+ *
+ * Asks the kernel about each page, in batches, and about one in 2 MiB where pages are huge:
+ * about 0.1 ms a GiB of huge pages, 25 ms a GiB of 4 KiB pages.  Allocates nothing, and
+ * nobody is stopped meanwhile: pages that come and go may be missed.
+ *
+ * Return: 0; -1 with errno EINVAL for a @size that is too small, ENOSYS where neither
+ * move_pages nor /proc can be asked.
+ */
+int numarena_audit(struct numarena_audit *audit);
 
 #ifdef __cplusplus
 }

@@ -2,13 +2,15 @@
 /*
  * Binding memory to nodes.
  *
- * The policy is MPOL_PREFERRED: a full node overflows to its neighbours instead
- * of killing the process.  What the program asked for comes first: if the thread
- * that commits has a policy other than the default one (numactl, set_mempolicy), the
- * range is left to that policy.  A node outside the cpuset is refused by the kernel.
+ * policy:preferred is MPOL_PREFERRED: a full node overflows to its neighbours instead of
+ * killing the process.  strict binds alike, and then looks: MPOL_BIND would have the
+ * kernel kill the process for the page that the node does not have, at its first touch.
  *
- * Containers refuse these calls without CAP_SYS_NICE; then the first touch, made
- * by the thread that will use the memory, places it.
+ * What the program asked for comes first: a thread under a policy other than the default
+ * one (numactl, set_mempolicy) has its memory left to that policy.
+ *
+ * Containers refuse these calls without CAP_SYS_NICE; then the first touch, made by the
+ * thread that will use the memory, places it.
  */
 #include <errno.h>
 #include <numaif.h>
@@ -19,48 +21,197 @@
 
 #include "bind.h"
 #include "node.h"
+#include "pages.h"
 
 /* One word to spare: libnuma before 2.0.19 and old kernels round masks up. */
-#define MASK_WORDS (1024 / 64 + 1)
-#define MASK_BITS 1024ul
+#define MASK_WORDS (NAR_MAX_KERNEL_NODES / 64 + 1)
+#define MASK_BITS ((unsigned long)NAR_MAX_KERNEL_NODES)
 
-static bool is_refused;	/* relaxed: set once, a race costs one more call */
+/* A policy as get_mempolicy(2) tells it. */
+struct policy {
+	bool is_known;		/* release-stored once the rest is filled */
+	int mode;
+	unsigned long mask[MASK_WORDS];
+};
 
-static bool policy_is_default(void)
+static struct policy theirs[NAR_MAX_POLICIES - 1];
+static u32 nr_theirs;		/* claimed, by fetch-and-add */
+
+/* ---- Which policy ---- */
+
+static bool is_same(const struct policy *p, const struct policy *q)
 {
-	unsigned long mask[MASK_WORDS] = { 0 };
-	int mode = MPOL_DEFAULT;
-
-	if (get_mempolicy(&mode, mask, MASK_BITS, NULL, 0))
-		return true;
-	return mode == MPOL_DEFAULT;
+	/* Acquire: pairs with the release in policy_add(). */
+	return load_acquire(&p->is_known) && p->mode == q->mode &&
+	       !memcmp(p->mask, q->mask, sizeof(p->mask));
 }
 
-static void bind_failed(void)
+/* Two threads may add one policy at once; it then has two numbers, and no harm is done. */
+static unsigned int policy_add(const struct policy *p)
 {
-	if (errno == EPERM || errno == ENOSYS)
-		WRITE_ONCE(is_refused, true);
-	nar_event(bind_refused, 1);
+	u32 at = add_relaxed(&nr_theirs, 1);
+
+	if (at >= ARRAY_SIZE(theirs)) {
+		WRITE_ONCE(nr_theirs, ARRAY_SIZE(theirs));
+		nar_event(policy_shared, 1);
+		return NAR_MAX_POLICIES - 1;
+	}
+	theirs[at].mode = p->mode;
+	memcpy(theirs[at].mask, p->mask, sizeof(p->mask));
+	store_release(&theirs[at].is_known, true);
+	return at + 1;
 }
 
-void nar_bind(void *addr, size_t bytes, unsigned int node)
+static unsigned int policy_number(const struct policy *p)
 {
-	unsigned long mask[MASK_WORDS] = { 0 };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(theirs); i++)
+		if (is_same(&theirs[i], p))
+			return i + 1;
+	return policy_add(p);
+}
+
+unsigned int nar_policy_current(void)
+{
+	struct policy p = { .mode = MPOL_DEFAULT };
+
+	if (nar_nodes.nr == 1 || nar_is_missing(MISSING_GET_MEMPOLICY))
+		return POLICY_OURS;
+	nar_nodes_poll();
+	if (get_mempolicy(&p.mode, p.mask, MASK_BITS, NULL, 0)) {
+		nar_note_missing(MISSING_GET_MEMPOLICY);
+		return POLICY_OURS;
+	}
+	return p.mode == MPOL_DEFAULT ? POLICY_OURS : policy_number(&p);
+}
+
+bool nar_policy_is_strict(unsigned int policy)
+{
+	return policy == POLICY_OURS && nar_opt.policy == BIND_STRICT && nar_nodes.nr > 1;
+}
+
+bool nar_policy_names_node(unsigned int policy)
+{
+	return policy == POLICY_OURS &&
+	       (nar_opt.policy == BIND_PREFERRED || nar_opt.policy == BIND_STRICT);
+}
+
+/* ---- Binding ---- */
+
+static void mask_add(unsigned long *mask, unsigned int node)
+{
 	unsigned int id = nar_nodes.id[node];
 
-	if (!nar_opt.bind)
-		return;
-	if (READ_ONCE(is_refused)) {
-		nar_event(bind_refused, 1);
-		return;
-	}
-	if (!policy_is_default()) {
-		nar_event(bind_skipped, 1);
-		return;
-	}
-	mask[id / 64] = 1ul << (id % 64);
-	if (mbind(addr, bytes, MPOL_PREFERRED, mask, MASK_BITS, 0))
-		bind_failed();
+	mask[id / 64] |= 1ul << (id % 64);
+}
+
+static void bind_failed(unsigned int node)
+{
+	if (errno == EPERM || errno == ENOSYS)
+		nar_note_missing(MISSING_MBIND);
+	/* The node has left the cpuset since the last look. */
+	if (errno == EINVAL)
+		nar_nodes_look();
+	nar_node_event(node, bind_refused, 1);
+}
+
+/* @mode: for memory that is meant for one node. */
+static void bind_ours(void *addr, size_t bytes, unsigned int node, int mode)
+{
+	bool is_spread = nar_opt.policy == BIND_INTERLEAVE;
+	unsigned long mask[MASK_WORDS] = { 0 };
+	unsigned int i;
+
+	for (i = 0; i < nar_nodes.nr; i++)
+		if (is_spread ? nar_node_is_allowed(i) : i == node)
+			mask_add(mask, i);
+	if (mbind(addr, bytes, is_spread ? MPOL_INTERLEAVE : mode, mask, MASK_BITS, 0))
+		bind_failed(node);
 	else
-		nar_event(bind_done, 1);
+		nar_node_event(node, bind_done, 1);
+}
+
+static void bind_as(void *addr, size_t bytes, struct nar_place place, int mode)
+{
+	if (nar_opt.policy == BIND_INHERIT)
+		return;
+	/* Whether a policy of the program's is in force is not known either. */
+	if (place.policy != POLICY_OURS || nar_is_missing(MISSING_GET_MEMPOLICY))
+		nar_node_event(place.node, bind_skipped, 1);
+	else if (nar_is_missing(MISSING_MBIND))
+		nar_node_event(place.node, bind_refused, 1);
+	else
+		bind_ours(addr, bytes, place.node, mode);
+}
+
+void nar_bind(void *addr, size_t bytes, struct nar_place place)
+{
+	bind_as(addr, bytes, place, MPOL_PREFERRED);
+}
+
+void nar_bind_pool(void *addr, size_t bytes, struct nar_place place)
+{
+	bind_as(addr, bytes, place, MPOL_BIND);
+}
+
+/* ---- Enforcing ---- */
+
+/* As many pages as one call is asked about. */
+#define BATCH_PAGES 256
+
+/* Move to @id, or with none ask where they are. */
+static int batch_move(char *addr, unsigned int nr, const int *ids, int *status)
+{
+	void *pages[BATCH_PAGES];
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		pages[i] = addr + (size_t)i * PAGE_BYTES;
+	return move_pages(0, nr, pages, ids, status, MPOL_MF_MOVE) < 0 ? -errno : 0;
+}
+
+static bool batch_is_home(const int *status, unsigned int nr, int id)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if (status[i] != id)
+			return false;
+	return true;
+}
+
+static int batch_enforce(char *addr, unsigned int nr, int id)
+{
+	int status[BATCH_PAGES], ids[BATCH_PAGES], err;
+	unsigned int i;
+
+	err = batch_move(addr, nr, NULL, status);
+	if (err || batch_is_home(status, nr, id))
+		return err;
+	for (i = 0; i < nr; i++)
+		ids[i] = id;
+	/* Some may have been moved and others not: ask again. */
+	batch_move(addr, nr, ids, status);
+	err = batch_move(addr, nr, NULL, status);
+	return err || batch_is_home(status, nr, id) ? err : -ENOMEM;
+}
+
+int nar_bind_enforce(void *addr, size_t bytes, struct nar_place place)
+{
+	char *at = addr, *end = at + bytes;
+	int err = 0;
+
+	while (at < end && !err) {
+		unsigned int nr = (unsigned int)min_of((size_t)(end - at) >> PAGE_SHIFT,
+						       (size_t)BATCH_PAGES);
+
+		err = batch_enforce(at, nr, nar_nodes.id[place.node]);
+		at += (size_t)nr * PAGE_BYTES;
+	}
+	if (err == -EPERM || err == -ENOSYS) {
+		nar_note_missing(MISSING_MOVE_PAGES);
+		return -EPERM;
+	}
+	return err ? -ENOMEM : 0;
 }

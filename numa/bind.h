@@ -1,17 +1,56 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Memory policy: tying a range of pages to a node.
+ *
+ * A policy is named by a small number.  POLICY_OURS is what the option policy: says; each
+ * other number stands for a memory policy that the program has set for itself (numactl,
+ * set_mempolicy), under which memory is left to the kernel.  Memory of one policy is never
+ * used for another, so the number goes with the node wherever memory is kept: together
+ * they are a place.
  */
 #ifndef NAR_BIND_H
 #define NAR_BIND_H
 
 #include "internal/compiler.h"
 
+/* The own one, and so many that programs set; further ones share the last. */
+#define NAR_MAX_POLICIES 8
+#define POLICY_OURS 0
+
+/* Where memory is to lie. */
+struct nar_place {
+	u8 node;		/* dense number */
+	u8 policy;
+};
+
 /*
- * Prefer @node (dense number) for the pages of a range not touched yet.  Does
- * nothing where the program chose a policy of its own or where the kernel has
- * refused before; both are counted, neither is an error.
+ * The policy that the calling thread is under now, by one system call; none where there
+ * is one node, since there policies agree.
  */
-void nar_bind(void *addr, size_t bytes, unsigned int node);
+unsigned int nar_policy_current(void);
+
+/* Whether memory of @policy that is not on its node is as bad as none. */
+bool nar_policy_is_strict(unsigned int policy);
+
+/* Whether memory of @policy is meant for its place's node alone. */
+bool nar_policy_names_node(unsigned int policy);
+
+/*
+ * Say where the pages of a range that are not touched yet are to lie.  Where the kernel
+ * refuses, the first touch decides; that is counted and no error.
+ */
+void nar_bind(void *addr, size_t bytes, struct nar_place place);
+
+/*
+ * The same for pages of a hugetlb pool: from the node's own or from none, since pages of
+ * the pool of another node would look right.
+ */
+void nar_bind_pool(void *addr, size_t bytes, struct nar_place place);
+
+/*
+ * Bring what lies elsewhere to its node.  Return: 0; -ENOMEM if the node has no room;
+ * -EPERM if neither question nor answer is allowed, and nobody knows.
+ */
+int nar_bind_enforce(void *addr, size_t bytes, struct nar_place place);
 
 #endif /* NAR_BIND_H */

@@ -4,22 +4,27 @@
  *
  * Nodes that have memory are numbered densely here, 0 to nr - 1, whatever the
  * kernel calls them; the rest of numarena knows these numbers only.  A CPU whose
- * own node has no memory counts for the nearest node that has.
+ * own node has no memory, or none that the cpuset allows, counts for the nearest node
+ * that has.
  */
 #ifndef NAR_NODE_H
 #define NAR_NODE_H
 
 #include "internal/compiler.h"
+#include "internal/stat.h"
 
-#define NAR_MAX_NODES 64
 #define NAR_MAX_CPUS 8192
+
+/* The kernel's numbers lie below this (CONFIG_NODES_SHIFT is 10 at most). */
+#define NAR_MAX_KERNEL_NODES 1024
 
 struct nar_nodes {
 	unsigned int nr;			/* nodes with memory, at least 1 */
 	u16 id[NAR_MAX_NODES];			/* the kernel's number of each */
 	u8 order[NAR_MAX_NODES][NAR_MAX_NODES];	/* all nodes by distance from each */
 	u8 distance[NAR_MAX_NODES][NAR_MAX_NODES];
-	u8 of_cpu[NAR_MAX_CPUS];
+	u64 allowed;				/* relaxed; by the cpuset, a bit a node */
+	u8 home[NAR_MAX_NODES];			/* relaxed; the nearest that is allowed */
 };
 
 extern struct nar_nodes nar_nodes;
@@ -27,10 +32,29 @@ extern struct nar_nodes nar_nodes;
 /* First use: which nodes have memory, by two system calls and no allocation. */
 void nar_nodes_early(void);
 
-/* In the constructor: distances and CPUs, from libnuma (which allocates). */
+/* In the constructor: distances, from libnuma (which allocates). */
 void nar_nodes_probe(void);
+
+/* Look which nodes the cpuset allows; it may change at any time.  Poll: if a look is due. */
+void nar_nodes_look(void);
+void nar_nodes_poll(void);
 
 /* The dense number of the node this thread runs on now.  0.3 ns with rseq. */
 unsigned int nar_node_current(void);
+
+/* The dense number of the kernel's @id; -1 if that has no memory. */
+int nar_node_find(int id);
+
+static inline bool nar_node_is_allowed(unsigned int node)
+{
+	return READ_ONCE(nar_nodes.allowed) >> node & 1;
+}
+
+/* Whether @bytes more would find room on @node, by what the kernel says is free there. */
+bool nar_node_has_room(unsigned int node, size_t bytes);
+
+/* Run the calling thread on the CPUs of @node, as far as it may. */
+void nar_node_run_on(unsigned int node);
+unsigned int nar_node_nr_cpus(unsigned int node);
 
 #endif /* NAR_NODE_H */

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
 #include <time.h>
@@ -27,13 +28,26 @@
 #define MADV_COLLAPSE 25	/* Linux 6.1 */
 #endif
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23	/* Linux 5.14 */
+#endif
+
+#ifndef MAP_HUGE_SHIFT
+#define MAP_HUGE_SHIFT 26
+#endif
+
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4	/* Linux 5.7 */
 #endif
 
-#define THP_MODE "/sys/kernel/mm/transparent_hugepage/enabled"
+#define THP_DIR "/sys/kernel/mm/transparent_hugepage/"
 
 struct nar_events nar_events;
+struct nar_node_events nar_node_events[NAR_MAX_NODES];
+u32 nar_missing_mask;
+
+/* Address space, charged when it is made writable. */
+#define SPACE_FLAGS (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
 
 static u64 committed_bytes;	/* relaxed; against RLIMIT_AS only */
 
@@ -50,19 +64,42 @@ static ssize_t read_file(const char *path, char *buf, size_t size)
 	return n;
 }
 
+/* THP_UNKNOWN: the file is not there or says that another one decides. */
+static enum thp thp_read(const char *path)
+{
+	char buf[128];
+
+	if (read_file(path, buf, sizeof(buf)) <= 0)
+		return THP_UNKNOWN;
+	if (strstr(buf, "[always]"))
+		return THP_ALWAYS;
+	if (strstr(buf, "[madvise]"))
+		return THP_MADVISE;
+	return strstr(buf, "[never]") ? THP_NEVER : THP_UNKNOWN;
+}
+
+/* Pages of 2 MiB have a setting of their own from Linux 6.8 on, and inherit by default. */
+static enum thp thp_find(void)
+{
+	enum thp found;
+
+	if (prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == 1)
+		return THP_NEVER;
+	found = thp_read(THP_DIR "hugepages-2048kB/enabled");
+	if (found == THP_UNKNOWN)
+		found = thp_read(THP_DIR "enabled");
+	return found == THP_UNKNOWN ? THP_NEVER : found;
+}
+
 /* Read once: an administrator's change later is seen by new processes. */
 static enum thp thp_mode(void)
 {
 	static unsigned int mode;	/* enum thp; relaxed: every thread finds the same */
-	char buf[128];
 
 	if (READ_ONCE(mode) == THP_UNKNOWN) {
-		enum thp found = THP_NEVER;
-
-		if (read_file(THP_MODE, buf, sizeof(buf)) > 0)
-			found = strstr(buf, "[always]") ? THP_ALWAYS :
-				strstr(buf, "[madvise]") ? THP_MADVISE : THP_NEVER;
-		WRITE_ONCE(mode, found);
+		WRITE_ONCE(mode, thp_find());
+		if (READ_ONCE(mode) == THP_NEVER)
+			nar_note_missing(MISSING_THP);
 	}
 	return (enum thp)READ_ONCE(mode);
 }
@@ -72,7 +109,7 @@ void *nar_pages_reserve(size_t bytes, size_t align)
 	size_t space = bytes + align;
 	char *map, *start;
 
-	map = mmap(NULL, space, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	map = mmap(NULL, space, PROT_NONE, SPACE_FLAGS, -1, 0);
 	if (map == MAP_FAILED)
 		return NULL;
 	start = (char *)ALIGN_UP((uintptr_t)map, align);
@@ -132,6 +169,12 @@ int nar_pages_purge(void *addr, size_t bytes)
 	return madvise(addr, bytes, MADV_DONTNEED) ? -errno : 0;
 }
 
+static __cold __attribute__((__noreturn__)) void die_of_mappings(void *addr, size_t bytes)
+{
+	nar_die("the kernel took %zu bytes at %p and does not give them back: raise vm.max_map_count",
+		bytes, addr);
+}
+
 /*
  * The kernel unmaps the target before it looks whether it can move, and counts the
  * source twice meanwhile: under RLIMIT_AS it might refuse, and then refuse us the target.
@@ -146,20 +189,16 @@ int nar_pages_move(void *from, void *to, size_t bytes)
 		return 0;
 	err = -errno;
 	if (mmap(to, bytes, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
-		nar_die("the kernel took %zu bytes at %p and does not give them back: raise vm.max_map_count",
-			bytes, to);
+		 SPACE_FLAGS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		die_of_mappings(to, bytes);
 	return err;
 }
 
-void nar_pages_advise_huge(void *addr, size_t bytes)
+int nar_pages_advise_huge(void *addr, size_t bytes)
 {
-	size_t units = bytes >> HUGE_SHIFT;
-
 	if (thp_mode() == THP_NEVER)
-		nar_event(huge_off, units);
-	else if (madvise(addr, bytes, MADV_HUGEPAGE))
-		nar_event(huge_refused, units);
+		return -ENOSYS;
+	return madvise(addr, bytes, MADV_HUGEPAGE) ? -errno : 0;
 }
 
 void nar_pages_advise_small(void *addr, size_t bytes)
@@ -169,14 +208,74 @@ void nar_pages_advise_small(void *addr, size_t bytes)
 		madvise(addr, bytes, MADV_NOHUGEPAGE);
 }
 
-void nar_pages_collapse(void *addr)
+int nar_pages_collapse(void *addr)
 {
+	if (thp_mode() == THP_NEVER)
+		return -ENOSYS;
 	if (thp_mode() == THP_ALWAYS)
 		madvise(addr, HUGE_BYTES, MADV_HUGEPAGE);
-	if (thp_mode() == THP_NEVER || madvise(addr, HUGE_BYTES, MADV_COLLAPSE))
-		nar_event(collapse_failed, 1);
-	else
-		nar_event(collapse_done, 1);
+	if (!madvise(addr, HUGE_BYTES, MADV_COLLAPSE))
+		return 0;
+	if (errno == EINVAL)
+		nar_note_missing(MISSING_COLLAPSE);
+	return -errno;
+}
+
+/* ---- Whole mappings ---- */
+
+void *nar_pages_map_hugetlb(size_t bytes, unsigned int shift)
+{
+	int how = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | (int)(shift << MAP_HUGE_SHIFT);
+	void *p = limit_allows(bytes) ? mmap(NULL, bytes, PROT_READ | PROT_WRITE, how, -1, 0) :
+		MAP_FAILED;
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+/* The kernel unmaps the target before it looks whether it can move. */
+int nar_pages_replace(void *to, void *from, size_t bytes)
+{
+	int err;
+
+	if (mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, to) != MAP_FAILED) {
+		add_relaxed(&committed_bytes, bytes);
+		return 0;
+	}
+	err = -errno;
+	if (mmap(to, bytes, PROT_NONE, SPACE_FLAGS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		die_of_mappings(to, bytes);
+	return err;
+}
+
+int nar_pages_uncommit(void *addr, size_t bytes)
+{
+	if (mmap(addr, bytes, PROT_NONE, SPACE_FLAGS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		return -errno;
+	sub_relaxed(&committed_bytes, bytes);
+	return 0;
+}
+
+/* ---- Before use ---- */
+
+int nar_pages_populate(void *addr, size_t bytes)
+{
+	int err;
+
+	do
+		err = madvise(addr, bytes, MADV_POPULATE_WRITE) ? -errno : 0;
+	while (err == -EAGAIN || err == -EINTR);
+	if (err == -EINVAL)
+		nar_note_missing(MISSING_POPULATE);
+	return err;
+}
+
+void nar_pages_touch(void *addr, size_t bytes)
+{
+	char *at = addr, *end = at + bytes;
+
+	/* Adds nothing, but writes. */
+	for (; at < end; at += PAGE_BYTES)
+		add_relaxed(at, 0);
 }
 
 static size_t space_in_use(void)

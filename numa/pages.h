@@ -38,12 +38,30 @@ int nar_pages_purge(void *addr, size_t bytes);
  */
 int nar_pages_move(void *from, void *to, size_t bytes);
 
-/* Ask for huge pages on first touch, or for 4 KiB pages, whatever the default. */
-void nar_pages_advise_huge(void *addr, size_t bytes);
+/*
+ * Ask for huge pages on first touch, or for 4 KiB pages, whatever the default.  Return: 0;
+ * -ENOSYS where THP is off, else -errno.
+ */
+int nar_pages_advise_huge(void *addr, size_t bytes);
 void nar_pages_advise_small(void *addr, size_t bytes);
 
-/* Make one touched, huge-aligned unit huge.  Counts what it could not do. */
-void nar_pages_collapse(void *addr);
+/* Make one touched, huge-aligned unit huge.  Return: 0; -ENOSYS where THP is off; -errno. */
+int nar_pages_collapse(void *addr);
+
+/* Pages of a hugetlb pool, 2^@shift bytes each, anywhere; NULL.  See hugetlb.h. */
+void *nar_pages_map_hugetlb(size_t bytes, unsigned int shift);
+
+/* Bring a whole mapping to reserved space.  Return: 0; or -errno, and the space is as it was. */
+int nar_pages_replace(void *to, void *from, size_t bytes);
+
+/* Give the memory back and keep the space, without memory as at first. */
+int nar_pages_uncommit(void *addr, size_t bytes);
+
+/* Fault in what is not there yet, for writing; what is there keeps its content. */
+int nar_pages_populate(void *addr, size_t bytes);
+
+/* The same where the kernel lacks the call; not for hugetlb, which would end in SIGBUS. */
+void nar_pages_touch(void *addr, size_t bytes);
 
 /* How much address space to reserve at most, by RLIMIT_AS. */
 size_t nar_pages_reserve_limit(void);

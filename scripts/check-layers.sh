@@ -20,11 +20,12 @@ include/numarena	0
 include/internal/*	0
 
 numa/lock		10
-numa/node		11
-numa/pages		12
+numa/pages		11
+numa/node		12
 numa/bind		13
 numa/maps		13
 numa/verify		14
+numa/hugetlb		14
 
 arena/option	20
 arena/meta	20
@@ -41,7 +42,9 @@ arena/registry	56
 arena/remote	56
 arena/arena	60
 arena/maint	60
+arena/audit	62
 arena/fork	62
+arena/reserve	62
 arena/start	65
 arena/thread	70
 arena/stats	80

@@ -18,15 +18,17 @@
 
 struct bound {
 	const char *start, *end;
-	unsigned int node;
+	unsigned int node, policy;
 };
 
 struct nar_nodes nar_nodes;
 struct nar_events nar_events;
+struct nar_node_events nar_node_events[NAR_MAX_NODES];
+u32 nar_missing_mask;
 
 struct fake_machine fake = { .clock_ms = 1000000 };
 struct fake_calls fake_calls;
-__thread unsigned int fake_node;
+__thread unsigned int fake_node, fake_policy;
 
 static struct bound bound[MAX_BOUND];
 static u32 nr_bound;		/* claimed by fetch-and-add; read when threads rest */
@@ -46,15 +48,56 @@ void nar_nodes_early(void)
 			nar_nodes.distance[from][from ^ i] = !i ? 0 : i == 1 ? NEAR : FAR;
 		}
 	}
+	nar_nodes_look();
 }
 
 void nar_nodes_probe(void)
 {
 }
 
+/* What is not allowed has the nearest that is for a home. */
+void nar_nodes_look(void)
+{
+	u32 allowed = FAKE_ALL_NODES & ~READ_ONCE(fake.forbid);
+	unsigned int node, i;
+
+	nar_nodes.allowed = allowed;
+	for (node = 0; node < FAKE_NODES; node++)
+		for (i = FAKE_NODES; i-- > 0;)
+			if (allowed >> nar_nodes.order[node][i] & 1)
+				nar_nodes.home[node] = nar_nodes.order[node][i];
+}
+
+void nar_nodes_poll(void)
+{
+	nar_nodes_look();
+}
+
 unsigned int nar_node_current(void)
 {
-	return fake_node;
+	return nar_nodes.home[fake_node];
+}
+
+int nar_node_find(int id)
+{
+	return id >= 0 && id < (int)FAKE_NODES ? id : -1;
+}
+
+bool nar_node_has_room(unsigned int node, size_t bytes)
+{
+	(void)bytes;
+	return !(READ_ONCE(fake.is_full) >> node & 1);
+}
+
+void nar_node_run_on(unsigned int node)
+{
+	fake_node = node;
+}
+
+unsigned int nar_node_nr_cpus(unsigned int node)
+{
+	(void)node;
+	return 2;
 }
 
 /* ---- What it was asked, what it refuses ---- */
@@ -70,21 +113,61 @@ static bool is_refused(const void *addr, u32 *calls, u32 refused)
 
 /* ---- numa/bind.h ---- */
 
-void nar_bind(void *addr, size_t bytes, unsigned int node)
+unsigned int nar_policy_current(void)
+{
+	return fake_policy;
+}
+
+bool nar_policy_is_strict(unsigned int policy)
+{
+	return policy == POLICY_OURS && nar_opt.policy == BIND_STRICT;
+}
+
+bool nar_policy_names_node(unsigned int policy)
+{
+	return policy == POLICY_OURS &&
+	       (nar_opt.policy == BIND_PREFERRED || nar_opt.policy == BIND_STRICT);
+}
+
+void nar_bind(void *addr, size_t bytes, struct nar_place place)
 {
 	struct bound *b;
 
-	if (!nar_opt.bind)
+	if (nar_opt.policy == BIND_INHERIT)
 		return;
 	if (is_refused(addr, fake_calls.bind, READ_ONCE(fake.refuse_bind))) {
-		nar_event(bind_refused, 1);
+		nar_node_event(place.node, bind_refused, 1);
 		return;
 	}
 	b = &bound[add_relaxed(&nr_bound, 1)];
 	if (b >= bound + MAX_BOUND)
 		abort();
-	*b = (struct bound){ addr, (char *)addr + bytes, node };
-	nar_event(bind_done, 1);
+	*b = (struct bound){ addr, (char *)addr + bytes, place.node, place.policy };
+	nar_node_event(place.node, bind_done, 1);
+}
+
+void nar_bind_pool(void *addr, size_t bytes, struct nar_place place)
+{
+	nar_bind(addr, bytes, place);
+}
+
+/* A full node has its pages elsewhere, and they stay there. */
+int nar_bind_enforce(void *addr, size_t bytes, struct nar_place place)
+{
+	(void)addr;
+	(void)bytes;
+	return READ_ONCE(fake.is_full) >> place.node & 1 ? -ENOMEM : 0;
+}
+
+unsigned int fake_bound_policy(const void *p)
+{
+	const char *at = p;
+	u32 i;
+
+	for (i = READ_ONCE(nr_bound); i-- > 0;)
+		if (at >= bound[i].start && at < bound[i].end)
+			return bound[i].policy;
+	return FAKE_NOT_BOUND;
 }
 
 unsigned int fake_bound_node(const void *p)
@@ -151,10 +234,10 @@ int nar_pages_move(void *from, void *to, size_t bytes)
 	return -ENOSYS;
 }
 
-void nar_pages_advise_huge(void *addr, size_t bytes)
+int nar_pages_advise_huge(void *addr, size_t bytes)
 {
-	if (is_refused(addr, fake_calls.huge, READ_ONCE(fake.refuse_huge)))
-		nar_event(huge_refused, bytes >> HUGE_SHIFT);
+	(void)bytes;
+	return is_refused(addr, fake_calls.huge, READ_ONCE(fake.refuse_huge)) ? -EINVAL : 0;
 }
 
 void nar_pages_advise_small(void *addr, size_t bytes)
@@ -163,12 +246,47 @@ void nar_pages_advise_small(void *addr, size_t bytes)
 	(void)bytes;
 }
 
-void nar_pages_collapse(void *addr)
+int nar_pages_collapse(void *addr)
 {
-	if (is_refused(addr, fake_calls.collapse, READ_ONCE(fake.refuse_collapse)))
-		nar_event(collapse_failed, 1);
-	else
-		nar_event(collapse_done, 1);
+	return is_refused(addr, fake_calls.collapse, READ_ONCE(fake.refuse_collapse)) ? -EINVAL : 0;
+}
+
+/* The pool: so many units on each node, ordinary memory. */
+void *nar_pages_map_hugetlb(size_t bytes, unsigned int shift)
+{
+	size_t units = bytes >> HUGE_SHIFT;
+
+	(void)shift;
+	if (units > READ_ONCE(fake.pool_units))
+		return NULL;
+	sub_relaxed(&fake.pool_units, units);
+	return nar_pages_reserve(bytes, HUGE_BYTES);
+}
+
+int nar_pages_replace(void *to, void *from, size_t bytes)
+{
+	(void)from;
+	return mprotect(to, bytes, PROT_READ | PROT_WRITE) ? -errno : 0;
+}
+
+int nar_pages_uncommit(void *addr, size_t bytes)
+{
+	add_relaxed(&fake.pool_units, bytes >> HUGE_SHIFT);
+	madvise(addr, bytes, MADV_DONTNEED);
+	return mprotect(addr, bytes, PROT_NONE) ? -errno : 0;
+}
+
+int nar_pages_populate(void *addr, size_t bytes)
+{
+	(void)addr;
+	(void)bytes;
+	return 0;
+}
+
+void nar_pages_touch(void *addr, size_t bytes)
+{
+	(void)addr;
+	(void)bytes;
 }
 
 size_t nar_pages_reserve_limit(void)

@@ -33,6 +33,9 @@ struct fake_machine {
 	u32 refuse_bind;
 	u32 refuse_huge;
 	u32 refuse_collapse;
+	u32 forbid;		/* nodes that the cpuset does not allow */
+	u32 is_full;		/* nodes without room */
+	u64 pool_units;		/* 2 MiB pages in hugetlb pools */
 	u64 clock_ms;
 };
 
@@ -51,7 +54,11 @@ extern struct fake_calls fake_calls;
 /* Where the calling thread runs. */
 extern __thread unsigned int fake_node;
 
+/* The number of the policy it is under. */
+extern __thread unsigned int fake_policy;
+
 /* The node that @p was bound to last, table or window; FAKE_NOT_BOUND. */
 unsigned int fake_bound_node(const void *p);
+unsigned int fake_bound_policy(const void *p);
 
 #endif

@@ -16,6 +16,7 @@
 #include "tap.h"
 
 #define NODE 3u
+#define PLACE ((struct nar_place){ .node = NODE })
 
 #define NR_SLICES ((unsigned int)SLICES_PER_UNIT)
 #define SLICE_PAGES (SLICE_BYTES / PAGE_BYTES)
@@ -25,7 +26,7 @@
 
 static u32 take_from(enum nar_pool pool, unsigned int nr)
 {
-	u32 slice = nar_slices_alloc(NODE, pool, nr);
+	u32 slice = nar_slices_alloc(PLACE, pool, nr);
 
 	ck_assert_uint_ne(slice, 0);
 	ck_assert_uint_eq(nar_node_of(nar_at((size_t)slice << SLICE_SHIFT)), NODE);
@@ -72,6 +73,16 @@ static bool is_extent(u32 slice, size_t nr_slices, enum nar_extent_state state)
 
 	return nar_extent_around(p, &start, &nr_pages, &found) && start == p &&
 	       nr_pages == nr_slices * SLICE_PAGES && found == state;
+}
+
+/* Units that are free on small pages, as large blocks. */
+static void use_up_small_pages(void)
+{
+	struct nar_want unit = { PAGES_PER_UNIT, PAGES_PER_UNIT, BACKING_SMALL, EXTENT_LARGE };
+	bool is_zero;
+
+	while (nar_extent_try_alloc(PLACE, &unit, &is_zero))
+		;
 }
 
 /*
@@ -130,11 +141,34 @@ START_TEST(pools_help_each_other)
 
 	ck_assert_uint_eq(take_from(POOL_HUGE, 1), at(small, 1));
 	ck_assert_uint_eq(nar_mem.unit[small].pool, POOL_SMALL);
+	use_up_small_pages();
 	huge = chunk_of(take_from(POOL_HUGE, NR_SLICES - 1));
 	ck_assert_uint_ne(huge, small);
 	ck_assert_uint_eq(nar_mem.unit[huge].pool, POOL_HUGE);
 	ck_assert_uint_eq(take(NR_SLICES - 2), at(small, 2));
 	ck_assert_uint_eq(take(1), at(huge, NR_SLICES - 1));
+}
+END_TEST
+
+/*
+ *	small pages: | chunk, one slice left	| free unit |	huge pages: none
+ *
+ * Expect: a chunk that should be huge and is cut from what is there, on small pages,
+ * counts as small, so that it is made huge once it has filled.
+ */
+START_TEST(chunk_is_what_its_pages_are)
+{
+	u32 small = chunk_of(take(NR_SLICES - 1)), other;
+
+	ck_assert_uint_eq(take(1), at(small, NR_SLICES - 1));
+	other = chunk_of(take_from(POOL_HUGE, 1));
+	ck_assert_uint_eq(nar_mem.unit[other].backing, BACKING_SMALL);
+	ck_assert_uint_eq(nar_mem.unit[other].pool, POOL_SMALL);
+	use_up_small_pages();
+	take_from(POOL_HUGE, NR_SLICES - 1);
+	other = chunk_of(take_from(POOL_HUGE, 1));
+	ck_assert_uint_eq(nar_mem.unit[other].backing, BACKING_HUGE);
+	ck_assert_uint_eq(nar_mem.unit[other].pool, POOL_HUGE);
 }
 END_TEST
 
@@ -175,15 +209,15 @@ START_TEST(sparse_chunk_is_dissolved)
 
 	full_chunk();
 	free_singles(a, 4, NR_SLICES);
-	ck_assert(!nar_chunk_dissolve(NODE, 8));	/* slack that slabs need */
+	ck_assert(!nar_chunk_dissolve(PLACE, 8));	/* slack that slabs need */
 	free_singles(b, 4, NR_SLICES);
-	ck_assert(!nar_chunk_dissolve(NODE, NR_SLICES - 3));	/* none has so many */
-	ck_assert(nar_chunk_dissolve(NODE, 8));
+	ck_assert(!nar_chunk_dissolve(PLACE, NR_SLICES - 3));	/* none has so many */
+	ck_assert(nar_chunk_dissolve(PLACE, 8));
 	gone = is_extent(at(a, 4), NR_SLICES - 4, EXTENT_FREE) ? a : b;
 	ck_assert(is_extent(at(gone, 4), NR_SLICES - 4, EXTENT_FREE));
 	for (i = 0; i < 4; i++)
 		ck_assert(is_extent(at(gone, i), 1, EXTENT_CHUNK));
-	ck_assert(!nar_chunk_dissolve(NODE, 8));
+	ck_assert(!nar_chunk_dissolve(PLACE, 8));
 
 	ck_assert_uint_eq(chunk_of(take(1)), gone == a ? b : a);
 	free_singles(gone, 0, 4);
@@ -206,7 +240,7 @@ START_TEST(filled_chunk_is_collapsed_once)
 	nar_chunk_note_used(slice, 16);
 	ck_assert(nar_chunk_collapse(NODE));
 	ck_assert_uint_eq(fake_calls.collapse[NODE], 1);
-	ck_assert_uint_eq(nar_events.collapse_done, 1);
+	ck_assert_uint_eq(nar_node_events[NODE].collapse_done, 1);
 	ck_assert_uint_eq(nar_mem.unit[chunk_of(slice)].pool, POOL_HUGE);
 
 	nar_chunk_note_unused(slice, RIPE_BYTES);
@@ -251,8 +285,8 @@ START_TEST(refused_collapse_is_counted)
 	ck_assert(nar_chunk_collapse(NODE));
 	ck_assert(!nar_chunk_collapse(NODE));
 	ck_assert_uint_eq(fake_calls.collapse[NODE], 1);
-	ck_assert_uint_eq(nar_events.collapse_failed, 1);
-	ck_assert_uint_eq(nar_events.collapse_done, 0);
+	ck_assert_uint_eq(nar_node_events[NODE].collapse_failed, 1);
+	ck_assert_uint_eq(nar_node_events[NODE].collapse_done, 0);
 }
 END_TEST
 
@@ -267,7 +301,7 @@ START_TEST(chunk_of_another_node)
 	u32 slice;
 
 	fake.refuse_commit = 1u << NODE;
-	slice = nar_slices_alloc(NODE, POOL_SMALL, 1);
+	slice = nar_slices_alloc(PLACE, POOL_SMALL, 1);
 	ck_assert_uint_eq(nar_node_of(nar_at((size_t)slice << SLICE_SHIFT)), 2);
 	ck_assert_uint_eq(nar_chunk_slab_bytes(2), SLICE_BYTES);
 	ck_assert_uint_eq(nar_chunk_slab_bytes(NODE), 0);
@@ -276,9 +310,9 @@ START_TEST(chunk_of_another_node)
 	fake.refuse_commit = FAKE_ALL_NODES;
 	nar_chunk_trim(2);
 	/* The span that node 2 has is two chunks. */
-	ck_assert_uint_ne(nar_slices_alloc(NODE, POOL_SMALL, NR_SLICES - 1), 0);
-	ck_assert_uint_ne(nar_slices_alloc(NODE, POOL_SMALL, NR_SLICES - 1), 0);
-	ck_assert_uint_eq(nar_slices_alloc(NODE, POOL_SMALL, 2), 0);
+	ck_assert_uint_ne(nar_slices_alloc(PLACE, POOL_SMALL, NR_SLICES - 1), 0);
+	ck_assert_uint_ne(nar_slices_alloc(PLACE, POOL_SMALL, NR_SLICES - 1), 0);
+	ck_assert_uint_eq(nar_slices_alloc(PLACE, POOL_SMALL, 2), 0);
 }
 END_TEST
 
@@ -297,6 +331,7 @@ int main(void)
 	tcase_add_test(tc, slices_in_a_row);
 	tcase_add_test(tc, fullest_chunk_first);
 	tcase_add_test(tc, pools_help_each_other);
+	tcase_add_test(tc, chunk_is_what_its_pages_are);
 	tcase_add_test(tc, one_empty_chunk_waits);
 	tcase_add_test(tc, sparse_chunk_is_dissolved);
 	tcase_add_test(tc, filled_chunk_is_collapsed_once);

@@ -20,6 +20,7 @@
 #include "tap.h"
 
 #define NODE 3u
+#define PLACE ((struct nar_place){ .node = NODE })
 #define NEXT_NODE 2u
 
 #define UNIT ((size_t)PAGES_PER_UNIT)
@@ -31,7 +32,8 @@ static bool was_zero;		/* what the last take() was told */
 static char *take_as(size_t nr_pages, size_t align_pages, enum nar_backing backing)
 {
 	was_zero = false;
-	return nar_extent_alloc(NODE, nr_pages, align_pages, backing, EXTENT_LARGE, &was_zero);
+	return nar_extent_alloc(PLACE, &(struct nar_want){ nr_pages, align_pages, backing, EXTENT_LARGE },
+				&was_zero);
 }
 
 static char *take(size_t nr_pages)
@@ -259,7 +261,7 @@ START_TEST(whole_stale_units_are_purged)
 	ck_assert_int_eq(*b, 0);
 	ck_assert_int_eq(*c, 3);
 	ck_assert_uint_eq(nar_extent_purge(NODE, start + 1000, SIZE_MAX), 0);
-	ck_assert_uint_eq(nar_events.purged_units, 2);
+	ck_assert_uint_eq(nar_node_events[NODE].purged_units, 2);
 	ck_assert_ptr_eq(take(2 * UNIT), a);
 	ck_assert(was_zero);
 }
@@ -296,7 +298,7 @@ START_TEST(refused_purge_changes_nothing)
 	fake.refuse_purge = 1u << NODE;
 	ck_assert_uint_eq(nar_extent_purge(NODE, now(), SIZE_MAX), 0);
 	ck_assert_uint_eq(fake_calls.purge[NODE], 1);
-	ck_assert_uint_eq(nar_events.purged_units, 0);
+	ck_assert_uint_eq(nar_node_events[NODE].purged_units, 0);
 	ck_assert_int_eq(*a, 1);
 	ck_assert_ptr_eq(take(UNIT), a);
 	ck_assert(!was_zero);
@@ -324,7 +326,7 @@ START_TEST(refused_commit_is_made_up_for)
 	fake.refuse_commit = 1u << NODE;
 	p = take(7);
 	ck_assert_uint_eq(nar_node_of(p), NEXT_NODE);
-	ck_assert_uint_eq(nar_events.node_fallback, 1);
+	ck_assert_uint_eq(nar_node_events[NODE].node_fallback, 1);
 	ck_assert_uint_eq(nar_extent_committed(NODE), 0);
 	ck_assert_uint_eq(usage().free_bytes, 0);
 
@@ -335,7 +337,7 @@ START_TEST(refused_commit_is_made_up_for)
 	fake.refuse_commit = 0;
 	ck_assert_ptr_eq(take(7), FIRST);
 	ck_assert(was_zero);
-	ck_assert_uint_eq(nar_events.node_fallback, 1);
+	ck_assert_uint_eq(nar_node_events[NODE].node_fallback, 1);
 	ck_assert_uint_eq(usage().committed_bytes[BACKING_NONE], 0);
 }
 END_TEST
@@ -404,7 +406,7 @@ START_TEST(parted_chunk)
 {
 	u64 used = 0x1f | 1ull << 63, starts = 1 | 1 << 2 | 1ull << 63;
 	bool zero;
-	char *p = nar_extent_alloc(NODE, UNIT, UNIT, BACKING_SMALL, EXTENT_CHUNK, &zero);
+	char *p = nar_extent_alloc(PLACE, &(struct nar_want){ UNIT, UNIT, BACKING_SMALL, EXTENT_CHUNK }, &zero);
 
 	ck_assert_ptr_nonnull(p);
 	nar_extent_part_chunk((u32)(nar_offset(p) >> HUGE_SHIFT), ~used, starts);
@@ -482,7 +484,7 @@ START_TEST(random_blocks)
 		if (block[at].p)
 			block_toggle(&block[at], (char)(at + 1));
 	ck_assert_uint_eq(usage().large_bytes, 0);
-	ck_assert_uint_gt(nar_events.purged_units, 0);
+	ck_assert_uint_gt(nar_node_events[NODE].purged_units, 0);
 }
 END_TEST
 

@@ -24,7 +24,7 @@ static void *object[MAX_OBJECTS];
 
 static u32 slab_new(unsigned int class)
 {
-	u32 slab = nar_slab_create(NODE, POOL_SMALL, &nar_class[class].shape, OWNER, HEAP);
+	u32 slab = nar_slab_create((struct nar_place){ .node = NODE }, POOL_SMALL, &nar_class[class].shape, OWNER, HEAP);
 
 	ck_assert_uint_ne(slab, 0);
 	nar_slab_link(&bins, slab);

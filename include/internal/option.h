@@ -9,12 +9,13 @@
 #include "internal/compiler.h"
 
 enum nar_mode { MODE_ARENA, MODE_BASELINE, MODE_SHARDED };
-enum nar_huge { HUGE_AUTO, HUGE_THP, HUGE_OFF };
+enum nar_huge { HUGE_AUTO, HUGE_THP, HUGE_HUGETLB, HUGE_OFF };
+enum nar_binding { BIND_PREFERRED, BIND_STRICT, BIND_INTERLEAVE, BIND_INHERIT };
 
 struct nar_options {
 	u64 mode;		/* enum nar_mode */
 	u64 huge;		/* enum nar_huge */
-	u64 bind;		/* bind committed memory to its node */
+	u64 policy;		/* enum nar_binding: how memory is bound to its node */
 	u64 harden;		/* check every free against an out-of-line bit */
 	u64 decay_ms;		/* a free huge page older than this is purged; 0: at once */
 	u64 fork_rcu;		/* call liburcu's fork functions from our handlers */
@@ -26,7 +27,7 @@ extern struct nar_options nar_opt;
 /* Huge pages or small ones, for whoever is @is_young: it has less than a huge page's worth. */
 static inline bool nar_wants_huge(bool is_young)
 {
-	return nar_opt.huge == HUGE_THP || (nar_opt.huge == HUGE_AUTO && !is_young);
+	return nar_opt.huge == HUGE_AUTO ? !is_young : nar_opt.huge != HUGE_OFF;
 }
 
 #endif /* NAR_OPTION_H */

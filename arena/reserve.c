@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Reserving is growing: a span more of the node's window, which nobody has until it is
+ * faulted in.  Zeroing pages is what takes the time, 0.1 s a GiB and CPU at best, so
+ * threads do it, on CPUs of that node.  Pages of a pool are zeroed as they are committed.
+ */
+#include <errno.h>
+#include <numarena.h>
+#include <pthread.h>
+
+#include "internal/option.h"
+
+#include "extent.h"
+#include "heap.h"
+#include "reserve.h"
+
+/* A thread is worth while for so much, and more than so many only wait for memory. */
+#define THREAD_BYTES MIB(64)
+#define MAX_THREADS 16
+
+struct part {
+	pthread_t thread;
+	char *start;
+	size_t bytes;
+	unsigned int node;
+	int err;
+	bool has_thread;
+};
+
+static int populate(void *p, size_t bytes)
+{
+	int err = nar_pages_populate(p, bytes);
+
+	if (err != -EINVAL)
+		return err;
+	nar_pages_touch(p, bytes);
+	return 0;
+}
+
+static void *part_run(void *arg)
+{
+	struct part *part = arg;
+
+	nar_node_run_on(part->node);
+	part->err = populate(part->start, part->bytes);
+	return NULL;
+}
+
+/* A part that gets no thread is done here. */
+static void part_start(struct part *part)
+{
+	part->has_thread = !pthread_create(&part->thread, NULL, part_run, part);
+	if (!part->has_thread)
+		part->err = populate(part->start, part->bytes);
+}
+
+static unsigned int nr_parts_for(unsigned int node, size_t bytes)
+{
+	size_t nr = min_of(bytes / THREAD_BYTES, (size_t)nar_node_nr_cpus(node));
+
+	return (unsigned int)max_of(min_of(nr, (size_t)MAX_THREADS), (size_t)1);
+}
+
+static int populate_parallel(char *p, size_t bytes, unsigned int node)
+{
+	unsigned int nr = nr_parts_for(node, bytes), i;
+	size_t each = ALIGN_UP(DIV_ROUND_UP(bytes, nr), HUGE_BYTES);
+	struct part parts[MAX_THREADS] = { 0 };
+	int err = 0;
+
+	for (i = 0; i < nr; i++) {
+		size_t from = min_of(i * each, bytes);
+
+		parts[i].start = p + from;
+		parts[i].bytes = min_of(each, bytes - from);
+		parts[i].node = node;
+		if (parts[i].bytes)
+			part_start(&parts[i]);
+	}
+	for (i = 0; i < nr; i++) {
+		if (parts[i].has_thread)
+			pthread_join(parts[i].thread, NULL);
+		err = err ? err : parts[i].err;
+	}
+	return err;
+}
+
+static long long reserve_pages(struct nar_place place, size_t bytes, enum nar_backing backing)
+{
+	char *p = nar_extent_hold(place, bytes, backing, HUGE_SHIFT);
+	size_t all = ALIGN_UP(bytes, HUGE_BYTES);
+	int err;
+
+	if (!p)
+		return -ENOMEM;
+	err = populate_parallel(p, all, place.node);
+	if (!err && nar_policy_is_strict(place.policy))
+		err = nar_bind_enforce(p, all, place);
+	if (err && err != -EPERM) {
+		nar_extent_drop_held(p);
+		return -ENOMEM;
+	}
+	nar_extent_release_held(p);
+	return (long long)all;
+}
+
+/* Piece by piece, until the pool is empty.  Return: bytes. */
+static size_t reserve_pool(struct nar_place place, size_t bytes, unsigned int shift)
+{
+	size_t piece = ALIGN_UP(bytes, (size_t)1 << shift), got = 0;
+
+	while (got < bytes && piece) {
+		char *p = nar_extent_hold(place, piece, BACKING_HUGETLB, shift);
+
+		if (p) {
+			nar_extent_release_held(p);
+			got += piece;
+			piece = min_of(piece, ALIGN_UP(bytes - got, (size_t)1 << shift));
+		} else {
+			piece = ALIGN_DOWN(piece / 2, (size_t)1 << shift);
+		}
+	}
+	return got;
+}
+
+static long long reserve_from_pool(struct nar_place place, size_t bytes, unsigned int shift)
+{
+	size_t got = reserve_pool(place, bytes, shift);
+	long long rest;
+
+	if (got >= bytes)
+		return (long long)got;
+	nar_node_event(place.node, huge_pool_empty, (bytes - got + HUGE_BYTES - 1) >> HUGE_SHIFT);
+	rest = reserve_pages(place, bytes - got, BACKING_HUGE);
+	return rest < 0 ? rest : (long long)got;
+}
+
+long long nar_reserve(unsigned int node, size_t bytes, unsigned int flags)
+{
+	struct nar_place place = { (u8)node, POLICY_OURS };
+
+	if (bytes > PTRDIFF_MAX)
+		return -ENOMEM;
+	if (!bytes)
+		return flags & ~7u ? -EINVAL : 0;
+	switch (flags) {
+	case 0:
+		return reserve_pages(place, bytes, nar_opt.huge == HUGE_OFF ? BACKING_SMALL : BACKING_HUGE);
+	case NUMARENA_RESERVE_SMALL:
+		return reserve_pages(place, bytes, BACKING_SMALL);
+	case NUMARENA_RESERVE_HUGETLB:
+		return reserve_from_pool(place, bytes, HUGE_SHIFT);
+	case NUMARENA_RESERVE_1GIB:
+		return reserve_from_pool(place, bytes, 30);
+	default:
+		return -EINVAL;
+	}
+}

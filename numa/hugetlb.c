@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A mapping of huge pages is promised by the pools of all nodes together.  One that is
+ * bound to a node whose own pool is empty succeeds, and dies of SIGBUS at the touch.  So
+ * pages are faulted in by a call that answers, at a place of the kernel's choice where
+ * nobody minds if it fails, and only then moved to where they are wanted.
+ */
+#include <errno.h>
+
+#include "internal/stat.h"
+
+#include "hugetlb.h"
+#include "pages.h"
+
+int nar_hugetlb_commit(void *addr, size_t bytes, unsigned int shift, struct nar_place place)
+{
+	int err;
+	void *p;
+
+	if (nar_is_missing(MISSING_POPULATE))
+		return -ENOSYS;
+	p = nar_pages_map_hugetlb(bytes, shift);
+	if (!p)
+		return -ENOMEM;
+	nar_bind_pool(p, bytes, place);
+	err = nar_pages_populate(p, bytes);
+	if (!err)
+		err = nar_pages_replace(addr, p, bytes);
+	if (err)
+		nar_pages_release(p, bytes);
+	return err;
+}
