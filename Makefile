@@ -98,7 +98,7 @@ so_flags = -shared -Wl,-soname,libnumarena.so.$(SOMAJOR) \
 
 # ---- Lists, from the folders ---------------------------------------------
 
-kinds := obj bench test die stress prog dso script full
+kinds := obj bench test die stress prog dso script full guest guest-script
 
 # Each Kbuild starts with empty lists; afterwards its names get their folder, and
 # stand in all-obj, all-test, ...
@@ -110,7 +110,7 @@ include $1/Kbuild
 $(foreach k,$(kinds),all-$(k) += $$(addprefix $1/,$$($(k)-y))
 )
 endef
-$(foreach d,numa arena bench tests tests/preload tests/link,$(eval $(call read-folder,$d)))
+$(foreach d,numa arena bench tests tests/preload tests/link tests/numa,$(eval $(call read-folder,$d)))
 
 lib-objs := $(addprefix $(O)/,$(all-obj))
 lib-so	 := $(O)/libnumarena.so
@@ -118,13 +118,16 @@ lib-a	 := $(O)/libnumarena.a
 
 # A program is one source of the same name, and <name>-objs of the same folder.
 prog-objs = $(addprefix $(O)/,$1.o $(addprefix $(dir $1),$($(notdir $1)-objs)))
-programs := $(all-bench) $(all-test) $(all-die) $(all-stress) $(all-prog)
+programs := $(all-bench) $(all-test) $(all-die) $(all-stress) $(all-prog) $(all-guest)
 
-test-programs := $(addprefix $(O)/,$(all-test) $(all-die) $(all-stress) $(all-prog) $(all-dso:=.so))
+test-programs := $(addprefix $(O)/,$(all-test) $(all-die) $(all-stress) $(all-prog) \
+	$(all-guest) $(all-dso:=.so))
 # What prove runs.  die programs are run by their driver, a script.
 run-check := $(addprefix $(O)/,$(all-test) $(all-stress)) $(all-script) scripts/check-layers.sh
 run-full  := $(all-full)
+run-guest := $(addprefix $(O)/,$(all-guest)) $(all-guest-script)
 ifdef T
+run-guest := $(foreach t,$T,$(filter %/$t %/$t.sh,$(run-guest) $(run-check)))
 run-check := $(foreach t,$T,$(filter %/$t %/$t.sh,$(run-check) $(run-full)))
 run-full  :=
 endif
@@ -161,7 +164,7 @@ if_changed = $(if $(strip $(filter-out FORCE,$?) \
 
 # ---- Rules ---------------------------------------------------------------
 
-.PHONY: all lib tests bench-programs check check-full bench install clean help FORCE
+.PHONY: all lib tests bench-programs check check-full check-numa bench install clean help FORCE
 all: lib bench-programs
 lib: $(lib-so) $(lib-a)
 tests: $(test-programs)
@@ -211,7 +214,7 @@ $(O)/$1: link-libs := $3
 endef
 program-rules = $(foreach p,$1,$(eval $(call program-rule,$p,$2,$3)))
 
-$(call program-rules,$(all-test),$(O)/tests/tap.o $(lib-a),$(CHECK_LIBS) $(LIB_LIBS))
+$(call program-rules,$(all-test) $(all-guest),$(O)/tests/tap.o $(lib-a),$(CHECK_LIBS) $(LIB_LIBS))
 $(call program-rules,$(all-die) $(all-stress),$(lib-a),$(LIB_LIBS))
 $(call program-rules,$(all-bench) $(all-prog))
 
@@ -222,13 +225,18 @@ $(addprefix $(O)/,$(all-dso:=.so)): $(O)/%.so: $(O)/%.o FORCE
 
 # What a test may read: the output folder, the compilers, the sanitizer if any.
 test-env = NUMARENA_BUILD='$(abspath $(O))' NUMARENA_SAN='$(SAN)' CC='$(CC)' CXX='$(CXX)'
-prove-cmd = $(test-env) $(PROVE) -j$(JOBS) --timer --exec scripts/tap-run.sh
+prove-cmd = $(test-env) $(PROVE) -j$(JOBS) --timer --exec
 
 check: all tests
-	@$(prove-cmd) $(run-check)
+	@$(prove-cmd) scripts/tap-run.sh $(run-check)
 
 check-full: all tests
-	@$(prove-cmd) $(run-check) $(run-full)
+	@$(prove-cmd) scripts/tap-run.sh $(run-check) $(run-full)
+
+# The machines stand where prove expects names of tests: numa.sh gets one of them.
+TOPOLOGY ?= $(shell scripts/numa_guest.sh --list | cut -d ' ' -f 1)
+check-numa: all tests
+	@NUMARENA_TESTS='$(run-guest)' $(prove-cmd) 'scripts/tap-run.sh tests/numa.sh' $(TOPOLOGY)
 
 # ---- The rest ------------------------------------------------------------
 
@@ -256,6 +264,7 @@ Targets
   lib            the libraries alone
   check          the tests, under prove (a few minutes)
   check-full     the tests and the long ones
+  check-numa     what wants NUMA nodes, on emulated machines that have them
   bench          the benchmark: scripts/numa_bench.sh
   install        library, header and pkg-config file; DESTDIR= PREFIX= LIBDIR= INCLUDEDIR=
   clean          remove the output folder
@@ -272,8 +281,10 @@ Knobs
   CC=clang       the compiler (gcc); CXX= likewise
   CFLAGS= LDFLAGS=
                  added after the project's own
-  T="name ..."   check: only these tests
-  JOBS=n         check: tests run at once (2)
+  T="name ..."   check: only these tests; check-numa: any of check's too
+  TOPOLOGY="name ..."
+                 check-numa: only these machines, of scripts/numa_guest.sh --list
+  JOBS=n         check: tests run at once (2); check-numa: machines
 endef
 help:
 	$(info $(help-text))@:

@@ -3,7 +3,7 @@
 #
 # Install the Debian or Ubuntu packages that numarena needs and that are missing.
 #
-#   deps.sh [build|test|bench|ci]...	groups, build if none is named
+#   deps.sh [build|test|bench|ci|guest]...	groups, build if none is named
 #
 # Silent if nothing is missing.  Where packages cannot be installed, without rights or
 # network, it prints one line that names them and exits 1.
@@ -23,10 +23,13 @@ declare -A groups=(
 		libtcmalloc-minimal4t64|libtcmalloc-minimal4'
 
 	[ci]='clang libclang-rt-dev|libclang-common-14-dev sparse'
+
+	# Its kernel is not installed: scripts/numa_guest.sh takes it out of the package.
+	[guest]='qemu-system-x86 e2fsprogs numactl'
 )
 
 usage() {
-	echo "usage: scripts/deps.sh [build|test|bench|ci]..." >&2
+	echo "usage: scripts/deps.sh [build|test|bench|ci|guest]..." >&2
 	exit 2
 }
 

@@ -3,7 +3,7 @@
 #
 # Run one test for prove and answer in TAP, whatever the test speaks.
 #
-#   tap-run.sh program-or-script
+#   tap-run.sh program-or-script [argument]...
 #
 # A test that prints TAP is passed through.  Any other is one check, passed if it
 # exits 0.  Exit 77 is a skip, the last line printed its reason.  A test that hangs
@@ -11,7 +11,7 @@
 set -euo pipefail
 
 timeout=${TEST_TIMEOUT:-600}
-name=$(basename "$1")
+name=$(basename "$1")${2:+ ${*:2}}
 out=$(mktemp)
 group=
 
@@ -22,8 +22,8 @@ clean_up() {
 }
 trap clean_up EXIT
 
-command=("$1")
-[[ $1 == */* ]] || command=("./$1")
+command=("$@")
+[[ $1 == */* ]] || command[0]=./$1
 # ThreadSanitizer of this age cannot place its shadow under high-entropy layouts.
 [[ ${NUMARENA_SAN:-} != thread ]] || command=(setarch -R "${command[@]}")
 
