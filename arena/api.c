@@ -13,6 +13,7 @@
 #include "reserve.h"
 #include "start.h"
 #include "stats.h"
+#include "unit.h"
 
 __exported const char *numarena_version(void)
 {
@@ -172,7 +173,7 @@ __exported long numarena_fork_recover(void)
 	size_t nr = 0;
 
 	for (node = 0; nar_start_early() && node < nar_nodes.nr; node++)
-		nr += nar_extent_recover(node);
+		nr += nar_unit_recover(node);
 	errno = saved;
 	return (long)nr;
 }

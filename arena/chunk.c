@@ -10,6 +10,7 @@
  */
 #include "chunk.h"
 #include "extent.h"
+#include "unit.h"
 
 /* Full, then one bin for each number of free slices; the last is empty chunks. */
 #define NR_BINS (SLICES_PER_UNIT + 1)
@@ -456,7 +457,7 @@ static bool collapse(struct chunks *c)
 	}
 	nar_unlock(&c->lock);
 	if (unit)
-		nar_extent_collapse_unit(unit);
+		nar_unit_make_huge(unit);
 	return unit != 0;
 }
 

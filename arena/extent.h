@@ -8,24 +8,6 @@
 
 #include "meta.h"
 
-enum nar_extent_state {
-	EXTENT_NONE,	/* not an extent's first page */
-	EXTENT_FREE,	/* in the tree of its backing */
-	EXTENT_LARGE,	/* a large block */
-	EXTENT_RECENT,	/* one that is free and waits for its thread to want it again */
-	EXTENT_CHUNK,	/* cut into slices */
-	EXTENT_HELD,	/* between two states, in the hands of one thread */
-};
-
-/* Free neighbours become one only if both have the same, and the same policy. */
-enum nar_backing {
-	BACKING_NONE,	/* address space without memory: refused, or given back */
-	BACKING_SMALL,	/* 4 KiB pages, unless collapsed */
-	BACKING_HUGE,	/* advised huge on first touch */
-	BACKING_HUGETLB,	/* from a pool, and all there */
-	NR_BACKINGS,
-};
-
 /* Pages that begin at a multiple of @align_pages, on @backing if that can be had. */
 struct nar_want {
 	size_t nr_pages;
@@ -33,8 +15,6 @@ struct nar_want {
 	enum nar_backing backing;
 	enum nar_extent_state state;
 };
-
-void nar_extent_init(void);
 
 /*
  * From @place or, if its node is full and the policy allows, from the nearest that is not.
@@ -45,17 +25,6 @@ void *nar_extent_alloc(struct nar_place place, const struct nar_want *want, bool
 
 /* The same, of @place and of memory that is there already. */
 void *nar_extent_try_alloc(struct nar_place place, const struct nar_want *want, bool *is_zero);
-
-/*
- * Memory of @place that nobody has seen, for the caller to make ready: @bytes, on pages of
- * 2^@shift bytes of a hugetlb pool, or with HUGE_SHIFT and another @backing on such.  It is
- * never purged.  Return: NULL if there is none.  Then it is for everybody.
- */
-void *nar_extent_hold(struct nar_place place, size_t bytes, enum nar_backing backing,
-		      unsigned int shift);
-void nar_extent_release_held(void *p);
-/* ... or goes back to the kernel, and may be purged should it come again. */
-void nar_extent_drop_held(void *p);
 
 /*
  * The pages of the extent in @state that starts at @p; 0 if none does.  The caller
@@ -89,33 +58,10 @@ bool nar_extent_around(const void *p, void **start, size_t *nr_pages,
 		       enum nar_extent_state *state);
 
 /*
- * Give wholly free units of @node back that have been free since @before_ms or
- * longer, at most @max_units of them.  Return: how many.
- */
-size_t nar_extent_purge(unsigned int node, u32 before_ms, size_t max_units);
-
-/*
  * Move the first @nr_pages of one extent behind another instead of copying.  Return:
  * whether it was done; each move may cost a few mappings, so there is an end to them.
  */
 bool nar_extent_try_move(void *from, void *to, size_t nr_pages);
-
-/* ---- Huge pages ---- */
-
-/*
- * huge:auto begins on small pages.  Once a node has more than a small program's memory,
- * what there is becomes huge: a unit a call.  Return: whether there was one.
- */
-bool nar_extent_collapse(unsigned int node);
-
-/* After a fork: make huge again what was.  Return: units that the kernel would not. */
-size_t nar_extent_recover(unsigned int node);
-
-/* In a fork, all locks held: what is huge is shared from now on. */
-void nar_extent_note_fork(void);
-
-/* Make one unit huge and count how that went.  Hold no lock. */
-int nar_extent_collapse_unit(u32 unit);
 
 /* ---- Looking ---- */
 
@@ -144,7 +90,6 @@ struct nar_extent_usage {
 
 /* Racy sums, for statistics and policy. */
 void nar_extent_usage(unsigned int node, struct nar_extent_usage *u);
-size_t nar_extent_committed(unsigned int node);
 
 void nar_extent_each_lock(void (*fn)(struct nar_lock *));
 

@@ -21,6 +21,7 @@
 #include "arena.h"
 #include "extent.h"
 #include "fork.h"
+#include "unit.h"
 
 static struct nar_lock *start_lock;
 
@@ -54,7 +55,7 @@ static void before_fork(void)
 
 static void after_fork_parent(void)
 {
-	nar_extent_note_fork();
+	nar_unit_note_fork();
 	each_lock(nar_unlock_after_fork);
 	if (holds_rcu)
 		urcu_bp_after_fork_parent();
@@ -63,7 +64,7 @@ static void after_fork_parent(void)
 static void after_fork_child(void)
 {
 	nar_tid_cached = 0;
-	nar_extent_note_fork();
+	nar_unit_note_fork();
 	each_lock(nar_lock_reset);
 	nar_arenas_orphan(nar_arena_own);
 	if (holds_rcu)

@@ -9,6 +9,7 @@
 #include "chunk.h"
 #include "extent.h"
 #include "large.h"
+#include "window.h"
 
 /* A block from this size on starts on a huge page if no more than a part is lost. */
 #define HUGE_START_BYTES MIB(1)
@@ -22,7 +23,7 @@
 
 static enum nar_backing backing_for(unsigned int node, size_t size)
 {
-	bool is_young = nar_extent_committed(node) + size <= SMALL_PROGRAM_BYTES;
+	bool is_young = nar_window_committed(node) + size <= SMALL_PROGRAM_BYTES;
 
 	if (!nar_wants_huge(is_young))
 		return BACKING_SMALL;

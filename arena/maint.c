@@ -10,9 +10,9 @@
 #include "internal/option.h"
 
 #include "chunk.h"
-#include "extent.h"
 #include "heap.h"
 #include "maint.h"
+#include "unit.h"
 
 #define STEP_MS 10
 
@@ -31,10 +31,10 @@ static void make_step(u64 now)
 	size_t purged = 0;
 
 	for (node = 0; node < nar_nodes.nr && purged < STEP_UNITS; node++)
-		purged += nar_extent_purge(node, before, STEP_UNITS - purged);
+		purged += nar_unit_purge(node, before, STEP_UNITS - purged);
 	/* Collapsing one unit takes as long as all that. */
 	for (node = 0; node < nar_nodes.nr && !purged; node++)
-		purged += nar_chunk_collapse(node) || nar_extent_collapse(node);
+		purged += nar_chunk_collapse(node) || nar_unit_collapse(node);
 }
 
 void nar_maint_poll(void)
@@ -65,7 +65,7 @@ bool nar_maint_trim(void)
 	for (node = 0; node < nar_nodes.nr; node++) {
 		nar_chunk_trim(node);
 		/* Freed this very millisecond counts too. */
-		purged += nar_extent_purge(node, now + 1, SIZE_MAX);
+		purged += nar_unit_purge(node, now + 1, SIZE_MAX);
 	}
 	return purged;
 }
@@ -75,6 +75,6 @@ bool nar_maint_reclaim(unsigned int node)
 	size_t purged;
 
 	nar_chunk_trim(node);
-	purged = nar_extent_purge(node, (u32)nar_clock_ms() + 1, SIZE_MAX);
+	purged = nar_unit_purge(node, (u32)nar_clock_ms() + 1, SIZE_MAX);
 	return purged + nar_chunk_release_parts(node);
 }

@@ -41,6 +41,24 @@
  */
 #define GUARD_BYTES HUGE_BYTES
 
+enum nar_extent_state {
+	EXTENT_NONE,	/* not an extent's first page */
+	EXTENT_FREE,	/* in the tree of its backing */
+	EXTENT_LARGE,	/* a large block */
+	EXTENT_RECENT,	/* one that is free and waits for its thread to want it again */
+	EXTENT_CHUNK,	/* cut into slices */
+	EXTENT_HELD,	/* between two states, in the hands of one thread */
+};
+
+/* Free neighbours become one only if both have the same, and the same policy. */
+enum nar_backing {
+	BACKING_NONE,	/* address space without memory: refused, or given back */
+	BACKING_SMALL,	/* 4 KiB pages, unless collapsed */
+	BACKING_HUGE,	/* advised huge on first touch */
+	BACKING_HUGETLB,	/* from a pool, and all there */
+	NR_BACKINGS,
+};
+
 /*
  * One a page, meaningful at the first page of an extent; @back also at the last
  * page of a free one.  Node's extent lock.

@@ -10,9 +10,9 @@
 
 #include "internal/option.h"
 
-#include "extent.h"
 #include "heap.h"
 #include "reserve.h"
+#include "span.h"
 
 /* A thread is worth while for so much, and more than so many only wait for memory. */
 #define THREAD_BYTES MIB(64)
@@ -87,7 +87,7 @@ static int populate_parallel(char *p, size_t bytes, unsigned int node)
 
 static long long reserve_pages(struct nar_place place, size_t bytes, enum nar_backing backing)
 {
-	char *p = nar_extent_hold(place, bytes, backing, HUGE_SHIFT);
+	char *p = nar_span_hold(place, bytes, backing, HUGE_SHIFT);
 	size_t all = ALIGN_UP(bytes, HUGE_BYTES);
 	int err;
 
@@ -97,10 +97,10 @@ static long long reserve_pages(struct nar_place place, size_t bytes, enum nar_ba
 	if (!err && nar_policy_is_strict(place.policy))
 		err = nar_bind_enforce(p, all, place);
 	if (err && err != -EPERM) {
-		nar_extent_drop_held(p);
+		nar_span_drop(p);
 		return -ENOMEM;
 	}
-	nar_extent_release_held(p);
+	nar_span_release(p);
 	return (long long)all;
 }
 
@@ -110,10 +110,10 @@ static size_t reserve_pool(struct nar_place place, size_t bytes, unsigned int sh
 	size_t piece = ALIGN_UP(bytes, (size_t)1 << shift), got = 0;
 
 	while (got < bytes && piece) {
-		char *p = nar_extent_hold(place, piece, BACKING_HUGETLB, shift);
+		char *p = nar_span_hold(place, piece, BACKING_HUGETLB, shift);
 
 		if (p) {
-			nar_extent_release_held(p);
+			nar_span_release(p);
 			got += piece;
 			piece = min_of(piece, ALIGN_UP(bytes - got, (size_t)1 << shift));
 		} else {

@@ -6,10 +6,10 @@
 #include "internal/lock.h"
 
 #include "arena.h"
-#include "extent.h"
 #include "fork.h"
 #include "option.h"
 #include "start.h"
+#include "window.h"
 
 bool nar_is_started;
 
@@ -30,7 +30,7 @@ static bool start_memory(void)
 {
 	if (nar_meta_init())
 		return false;
-	nar_extent_init();
+	nar_window_init();
 	nar_chunk_init();
 	nar_class_init();
 	nar_arenas_init();

@@ -6,13 +6,14 @@
 #include "arena.h"
 #include "extent.h"
 #include "stats.h"
+#include "window.h"
 
 static void add_node(struct numarena_stats *s, unsigned int node)
 {
 	struct nar_extent_usage u;
 
 	nar_extent_usage(node, &u);
-	s->committed_bytes += nar_extent_committed(node);
+	s->committed_bytes += nar_window_committed(node);
 	s->large_bytes += u.large_bytes;
 	s->free_bytes += u.free_bytes;
 	s->slab_bytes += nar_chunk_slab_bytes(node);
@@ -162,7 +163,7 @@ void nar_stats_read_node(struct numarena_node_stats *s, unsigned int node)
 	*s = (struct numarena_node_stats){
 		.node = nar_nodes.id[node],
 		.is_allowed = nar_node_is_allowed(node),
-		.committed_bytes = nar_extent_committed(node),
+		.committed_bytes = nar_window_committed(node),
 		.hugetlb_bytes = u.committed_bytes[BACKING_HUGETLB],
 		.slab_bytes = nar_chunk_slab_bytes(node),
 		.large_bytes = u.large_bytes,

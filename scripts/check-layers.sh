@@ -30,6 +30,9 @@ numa/hugetlb		14
 arena/option	20
 arena/meta	20
 arena/tree	25
+arena/window	26
+arena/span	27
+arena/unit	28
 arena/extent	30
 arena/chunk	40
 arena/large	45

@@ -13,6 +13,7 @@
 
 #include "arena/extent.h"
 #include "arena/start.h"
+#include "arena/unit.h"
 #include "internal/stat.h"
 
 #include "fake_numa.h"
@@ -182,7 +183,7 @@ START_TEST(alignment_is_kept)
 		give(block[i]);
 		give(odd[i]);
 	}
-	check_extent(FIRST, nar_extent_committed(NODE) / PAGE_BYTES, EXTENT_FREE);
+	check_extent(FIRST, nar_window_committed(NODE) / PAGE_BYTES, EXTENT_FREE);
 }
 END_TEST
 
@@ -253,14 +254,14 @@ START_TEST(whole_stale_units_are_purged)
 	give(a);
 	fake.clock_ms += 50;
 	give(b);
-	ck_assert_uint_eq(nar_extent_purge(NODE, start - 1, SIZE_MAX), 0);
-	ck_assert_uint_eq(nar_extent_purge(NODE, start + 49, SIZE_MAX), 1);
+	ck_assert_uint_eq(nar_unit_purge(NODE, start - 1, SIZE_MAX), 0);
+	ck_assert_uint_eq(nar_unit_purge(NODE, start + 49, SIZE_MAX), 1);
 	ck_assert_int_eq(*a, 0);
 	ck_assert_int_eq(*b, 2);
-	ck_assert_uint_eq(nar_extent_purge(NODE, start + 50, SIZE_MAX), 1);
+	ck_assert_uint_eq(nar_unit_purge(NODE, start + 50, SIZE_MAX), 1);
 	ck_assert_int_eq(*b, 0);
 	ck_assert_int_eq(*c, 3);
-	ck_assert_uint_eq(nar_extent_purge(NODE, start + 1000, SIZE_MAX), 0);
+	ck_assert_uint_eq(nar_unit_purge(NODE, start + 1000, SIZE_MAX), 0);
 	ck_assert_uint_eq(nar_node_events[NODE].purged_units, 2);
 	ck_assert_ptr_eq(take(2 * UNIT), a);
 	ck_assert(was_zero);
@@ -277,9 +278,9 @@ START_TEST(purge_is_bounded)
 	char *p = take(4 * UNIT);
 
 	give(p);
-	ck_assert_uint_eq(nar_extent_purge(NODE, now(), 3), 3);
-	ck_assert_uint_eq(nar_extent_purge(NODE, now(), 3), 1);
-	ck_assert_uint_eq(nar_extent_purge(NODE, now(), 3), 0);
+	ck_assert_uint_eq(nar_unit_purge(NODE, now(), 3), 3);
+	ck_assert_uint_eq(nar_unit_purge(NODE, now(), 3), 1);
+	ck_assert_uint_eq(nar_unit_purge(NODE, now(), 3), 0);
 }
 END_TEST
 
@@ -296,7 +297,7 @@ START_TEST(refused_purge_changes_nothing)
 	memset(a, 1, UNIT * PAGE_BYTES);
 	give(a);
 	fake.refuse_purge = 1u << NODE;
-	ck_assert_uint_eq(nar_extent_purge(NODE, now(), SIZE_MAX), 0);
+	ck_assert_uint_eq(nar_unit_purge(NODE, now(), SIZE_MAX), 0);
 	ck_assert_uint_eq(fake_calls.purge[NODE], 1);
 	ck_assert_uint_eq(nar_node_events[NODE].purged_units, 0);
 	ck_assert_int_eq(*a, 1);
@@ -304,7 +305,7 @@ START_TEST(refused_purge_changes_nothing)
 	ck_assert(!was_zero);
 	give(a);
 	fake.refuse_purge = 0;
-	ck_assert_uint_eq(nar_extent_purge(NODE, now(), SIZE_MAX), 1);
+	ck_assert_uint_eq(nar_unit_purge(NODE, now(), SIZE_MAX), 1);
 	ck_assert_int_eq(*a, 0);
 }
 END_TEST
@@ -327,12 +328,12 @@ START_TEST(refused_commit_is_made_up_for)
 	p = take(7);
 	ck_assert_uint_eq(nar_node_of(p), NEXT_NODE);
 	ck_assert_uint_eq(nar_node_events[NODE].node_fallback, 1);
-	ck_assert_uint_eq(nar_extent_committed(NODE), 0);
+	ck_assert_uint_eq(nar_window_committed(NODE), 0);
 	ck_assert_uint_eq(usage().free_bytes, 0);
 
 	fake.refuse_commit = FAKE_ALL_NODES;
 	ck_assert_ptr_null(take_as(SPAN + 1, 1, BACKING_SMALL));
-	ck_assert_uint_eq(nar_extent_committed(NODE), 0);
+	ck_assert_uint_eq(nar_window_committed(NODE), 0);
 
 	fake.refuse_commit = 0;
 	ck_assert_ptr_eq(take(7), FIRST);
@@ -476,9 +477,9 @@ START_TEST(random_blocks)
 		block_toggle(&block[at], (char)(at + 1));
 		fake.clock_ms++;
 		if (i % 97 == 0)
-			nar_extent_purge(NODE, now() - 20, 4);
+			nar_unit_purge(NODE, now() - 20, 4);
 		u = usage();
-		ck_assert_uint_eq(u.large_bytes + u.free_bytes, nar_extent_committed(NODE));
+		ck_assert_uint_eq(u.large_bytes + u.free_bytes, nar_window_committed(NODE));
 	}
 	for (at = 0; at < NR_BLOCKS; at++)
 		if (block[at].p)

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A window is committed upward in spans that grow with it, so that the number of
+ * mappings stays small however much is allocated.  No system call is made under the
+ * lock: a span that is being committed belongs to nobody meanwhile (EXTENT_HELD), and
+ * comes back through the same door as any extent.
+ */
+#include <errno.h>
+
+#include "internal/stat.h"
+#include "numa/hugetlb.h"
+
+#include "span.h"
+
+/*
+ * A span is a part of what is committed, within these.  What is committed and not touched
+ * yet is taken before sparse chunks are dissolved, so it should not be much.
+ */
+#define SPAN_PART 32
+#define SPAN_MIN_BYTES MIB(4)
+#define SPAN_MAX_BYTES GIB(1)
+
+/* What comes from a pool is resident at once: no more of it than is needed, at first. */
+static u32 span_pages(unsigned int node, u32 need, u8 backing)
+{
+	size_t least = backing == BACKING_HUGETLB ? HUGE_BYTES : SPAN_MIN_BYTES;
+	size_t span = ALIGN_UP(nar_window_committed(node) / SPAN_PART, HUGE_BYTES);
+
+	span = max_of(span, least);
+	span = min_of(span, SPAN_MAX_BYTES);
+	return max_of((u32)(span >> PAGE_SHIFT), need);
+}
+
+/*
+ * Space that has no memory, else from the end of what was ever used, as far as
+ * @reach, where the tables end.
+ */
+static u32 hold_span(struct nar_window *x, u32 nr, u32 align, u32 reach)
+{
+	u32 from, page = nar_window_find(x, nr, align, NAR_KIN_NONE, &from), end = x->end;
+
+	if (page) {
+		nar_window_carve(x, page, from, nr, EXTENT_HELD);
+		return from;
+	}
+	from = nar_window_first_fit(x, end, align);
+	if (from + nr > reach)
+		return 0;
+	/* Release: who sees the new end sees the tables covered. */
+	store_release(&x->end, from + nr);
+	x->table[from].nr_pages = nr;
+	x->table[from].state = EXTENT_HELD;
+	if (from > end)
+		nar_window_give(x, end, from - end, NAR_KIN_NONE);
+	return from;
+}
+
+void nar_span_advise_huge(unsigned int node, void *start, size_t bytes)
+{
+	int err = nar_pages_advise_huge(start, bytes);
+
+	if (err == -ENOSYS)
+		nar_node_event(node, huge_off, bytes >> HUGE_SHIFT);
+	else if (err)
+		nar_node_event(node, huge_refused, bytes >> HUGE_SHIFT);
+}
+
+void nar_span_prepare(struct nar_place place, void *start, size_t bytes, u8 backing)
+{
+	if (backing == BACKING_HUGE)
+		nar_span_advise_huge(place.node, start, bytes);
+	else
+		nar_pages_advise_small(start, bytes);
+	nar_bind(start, bytes, place);
+}
+
+static int commit_span(struct nar_place place, u32 page, u32 nr, u8 backing, unsigned int shift)
+{
+	char *start = nar_page_at(place.node, page);
+	size_t bytes = (size_t)nr << PAGE_SHIFT;
+	int err;
+
+	if (backing == BACKING_HUGETLB)
+		return nar_hugetlb_commit(start, bytes, shift, place);
+	err = nar_pages_commit(start, bytes);
+	if (!err)
+		nar_span_prepare(place, start, bytes, backing);
+	return err;
+}
+
+static void note_backing(struct nar_window *x, u32 page, u32 nr, u8 backing)
+{
+	u32 unit = nar_unit_floor(page), end = nar_unit_floor(page + nr);
+
+	for (; unit < end; unit++)
+		WRITE_ONCE(x->unit[unit].backing, backing);
+	WRITE_ONCE(x->committed[backing], x->committed[backing] + ((size_t)nr << PAGE_SHIFT));
+}
+
+/*
+ * New memory in nobody's hands.  Return: its first page, 0 if there is none; *@again:
+ * others have changed the window meanwhile, so that it is worth looking once more.
+ */
+static u32 span_hold(struct nar_place place, u32 nr, u32 align, u8 backing, unsigned int shift,
+		    bool *again)
+{
+	struct nar_window *x = nar_window_of(place.node);
+	u32 page, end = READ_ONCE(x->end), start = nar_window_first_fit(x, end, align);
+	u32 reach = start > x->limit || nr > x->limit - start ? end : start + nr;
+
+	*again = false;
+	/* Tables first: their entries are written as soon as the lock is held. */
+	if (nar_meta_cover(place.node, (size_t)(reach + 1) << PAGE_SHIFT))
+		return 0;
+	nar_lock(&x->lock);
+	page = hold_span(x, nr, align, reach);
+	*again = !page && x->end != end;
+	nar_unlock(&x->lock);
+	if (!page)
+		return 0;
+	if (!commit_span(place, page, nr, backing, shift)) {
+		nar_lock(&x->lock);
+		note_backing(x, page, nr, backing);
+		nar_unlock(&x->lock);
+		return page;
+	}
+	nar_lock(&x->lock);
+	nar_window_give(x, page, nr, NAR_KIN_NONE);
+	nar_unlock(&x->lock);
+	return 0;
+}
+
+/* Return: whether it is worth looking for memory again. */
+static bool try_grow(struct nar_place place, u32 nr, u8 backing)
+{
+	struct nar_window *x = nar_window_of(place.node);
+	bool again;
+	u32 page = span_hold(place, nr, PAGES_PER_UNIT, backing, HUGE_SHIFT, &again);
+
+	if (!page)
+		return again;
+	nar_lock(&x->lock);
+	nar_window_give(x, page, nr, (struct nar_kin){ place.policy, backing });
+	nar_unlock(&x->lock);
+	return true;
+}
+
+/* A generous span first, then what is needed and no more. */
+bool nar_span_grow(struct nar_place place, u32 need, u8 backing)
+{
+	u32 span = span_pages(place.node, need, backing);
+
+	return try_grow(place, span, backing) || (span > need && try_grow(place, need, backing));
+}
+
+bool nar_span_grow_pool(struct nar_place place, u32 need)
+{
+	if (nar_span_grow(place, need, BACKING_HUGETLB))
+		return true;
+	nar_node_event(place.node, huge_pool_empty, need / PAGES_PER_UNIT);
+	return false;
+}
+
+/* ---- Memory made ready beforehand ---- */
+
+void *nar_span_hold(struct nar_place place, size_t bytes, enum nar_backing backing,
+		      unsigned int shift)
+{
+	struct nar_window *x = nar_window_of(place.node);
+	u32 align = 1u << (shift - PAGE_SHIFT), page, unit;
+	size_t nr = ALIGN_UP(bytes, (size_t)1 << shift) >> PAGE_SHIFT;
+	bool again;
+
+	if (nr >= x->limit || !nar_window_ready(place))
+		return NULL;
+	do
+		page = span_hold(place, (u32)nr, align, (u8)backing, shift, &again);
+	while (!page && again);
+	if (!page)
+		return NULL;
+	nar_lock(&x->lock);
+	nar_set_kin(&x->table[page], (struct nar_kin){ place.policy, (u8)backing });
+	for (unit = nar_unit_floor(page); unit < nar_unit_floor(page + (u32)nr); unit++)
+		x->unit[unit].is_reserved = true;
+	nar_unlock(&x->lock);
+	return nar_page_at(place.node, page);
+}
+
+void nar_span_release(void *p)
+{
+	struct nar_window *x = nar_window_of(nar_node_of(p));
+	struct nar_extent *e = &x->table[nar_page_of(p)];
+
+	nar_lock(&x->lock);
+	nar_window_give(x, nar_page_of(p), e->nr_pages, nar_kin_of(e));
+	nar_unlock(&x->lock);
+}
+
+void nar_span_drop(void *p)
+{
+	struct nar_window *x = nar_window_of(nar_node_of(p));
+	u32 page = nar_page_of(p), nr = x->table[page].nr_pages, unit;
+
+	nar_pages_purge(p, (size_t)nr << PAGE_SHIFT);
+	nar_lock(&x->lock);
+	for (unit = nar_unit_floor(page); unit < nar_unit_floor(page + nr); unit++)
+		x->unit[unit].is_reserved = false;
+	nar_unlock(&x->lock);
+	nar_span_release(p);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Spans: memory that a window did not have yet.  May make system calls; hold no lock above
+ * RANK_CHUNK.
+ */
+#ifndef NAR_SPAN_H
+#define NAR_SPAN_H
+
+#include "window.h"
+
+/*
+ * At least @need more pages of @place on @backing.  Return: whether it is worth looking for
+ * memory again.  Pool: on hugetlb pages, and counted if the pool has none.
+ */
+bool nar_span_grow(struct nar_place place, u32 need, u8 backing);
+bool nar_span_grow_pool(struct nar_place place, u32 need);
+
+/* Say of a range that is new, or as good as new, what it is for. */
+void nar_span_prepare(struct nar_place place, void *start, size_t bytes, u8 backing);
+void nar_span_advise_huge(unsigned int node, void *start, size_t bytes);
+
+/*
+ * Memory of @place that nobody has seen, for the caller to make ready: @bytes, on pages of
+ * 2^@shift bytes of a hugetlb pool, or with HUGE_SHIFT and another @backing on such.  It is
+ * never purged.  Return: NULL if there is none.
+ */
+void *nar_span_hold(struct nar_place place, size_t bytes, enum nar_backing backing,
+		    unsigned int shift);
+
+/* Then it is for everybody.  Or it goes back to the kernel, and is like any other. */
+void nar_span_release(void *p);
+void nar_span_drop(void *p);
+
+#endif /* NAR_SPAN_H */

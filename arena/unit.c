@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Purge gives back units that have been free for long.  A run that is being purged belongs
+ * to nobody (EXTENT_HELD), so no system call is made under the lock.
+ *
+ * Under huge:auto a node begins on small pages.  Once it has more than a small program's
+ * memory, all of it counts as huge, and what is small follows unit by unit.
+ */
+#include <errno.h>
+
+#include "internal/option.h"
+#include "internal/stat.h"
+
+#include "span.h"
+#include "unit.h"
+
+/* huge:auto: a node with so much memory is no small program's. */
+#define GROWN_BYTES MIB(32)
+
+/* Making a unit huge touches all of it: three quarters should have been touched. */
+#define COLLAPSE_PAGES (PAGES_PER_UNIT / 4 * 3)
+
+/* ---- Purge ---- */
+
+/* Pages of a pool are there whether or not anybody has seen them. */
+static bool is_dirty(const struct nar_unit *u)
+{
+	return !u->is_reserved && (u->touched_pages || u->backing == BACKING_HUGETLB);
+}
+
+static bool is_stale(const struct nar_unit *u, u32 before_ms)
+{
+	/* The clock wraps after 49 days: compare by difference. */
+	return is_dirty(u) && (int32_t)(before_ms - u->free_since_ms) >= 0;
+}
+
+/*
+ * The first run of stale units, of at most @max, in the free extent at @page.  Those
+ * met that are too young are noted: there will be work later.
+ */
+static u32 stale_run(struct nar_window *x, u32 page, u32 before_ms, size_t max, u32 *nr)
+{
+	u32 unit = nar_unit_ceil(page), end = nar_unit_floor(page + x->table[page].nr_pages), first;
+
+	for (; unit < end && !is_stale(&x->unit[unit], before_ms); unit++)
+		if (is_dirty(&x->unit[unit]))
+			WRITE_ONCE(x->nr_dirty, x->nr_dirty + 1);
+	for (first = unit; unit < end && unit - first < max; unit++)
+		if (!is_stale(&x->unit[unit], before_ms))
+			break;
+	*nr = unit > first ? unit - first : 0;
+	return first;
+}
+
+/* Largest extents first.  Return: the first page of what was taken out of the tree. */
+static u32 hold_stale_kin(struct nar_window *x, struct nar_kin k, u32 before_ms, size_t max, u32 *nr)
+{
+	const struct nar_tree *t = nar_window_tree(x, k);
+	u32 page, from;
+
+	for (page = nar_tree_below(t, UINT32_MAX, 0);
+	     page && x->table[page].nr_pages >= PAGES_PER_UNIT;
+	     page = nar_tree_below(t, x->table[page].nr_pages, page)) {
+		from = stale_run(x, page, before_ms, max, nr) * (u32)PAGES_PER_UNIT;
+		if (!*nr)
+			continue;
+		nar_window_carve(x, page, from, *nr * (u32)PAGES_PER_UNIT, EXTENT_HELD);
+		WRITE_ONCE(x->nr_dirty, x->nr_dirty + 1);
+		return from;
+	}
+	return 0;
+}
+
+static u32 hold_stale(struct nar_window *x, u32 before_ms, size_t max, u32 *nr)
+{
+	struct nar_kin k;
+	u32 page = 0;
+
+	WRITE_ONCE(x->nr_dirty, 0);
+	for (k.policy = 0; k.policy < NAR_MAX_POLICIES; k.policy++)
+		for (k.backing = BACKING_SMALL; k.backing < NR_BACKINGS && x->tree[k.policy]; k.backing++)
+			if ((page = hold_stale_kin(x, k, before_ms, max, nr)))
+				return page;
+	return 0;
+}
+
+/* Nobody has the run; what it is made of stays as it is. */
+static int purge_held(void *p, size_t bytes, u8 backing)
+{
+	return backing == BACKING_HUGETLB ? nar_pages_uncommit(p, bytes) : nar_pages_purge(p, bytes);
+}
+
+static void note_purged(struct nar_window *x, u32 unit, u32 nr, u8 backing)
+{
+	u32 end = unit + nr;
+
+	for (; unit < end; unit++) {
+		struct nar_unit *u = &x->unit[unit];
+
+		x->nr_huge -= u->touched_pages && u->backing == BACKING_HUGE;
+		u->touched_pages = 0;
+		if (backing == BACKING_HUGETLB)
+			WRITE_ONCE(u->backing, BACKING_NONE);
+	}
+	if (backing == BACKING_HUGETLB)
+		WRITE_ONCE(x->committed[backing], x->committed[backing] - ((size_t)nr << HUGE_SHIFT));
+}
+
+/* Units that could not be purged are as they were, and young again. */
+static void unhold(struct nar_window *x, u32 page, u32 nr_units, bool is_purged)
+{
+	struct nar_kin k = nar_kin_of(&x->table[page]);
+	u32 dirty = x->nr_dirty;
+
+	if (is_purged) {
+		note_purged(x, nar_unit_floor(page), nr_units, k.backing);
+		k = k.backing == BACKING_HUGETLB ? NAR_KIN_NONE : k;
+	}
+	nar_window_give(x, page, nr_units * (u32)PAGES_PER_UNIT, k);
+	/* Clean units are no work for the next purge. */
+	if (is_purged)
+		WRITE_ONCE(x->nr_dirty, dirty);
+}
+
+/* Return: units purged; 0 also if the kernel refused, to leave it alone for a while. */
+static size_t purge_run(unsigned int node, u32 before_ms, size_t max)
+{
+	struct nar_window *x = nar_window_of(node);
+	u32 page, nr = 0;
+	bool is_purged;
+
+	nar_lock(&x->lock);
+	page = hold_stale(x, before_ms, max, &nr);
+	nar_unlock(&x->lock);
+	if (!page)
+		return 0;
+	is_purged = !purge_held(nar_page_at(node, page), (size_t)nr << HUGE_SHIFT, x->table[page].backing);
+	if (is_purged)
+		nar_node_event(node, purged_units, nr);
+	nar_lock(&x->lock);
+	unhold(x, page, nr, is_purged);
+	nar_unlock(&x->lock);
+	return is_purged ? nr : 0;
+}
+
+size_t nar_unit_purge(unsigned int node, u32 before_ms, size_t max_units)
+{
+	size_t sum = 0, nr;
+
+	if (!READ_ONCE(nar_window_of(node)->nr_dirty))
+		return 0;
+	while (sum < max_units && (nr = purge_run(node, before_ms, max_units - sum)))
+		sum += nr;
+	return sum;
+}
+
+/* ---- Huge pages ---- */
+
+int nar_unit_make_huge(u32 unit)
+{
+	void *p = nar_at((size_t)unit << HUGE_SHIFT);
+	int err = nar_pages_collapse(p);
+
+	if (err)
+		nar_node_event(nar_node_of(p), collapse_failed, 1);
+	else
+		nar_node_event(nar_node_of(p), collapse_done, 1);
+	WRITE_ONCE(nar_mem.unit[unit].backing, BACKING_HUGE);
+	return err;
+}
+
+/* Everything that is small counts as huge from now on; units follow one at a time. */
+static void grow_up(struct nar_window *x)
+{
+	const u32 first = GUARD_BYTES >> PAGE_SHIFT;
+	u32 page, nr;
+
+	for (page = first; page < x->end; page += nr) {
+		struct nar_extent *e = &x->table[page];
+		struct nar_kin k = { e->policy, BACKING_HUGE };
+
+		nr = e->nr_pages;
+		if (e->backing != BACKING_SMALL || e->state == EXTENT_HELD || e->state == EXTENT_NONE)
+			continue;
+		if (e->state == EXTENT_FREE) {
+			nar_window_remove(x, page);
+			nar_window_give(x, page, nr, k);
+		} else {
+			nar_set_kin(e, k);
+		}
+	}
+	x->small_end = nar_unit_floor(x->end);
+	x->next_collapse = nar_unit_floor(first);
+	WRITE_ONCE(x->is_grown, true);
+}
+
+/* Chunks are looked after by their own: they know how full they are. */
+static bool wants_collapse(const struct nar_window *x, u32 unit)
+{
+	const struct nar_unit *u = &x->unit[unit];
+
+	return u->backing == BACKING_SMALL && u->touched_pages >= COLLAPSE_PAGES &&
+	       x->table[unit * (u32)PAGES_PER_UNIT].state != EXTENT_CHUNK;
+}
+
+static u32 next_collapse(struct nar_window *x)
+{
+	u32 unit, nr = x->small_end - nar_unit_floor(GUARD_BYTES >> PAGE_SHIFT), looked;
+
+	for (looked = 0; looked < nr; looked++) {
+		unit = x->next_collapse++;
+		if (x->next_collapse >= x->small_end)
+			x->next_collapse = nar_unit_floor(GUARD_BYTES >> PAGE_SHIFT);
+		if (wants_collapse(x, unit))
+			return unit;
+	}
+	return 0;
+}
+
+bool nar_unit_collapse(unsigned int node)
+{
+	struct nar_window *x = nar_window_of(node);
+	bool was_grown;
+	u32 unit;
+
+	if (nar_opt.huge != HUGE_AUTO || nar_window_committed(node) < GROWN_BYTES)
+		return false;
+	nar_lock(&x->lock);
+	was_grown = x->is_grown;
+	if (!was_grown)
+		grow_up(x);
+	unit = next_collapse(x);
+	nar_unlock(&x->lock);
+	/* For what is purged and touched again. */
+	if (!was_grown)
+		nar_span_advise_huge(node, nar_page_at(node, GUARD_BYTES >> PAGE_SHIFT),
+			    ((size_t)x->small_end << HUGE_SHIFT) - GUARD_BYTES);
+	if (!unit)
+		return false;
+	nar_unit_make_huge((u32)(nar_window_offset(node) >> HUGE_SHIFT) + unit);
+	return true;
+}
+
+size_t nar_unit_recover(unsigned int node)
+{
+	u32 base = (u32)(nar_window_offset(node) >> HUGE_SHIFT), unit;
+	const struct nar_window *x = nar_window_of(node);
+	u32 end = nar_unit_floor(load_acquire(&x->end));
+	size_t nr_failed = 0;
+
+	for (unit = nar_unit_floor(GUARD_BYTES >> PAGE_SHIFT); unit < end; unit++)
+		if (READ_ONCE(x->unit[unit].backing) == BACKING_HUGE &&
+		    READ_ONCE(x->unit[unit].touched_pages))
+			nr_failed += nar_unit_make_huge(base + unit) != 0;
+	return nr_failed;
+}
+
+void nar_unit_note_fork(void)
+{
+	unsigned int node;
+
+	for (node = 0; node < nar_nodes.nr; node++)
+		nar_node_event(node, huge_forked, nar_window_of(node)->nr_huge);
+}

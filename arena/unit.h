@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Units of 2 MiB: given back when free for long, made huge when full.
+ */
+#ifndef NAR_UNIT_H
+#define NAR_UNIT_H
+
+#include "window.h"
+
+/*
+ * Give wholly free units of @node back that have been free since @before_ms or
+ * longer, at most @max_units of them.  Return: how many.
+ */
+size_t nar_unit_purge(unsigned int node, u32 before_ms, size_t max_units);
+
+/* Make one huge and count how that went.  Hold no lock.  Return: 0 or -errno. */
+int nar_unit_make_huge(u32 unit);
+
+/*
+ * huge:auto: the next of those that @node had before it was large enough for huge pages.
+ * Return: whether there was one.
+ */
+bool nar_unit_collapse(unsigned int node);
+
+/* After a fork: make huge again what was.  Return: units that the kernel would not. */
+size_t nar_unit_recover(unsigned int node);
+
+/* In a fork, all locks held: what is huge is shared from now on. */
+void nar_unit_note_fork(void);
+
+#endif /* NAR_UNIT_H */

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Best fit with coalescing through boundary tags (Knuth, TAOCP 2.5), one tree a node,
+ * policy and backing, so that memory of one is never used for another.  The trees of all
+ * nodes, searched in order of distance, are the global one.
+ *
+ * What the kernel has given and nobody has touched reads as zeros.  That is known a
+ * unit, as the page from which on it is untouched: best fit takes low addresses
+ * first, so a fresh unit fills upward and one number is enough.
+ */
+#include "window.h"
+
+/* Extents of the right size but the wrong alignment to look at before asking for slack. */
+#define ALIGN_TRIES 16
+
+struct nar_window nar_windows[NAR_MAX_NODES];
+
+void nar_window_init(void)
+{
+	unsigned int node, backing;
+
+	for (node = 0; node < nar_nodes.nr; node++) {
+		struct nar_window *x = nar_window_of(node);
+		size_t window = nar_window_offset(node);
+
+		x->lock = (struct nar_lock)NAR_LOCK_INIT(RANK_EXTENT);
+		x->table = &nar_mem.extent[window >> PAGE_SHIFT];
+		x->unit = &nar_mem.unit[window >> HUGE_SHIFT];
+		x->limit = (u32)(nar_mem.window_bytes >> PAGE_SHIFT);
+		x->end = GUARD_BYTES >> PAGE_SHIFT;
+		x->tree[POLICY_OURS] = x->ours;
+		for (backing = 0; backing < NR_BACKINGS; backing++)
+			x->ours[backing].table = x->table;
+	}
+}
+
+size_t nar_window_committed(unsigned int node)
+{
+	const struct nar_window *x = nar_window_of(node);
+
+	return READ_ONCE(x->committed[BACKING_SMALL]) + READ_ONCE(x->committed[BACKING_HUGE]) +
+	       READ_ONCE(x->committed[BACKING_HUGETLB]);
+}
+
+/* ---- Kin and their trees ---- */
+
+struct nar_tree *nar_window_tree(const struct nar_window *x, struct nar_kin k)
+{
+	return &x->tree[k.policy][k.backing];
+}
+
+/* Trees of a policy that the program has set.  Return: whether they are there. */
+bool nar_window_ready(struct nar_place place)
+{
+	struct nar_window *x = nar_window_of(place.node);
+	struct nar_tree *trees;
+	unsigned int backing;
+
+	if (likely(load_acquire(&x->tree[place.policy])))
+		return true;
+	trees = nar_meta_alloc(place.node, NR_BACKINGS * sizeof(*trees));
+	if (!trees)
+		return false;
+	for (backing = 0; backing < NR_BACKINGS; backing++)
+		trees[backing].table = x->table;
+	nar_lock(&x->lock);
+	/* Whoever comes second loses a few pages of tables, once. */
+	if (!x->tree[place.policy])
+		store_release(&x->tree[place.policy], trees);
+	nar_unlock(&x->lock);
+	return true;
+}
+
+/* ---- Free extents: into the tree, out of it, with their neighbours ---- */
+
+static void window_insert(struct nar_window *x, u32 page, u32 nr_pages, struct nar_kin k)
+{
+	struct nar_extent *e = &x->table[page];
+
+	e->nr_pages = nr_pages;
+	nar_set_kin(e, k);
+	e->state = EXTENT_FREE;
+	x->table[page + nr_pages - 1].back = page;
+	nar_tree_insert(nar_window_tree(x, k), page);
+	x->free_pages += k.backing == BACKING_NONE ? 0 : nr_pages;
+}
+
+void nar_window_remove(struct nar_window *x, u32 page)
+{
+	struct nar_extent *e = &x->table[page];
+
+	nar_tree_remove(nar_window_tree(x, nar_kin_of(e)), page);
+	x->table[page + e->nr_pages - 1].back = 0;
+	e->state = EXTENT_NONE;
+	x->free_pages -= e->backing == BACKING_NONE ? 0 : e->nr_pages;
+}
+
+/* Units of the free run [@run, @run_end) that the pages [@from, @to) have completed. */
+static void note_free_units(struct nar_window *x, u32 run, u32 run_end, u32 from, u32 to)
+{
+	u32 unit = max_of(nar_unit_ceil(run), nar_unit_floor(from));
+	u32 end = min_of(nar_unit_floor(run_end), nar_unit_ceil(to));
+	u32 now;
+
+	if (unit >= end)
+		return;
+	now = (u32)nar_clock_ms();
+	for (; unit < end; unit++)
+		x->unit[unit].free_since_ms = now;
+	WRITE_ONCE(x->nr_dirty, x->nr_dirty + 1);
+}
+
+void nar_window_give(struct nar_window *x, u32 page, u32 nr_pages, struct nar_kin k)
+{
+	u32 start = page, end = page + nr_pages, before = x->table[page - 1].back;
+	struct nar_extent *after = &x->table[end];
+
+	x->table[page].state = EXTENT_NONE;
+	if (before && nar_is_kin(&x->table[before], k)) {
+		nar_window_remove(x, before);
+		start = before;
+	}
+	if (end < x->end && READ_ONCE(after->state) == EXTENT_FREE && nar_is_kin(after, k)) {
+		nar_window_remove(x, end);
+		end += after->nr_pages;
+	}
+	window_insert(x, start, end - start, k);
+	note_free_units(x, start, end, page, page + nr_pages);
+}
+
+/* Take [@from, @from + @nr) out of the free extent at @page that contains it. */
+void nar_window_carve(struct nar_window *x, u32 page, u32 from, u32 nr, u8 state)
+{
+	u32 end = page + x->table[page].nr_pages;
+	struct nar_kin k = nar_kin_of(&x->table[page]);
+
+	nar_window_remove(x, page);
+	if (page < from)
+		window_insert(x, page, from - page, k);
+	if (from + nr < end)
+		window_insert(x, from + nr, end - from - nr, k);
+	x->table[from].nr_pages = nr;
+	nar_set_kin(&x->table[from], k);
+	x->table[from].state = state;
+}
+
+/* The span starts at a unit; beyond that, alignment is a matter of addresses. */
+u32 nar_window_first_fit(const struct nar_window *x, u32 page, u32 align)
+{
+	size_t bias = (nar_mem.base >> PAGE_SHIFT) + (size_t)(x->table - nar_mem.extent);
+
+	return (u32)(ALIGN_UP(page + bias, align) - bias);
+}
+
+static bool fits(const struct nar_window *x, u32 page, u32 nr, u32 align, u32 *from)
+{
+	*from = nar_window_first_fit(x, page, align);
+	return *from + nr <= page + x->table[page].nr_pages;
+}
+
+u32 nar_window_find(const struct nar_window *x, u32 nr, u32 align, struct nar_kin k, u32 *from)
+{
+	const struct nar_tree *t = nar_window_tree(x, k);
+	u32 page = nar_tree_at_least(t, nr, 0);
+	int tries;
+
+	for (tries = 0; page && tries < ALIGN_TRIES; tries++) {
+		if (fits(x, page, nr, align, from))
+			return page;
+		page = nar_tree_at_least(t, x->table[page].nr_pages, page + 1);
+	}
+	page = nar_tree_at_least(t, nr + align - 1, 0);
+	return page && fits(x, page, nr, align, from) ? page : 0;
+}
+
+/* ---- Zero knowledge ---- */
+
+bool nar_window_take(struct nar_window *x, u32 page, u32 nr)
+{
+	u32 end = page + nr;
+	bool is_zero = true;
+
+	while (page < end) {
+		struct nar_unit *u = &x->unit[nar_unit_floor(page)];
+		u32 first = ALIGN_DOWN(page, (u32)PAGES_PER_UNIT);
+		u32 stop = min_of(end, first + (u32)PAGES_PER_UNIT);
+
+		if (page - first < u->touched_pages)
+			is_zero = false;
+		x->nr_huge += !u->touched_pages && u->backing == BACKING_HUGE;
+		if (stop - first > u->touched_pages)
+			u->touched_pages = (u16)(stop - first);
+		page = stop;
+	}
+	return is_zero;
+}

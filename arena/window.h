@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Windows: one node's part of the address space as free extents and extents in use, and
+ * what is known of its units.  What is above (spans, units, extents) calls this with the
+ * window's lock held, unless it says otherwise.
+ */
+#ifndef NAR_WINDOW_H
+#define NAR_WINDOW_H
+
+#include "tree.h"
+
+/* Free extents are alike in these, or they stay apart. */
+struct nar_kin {
+	u8 policy;
+	u8 backing;
+};
+
+struct nar_window {
+	struct nar_lock lock;
+	struct nar_tree *tree[NAR_MAX_POLICIES];	/* by backing; release-stored when needed */
+	struct nar_tree ours[NR_BACKINGS];	/* POLICY_OURS, and space without memory */
+	struct nar_extent *table;	/* this window's part */
+	struct nar_unit *unit;
+	u32 end;			/* first page never used; release-stored */
+	u32 limit;			/* pages of the window */
+	size_t committed[NR_BACKINGS];	/* relaxed reads */
+	size_t large_pages;
+	size_t free_pages;
+	u32 nr_dirty;			/* 0: no free unit has been touched */
+	u32 nr_huge;			/* units touched that were asked to be huge */
+	u32 small_end;			/* huge:auto, once grown: units from here on began huge */
+	u32 next_collapse;		/* relaxed: where to look for a unit to make huge */
+	bool is_grown;			/* relaxed reads */
+} __shared_line;
+
+/* What has no memory has no policy either. */
+#define NAR_KIN_NONE ((struct nar_kin){ POLICY_OURS, BACKING_NONE })
+
+extern struct nar_window nar_windows[NAR_MAX_NODES];
+
+static inline struct nar_window *nar_window_of(unsigned int node)
+{
+	return &nar_windows[node];
+}
+
+static inline char *nar_page_at(unsigned int node, u32 page)
+{
+	return nar_at(nar_window_offset(node) + ((size_t)page << PAGE_SHIFT));
+}
+
+static inline u32 nar_page_of(const void *p)
+{
+	size_t in_window = nar_offset(p) & (((size_t)1 << nar_mem.window_shift) - 1);
+
+	return (u32)(in_window >> PAGE_SHIFT);
+}
+
+static inline struct nar_kin nar_kin_of(const struct nar_extent *e)
+{
+	return (struct nar_kin){ e->policy, e->backing };
+}
+
+static inline bool nar_is_kin(const struct nar_extent *e, struct nar_kin k)
+{
+	return e->policy == k.policy && e->backing == k.backing;
+}
+
+static inline void nar_set_kin(struct nar_extent *e, struct nar_kin k)
+{
+	e->policy = k.policy;
+	e->backing = k.backing;
+}
+
+/* First units wholly at or above a page, and wholly below one. */
+static inline u32 nar_unit_ceil(u32 page)
+{
+	return DIV_ROUND_UP(page, (u32)PAGES_PER_UNIT);
+}
+
+static inline u32 nar_unit_floor(u32 page)
+{
+	return page / (u32)PAGES_PER_UNIT;
+}
+
+/* Committed pages only: beyond them the table cannot be read.  No lock. */
+static inline bool nar_window_has(const struct nar_window *x, u32 page)
+{
+	return page >= GUARD_BYTES >> PAGE_SHIFT && page < load_acquire(&x->end);
+}
+
+void nar_window_init(void);
+
+/* Bytes that have memory behind them; no lock, racy. */
+size_t nar_window_committed(unsigned int node);
+
+/* The trees of a policy that the program has set; no lock held.  Return: whether they are there. */
+bool nar_window_ready(struct nar_place place);
+
+struct nar_tree *nar_window_tree(const struct nar_window *x, struct nar_kin k);
+
+/* Pages become free, and one with their neighbours. */
+void nar_window_give(struct nar_window *x, u32 page, u32 nr_pages, struct nar_kin k);
+
+/* A free extent is out of its tree, and in nobody's hands. */
+void nar_window_remove(struct nar_window *x, u32 page);
+
+/* Take [@from, @from + @nr) out of the free extent at @page that contains it. */
+void nar_window_carve(struct nar_window *x, u32 page, u32 from, u32 nr, u8 state);
+
+/* The first page from @page on whose address is a multiple of @align pages.  No lock. */
+u32 nar_window_first_fit(const struct nar_window *x, u32 page, u32 align);
+
+/* The best free extent for @nr pages, and where in it they begin; 0 if there is none. */
+u32 nar_window_find(const struct nar_window *x, u32 nr, u32 align, struct nar_kin k, u32 *from);
+
+/* Pages go into somebody's hands.  Return: whether all of them read as zeros. */
+bool nar_window_take(struct nar_window *x, u32 page, u32 nr);
+
+#endif /* NAR_WINDOW_H */
