@@ -17,9 +17,10 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
-#include "tests/contract.h"
+#include "tests/stress.h"
+#include "tests/tap.h"
 
-#include "arena/meta.h"
+#include "arena/class.h"
 #include "numa/node.h"
 
 #define NODES "/sys/devices/system/node"
@@ -290,10 +291,19 @@ static inline void require_on(const void *start, size_t bytes, int id, const cha
 		" of these not on node %d", what, bytes, start, nr, pages.resident, pages.misplaced, id);
 }
 
+/* Also where Check is not running, whose own assertions only work in its tests. */
+static inline void *must_malloc(size_t size)
+{
+	void *p = numarena_malloc(size);
+
+	require(p, "%zu bytes: %s", size, strerror(errno));
+	return p;
+}
+
 /* A block meant for @id, written, and there. */
 static inline void *alloc_on(size_t size, int id)
 {
-	void *p = must_give(numarena_malloc(size));
+	void *p = must_malloc(size);
 
 	memset(p, 0x5a, size);
 	require_on(p, size, id, "a block");

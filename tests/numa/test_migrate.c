@@ -189,7 +189,7 @@ static void *mover_run(void *arg)
 	struct mover *m = arg;
 
 	m->home = home_of_cpu(cpu);
-	numarena_free(must_give(numarena_malloc(1)));	/* an arena */
+	numarena_free(must_malloc(1));	/* an arena */
 	require(magazine()->end - magazine()->top == MAG_OBJECTS, "a magazine holds %d", MAG_OBJECTS);
 	for (i = 0; i < (int)m->nr_live; i++)
 		m->live[i] = alloc_counted(m);
@@ -287,7 +287,7 @@ static void refill_until_followed(int home)
 
 	while (nar_nodes.id[nar_arena_own->member.node] != home) {
 		for (i = 0; i < ARRAY_SIZE(p); i++)
-			p[i] = must_give(numarena_malloc(OTHER_SIZE));
+			p[i] = must_malloc(OTHER_SIZE);
 		for (i = 0; i < ARRAY_SIZE(p); i++)
 			numarena_free(p[i]);
 	}

@@ -103,7 +103,7 @@ static bool try_receive(struct worker *w, struct parcel *parcel)
 /* Large blocks are nobody's: among threads of their own node nothing is remote. */
 static void free_foreign(struct worker *w, struct parcel *parcel)
 {
-	if (parcel->from != w->home || parcel->object.size <= MAX_CLASS_BYTES) {
+	if (parcel->from != w->home || parcel->object.size <= NAR_SMALL_MAX) {
 		w->frees_to[parcel->from]++;
 		w->bytes_to[parcel->from] += numarena_malloc_usable_size(parcel->object.p);
 	}
@@ -137,7 +137,7 @@ static size_t some_size(struct rng *rng)
 {
 	if (rng_below(rng, LARGE_PART))
 		return rng_log_size(rng, 4, 15);
-	return rng_between(rng, MAX_CLASS_BYTES + 1, (size_t)1 << rng_between(rng, 16, MAX_LARGE_SHIFT));
+	return rng_between(rng, NAR_SMALL_MAX + 1, (size_t)1 << rng_between(rng, 16, MAX_LARGE_SHIFT));
 }
 
 static void step(struct worker *w, uint64_t tag)

@@ -49,7 +49,7 @@ static size_t some_size(struct rng *rng)
 static struct object some_object(struct rng *rng, uint64_t tag)
 {
 	size_t size = some_size(rng);
-	unsigned int max_shift = size < MAX_CLASS_BYTES ? 12 : MAX_ALIGN_SHIFT;
+	unsigned int max_shift = size < NAR_SMALL_MAX ? 12 : MAX_ALIGN_SHIFT;
 
 	if (rng_below(rng, ALIGNED_PART))
 		return object_new(size, tag);
@@ -79,7 +79,7 @@ static void check_object(const struct object *o, int home)
 	require_on(o->p, o->size, home, "an object");
 	require(numarena_node_of(o->p) == home && numarena_node_of((char *)o->p + o->size - 1) == home,
 		"%p is meant for %d, not %d", o->p, numarena_node_of(o->p), home);
-	if (o->size <= MAX_CLASS_BYTES && nar_entry_of(o->p))
+	if (o->size <= NAR_SMALL_MAX && nar_entry_of(o->p))
 		check_small_tables(o->p, home);
 	else
 		check_large_tables(o->p, home);
