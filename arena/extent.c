@@ -106,7 +106,9 @@ static void *prove(struct nar_place place, const struct nar_want *w, void *p)
 	if (likely(!p || !nar_policy_is_strict(place.policy)) || !enforce(place, p, w->nr_pages))
 		return p;
 	nar_node_event(place.node, strict_failed, 1);
-	nar_pages_purge(p, w->nr_pages << PAGE_SHIFT);
+	/* A page that a pool gets back need not be there at the next touch. */
+	if (nar_window_of(place.node)->table[nar_page_of(p)].backing != BACKING_HUGETLB)
+		nar_pages_purge(p, w->nr_pages << PAGE_SHIFT);
 	nar_extent_free(p, w->state);
 	return NULL;
 }
