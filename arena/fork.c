@@ -21,6 +21,7 @@
 #include "arena.h"
 #include "extent.h"
 #include "fork.h"
+#include "forkpool.h"
 #include "unit.h"
 
 static struct nar_lock *start_lock;
@@ -51,10 +52,12 @@ static void before_fork(void)
 	if (holds_rcu)
 		urcu_bp_before_fork();
 	each_lock(nar_lock_for_fork);
+	nar_forkpool_open();
 }
 
 static void after_fork_parent(void)
 {
+	nar_forkpool_parent();
 	nar_unit_note_fork();
 	each_lock(nar_unlock_after_fork);
 	if (holds_rcu)
@@ -63,6 +66,7 @@ static void after_fork_parent(void)
 
 static void after_fork_child(void)
 {
+	nar_forkpool_child();
 	nar_tid_cached = 0;
 	nar_unit_note_fork();
 	each_lock(nar_lock_reset);

@@ -172,25 +172,9 @@ int nar_unit_make_huge(u32 unit)
 /* Everything that is small counts as huge from now on; units follow one at a time. */
 static void grow_up(struct nar_window *x)
 {
-	const u32 first = GUARD_BYTES >> PAGE_SHIFT;
-	u32 page, nr;
-
-	for (page = first; page < x->end; page += nr) {
-		struct nar_extent *e = &x->table[page];
-		struct nar_kin k = { e->policy, BACKING_HUGE };
-
-		nr = e->nr_pages;
-		if (e->backing != BACKING_SMALL || e->state == EXTENT_HELD || e->state == EXTENT_NONE)
-			continue;
-		if (e->state == EXTENT_FREE) {
-			nar_window_remove(x, page);
-			nar_window_give(x, page, nr, k);
-		} else {
-			nar_set_kin(e, k);
-		}
-	}
+	nar_window_make_huge(x, BACKING_SMALL);
 	x->small_end = nar_unit_floor(x->end);
-	x->next_collapse = nar_unit_floor(first);
+	x->next_collapse = nar_unit_floor(GUARD_BYTES >> PAGE_SHIFT);
 	WRITE_ONCE(x->is_grown, true);
 }
 

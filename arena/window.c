@@ -128,6 +128,44 @@ void nar_window_give(struct nar_window *x, u32 page, u32 nr_pages, struct nar_ki
 	note_free_units(x, start, end, page, page + nr_pages);
 }
 
+void nar_window_make_huge(struct nar_window *x, u8 from)
+{
+	u32 page, nr;
+
+	for (page = GUARD_BYTES >> PAGE_SHIFT; page < x->end; page += nr) {
+		struct nar_extent *e = &x->table[page];
+		struct nar_kin k = { e->policy, BACKING_HUGE };
+
+		nr = e->nr_pages;
+		if (!nr)
+			break;	/* a fork's child, where a signal has interrupted a change */
+		if (e->backing != from || e->state == EXTENT_HELD || e->state == EXTENT_NONE)
+			continue;
+		if (e->state == EXTENT_FREE) {
+			nar_window_remove(x, page);
+			nar_window_give(x, page, nr, k);
+		} else {
+			nar_set_kin(e, k);
+		}
+	}
+}
+
+void nar_window_leave_pool(struct nar_window *x)
+{
+	size_t left = 0;
+	u32 unit;
+
+	nar_window_make_huge(x, BACKING_HUGETLB);
+	x->nr_huge = 0;
+	for (unit = nar_unit_floor(GUARD_BYTES >> PAGE_SHIFT); unit < nar_unit_floor(x->end); unit++) {
+		left += x->unit[unit].backing == BACKING_HUGETLB ? HUGE_BYTES : 0;
+		x->nr_huge += x->unit[unit].backing == BACKING_HUGE && x->unit[unit].touched_pages;
+	}
+	WRITE_ONCE(x->committed[BACKING_HUGE],
+		   x->committed[BACKING_HUGE] + x->committed[BACKING_HUGETLB] - left);
+	WRITE_ONCE(x->committed[BACKING_HUGETLB], left);
+}
+
 /* Take [@from, @from + @nr) out of the free extent at @page that contains it. */
 void nar_window_carve(struct nar_window *x, u32 page, u32 from, u32 nr, u8 state)
 {

@@ -101,6 +101,12 @@ struct nar_tree *nar_window_tree(const struct nar_window *x, struct nar_kin k);
 /* Pages become free, and one with their neighbours. */
 void nar_window_give(struct nar_window *x, u32 page, u32 nr_pages, struct nar_kin k);
 
+/* Extents of one backing count as huge from now on, but for those that are held. */
+void nar_window_make_huge(struct nar_window *x, u8 from);
+
+/* A fork's child: its units have left the pools, and so do extents and sums.  No lock. */
+void nar_window_leave_pool(struct nar_window *x);
+
 /* A free extent is out of its tree, and in nobody's hands. */
 void nar_window_remove(struct nar_window *x, u32 page);
 

@@ -6,7 +6,9 @@
  * nobody minds if it fails, and only then moved to where they are wanted.
  */
 #include <errno.h>
+#include <sys/mman.h>
 
+#include "internal/bug.h"
 #include "internal/stat.h"
 
 #include "hugetlb.h"
@@ -29,4 +31,30 @@ int nar_hugetlb_commit(void *addr, size_t bytes, unsigned int shift, struct nar_
 	if (err)
 		nar_pages_release(p, bytes);
 	return err;
+}
+
+/* ---- A fork's child ---- */
+
+void *nar_hugetlb_stand_in(size_t bytes)
+{
+	void *p = nar_pages_reserve(bytes, HUGE_BYTES);
+
+	if (!p || !mprotect(p, bytes, PROT_READ | PROT_WRITE))
+		return p;
+	nar_pages_release(p, bytes);
+	return NULL;
+}
+
+/* What was there is unmapped first: there is no way back. */
+void nar_hugetlb_supplant(void *addr, void *with, size_t bytes)
+{
+	if (mremap(with, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, addr) == MAP_FAILED)
+		nar_die("a fork's child cannot have %zu bytes at %p: raise vm.max_map_count", bytes, addr);
+}
+
+void *nar_hugetlb_map_desk(void)
+{
+	void *p = mmap(NULL, HUGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
 }

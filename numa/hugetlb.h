@@ -13,4 +13,13 @@
  */
 int nar_hugetlb_commit(void *addr, size_t bytes, unsigned int shift, struct nar_place place);
 
+/* ---- A fork's child leaves the pools: see arena/forkpool.c ---- */
+
+/* Ordinary memory somewhere else, to be filled; NULL.  Then it takes the place of a range. */
+void *nar_hugetlb_stand_in(size_t bytes);
+void nar_hugetlb_supplant(void *addr, void *with, size_t bytes);
+
+/* A unit that parent and child share; NULL. */
+void *nar_hugetlb_map_desk(void);
+
 #endif /* NAR_HUGETLB_H */

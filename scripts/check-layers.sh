@@ -46,6 +46,7 @@ arena/remote	56
 arena/arena	60
 arena/maint	60
 arena/audit	62
+arena/forkpool	61
 arena/fork	62
 arena/reserve	62
 arena/start	65
