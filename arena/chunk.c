@@ -482,18 +482,29 @@ static u64 starts_of(u64 mask)
 	return mask & ~(mask << 1);
 }
 
+/* A page of a hugetlb pool has no parts: the kernel says yes and gives nothing back. */
+static u32 find_partible(const struct chunks *c)
+{
+	unsigned int bin;
+	u32 unit;
+
+	for (bin = 1; bin < BIN_WHOLE; bin++)
+		for (unit = c->bin[POOL_HUGE][bin]; unit; unit = nar_mem.unit[unit].next)
+			if (READ_ONCE(nar_mem.unit[unit].backing) != BACKING_HUGETLB)
+				return unit;
+	return 0;
+}
+
 /*
  * A chunk whose free slices are to go, all of them taken, row by row, as if for slabs.  It
  * counts as small from then on: refilled after all huge ones, and collapsed once full.
  */
 static u32 hold_free(struct chunks *c, u64 *mask)
 {
-	unsigned int bin;
-	u32 unit = 0;
+	u32 unit;
 
 	nar_lock(&c->lock);
-	for (bin = 1; bin < BIN_WHOLE && !unit; bin++)
-		unit = c->bin[POOL_HUGE][bin];
+	unit = find_partible(c);
 	if (unit) {
 		struct nar_unit *u = &nar_mem.unit[unit];
 

@@ -56,15 +56,23 @@ static u32 growth_for(const struct nar_want *w)
 }
 
 /* Another thread may take what we grew: then we grow again. */
-static void *grow_and_take(struct nar_place place, const struct nar_want *w, bool *is_zero)
+static void *grow_pool_and_take(struct nar_place place, const struct nar_want *w, bool *is_zero)
 {
-	bool is_pooled = w->backing == BACKING_HUGETLB;
 	u32 need = growth_for(w);
 	void *p = NULL;
 
-	while (!p && is_pooled && nar_span_grow_pool(place, need))
+	while (!p && w->backing == BACKING_HUGETLB && nar_span_grow_pool(place, need))
 		p = take_any(place, w, is_zero);
-	while (!p && nar_span_grow(place, need, is_pooled ? BACKING_HUGE : (u8)w->backing))
+	return p;
+}
+
+static void *grow_and_take(struct nar_place place, const struct nar_want *w, bool *is_zero)
+{
+	u8 backing = w->backing == BACKING_HUGETLB ? BACKING_HUGE : (u8)w->backing;
+	u32 need = growth_for(w);
+	void *p = NULL;
+
+	while (!p && nar_span_grow(place, need, backing))
 		p = take_any(place, w, is_zero);
 	return p;
 }
@@ -98,7 +106,9 @@ static void *prove(struct nar_place place, const struct nar_want *w, void *p)
 	if (likely(!p || !nar_policy_is_strict(place.policy)) || !enforce(place, p, w->nr_pages))
 		return p;
 	nar_node_event(place.node, strict_failed, 1);
-	nar_pages_purge(p, w->nr_pages << PAGE_SHIFT);
+	/* A page that a pool gets back need not be there at the next touch. */
+	if (nar_window_of(place.node)->table[nar_page_of(p)].backing != BACKING_HUGETLB)
+		nar_pages_purge(p, w->nr_pages << PAGE_SHIFT);
 	nar_extent_free(p, w->state);
 	return NULL;
 }
@@ -117,8 +127,8 @@ static void *alloc_on_node(struct nar_place place, const struct nar_want *w, boo
 	if (!nar_window_ready(place))
 		return NULL;
 	p = take_any(place, w, is_zero);
-	if (!p)
-		p = grow_and_take(place, w, is_zero);
+	p = p ? p : grow_pool_and_take(place, w, is_zero);
+	p = p ? p : grow_and_take(place, w, is_zero);
 	return prove(place, w, p);
 }
 
@@ -136,6 +146,8 @@ static void *alloc_with_room(struct nar_place place, const struct nar_want *w, b
 	if (!nar_window_ready(place))
 		return NULL;
 	p = take_any(place, w, is_zero);
+	/* A pool's pages are nobody's room. */
+	p = p ? p : grow_pool_and_take(place, w, is_zero);
 	return p || !has_room(place, w) ? p : grow_and_take(place, w, is_zero);
 }
 
@@ -143,6 +155,7 @@ static void *alloc_with_room(struct nar_place place, const struct nar_want *w, b
 static void *alloc_anywhere(struct nar_place home, const struct nar_want *w, bool *is_zero)
 {
 	struct nar_place place = home;
+	struct nar_want rest = *w;
 	void *p = NULL;
 	unsigned int i;
 
@@ -151,9 +164,12 @@ static void *alloc_anywhere(struct nar_place home, const struct nar_want *w, boo
 		if (nar_node_is_allowed(place.node) || !i)
 			p = alloc_with_room(place, w, is_zero);
 	}
+	/* The pools have been asked. */
+	if (rest.backing == BACKING_HUGETLB)
+		rest.backing = BACKING_HUGE;
 	for (i = 0; i < nar_nodes.nr && !p; i++) {
 		place.node = nar_nodes.order[home.node][i];
-		p = alloc_on_node(place, w, is_zero);
+		p = alloc_on_node(place, &rest, is_zero);
 	}
 	if (p && place.node != home.node)
 		nar_node_event(home.node, node_fallback, 1);

@@ -18,6 +18,8 @@
 #define THREAD_BYTES MIB(64)
 #define MAX_THREADS 16
 
+#define GIB_SHIFT 30
+
 struct part {
 	pthread_t thread;
 	char *start;
@@ -85,10 +87,23 @@ static int populate_parallel(char *p, size_t bytes, unsigned int node)
 	return err;
 }
 
+/* Bytes on pages of the kind asked for, by what the kernel said of them. */
+static long long bytes_of_kind(size_t bytes, enum nar_backing backing)
+{
+	return backing == BACKING_HUGE && nar_is_missing(MISSING_THP) ? 0 : (long long)bytes;
+}
+
+/* Faulting in more than there is would end in the process's death. */
+static bool is_too_much(unsigned int node, size_t bytes)
+{
+	return bytes > nar_pages_of_machine() || !nar_node_has_room(node, bytes);
+}
+
 static long long reserve_pages(struct nar_place place, size_t bytes, enum nar_backing backing)
 {
-	char *p = nar_span_hold(place, bytes, backing, HUGE_SHIFT);
 	size_t all = ALIGN_UP(bytes, HUGE_BYTES);
+	char *p = is_too_much(place.node, all) ? NULL :
+		nar_span_hold(place, bytes, backing, HUGE_SHIFT);
 	int err;
 
 	if (!p)
@@ -101,21 +116,30 @@ static long long reserve_pages(struct nar_place place, size_t bytes, enum nar_ba
 		return -ENOMEM;
 	}
 	nar_span_release(p);
-	return (long long)all;
+	return bytes_of_kind(all, backing);
 }
 
+/* Half as much after each refusal: as many pieces as a size has bits, and some to spare. */
+#define MAX_PIECES 128
+
+struct pieces {
+	void *at[MAX_PIECES];
+	unsigned int nr;
+};
+
 /* Piece by piece, until the pool is empty.  Return: bytes. */
-static size_t reserve_pool(struct nar_place place, size_t bytes, unsigned int shift)
+static size_t hold_pieces(struct nar_place place, size_t bytes, unsigned int shift,
+			  struct pieces *pieces)
 {
 	size_t piece = ALIGN_UP(bytes, (size_t)1 << shift), got = 0;
 
-	while (got < bytes && piece) {
-		char *p = nar_span_hold(place, piece, BACKING_HUGETLB, shift);
+	while (got < bytes && piece && pieces->nr < MAX_PIECES) {
+		void *p = nar_span_hold(place, piece, BACKING_HUGETLB, shift);
 
 		if (p) {
-			nar_span_release(p);
+			pieces->at[pieces->nr++] = p;
 			got += piece;
-			piece = min_of(piece, ALIGN_UP(bytes - got, (size_t)1 << shift));
+			piece = min_of(piece, ALIGN_UP(bytes - min_of(got, bytes), (size_t)1 << shift));
 		} else {
 			piece = ALIGN_DOWN(piece / 2, (size_t)1 << shift);
 		}
@@ -123,15 +147,25 @@ static size_t reserve_pool(struct nar_place place, size_t bytes, unsigned int sh
 	return got;
 }
 
+/* All of it is for everybody, or all goes back. */
+static void end_pieces(struct pieces *pieces, void (*end)(void *p))
+{
+	while (pieces->nr)
+		end(pieces->at[--pieces->nr]);
+}
+
 static long long reserve_from_pool(struct nar_place place, size_t bytes, unsigned int shift)
 {
-	size_t got = reserve_pool(place, bytes, shift);
-	long long rest;
+	struct pieces pieces = { .nr = 0 };
+	size_t got = hold_pieces(place, bytes, shift, &pieces);
+	long long rest = 0;
 
-	if (got >= bytes)
-		return (long long)got;
-	nar_node_event(place.node, huge_pool_empty, (bytes - got + HUGE_BYTES - 1) >> HUGE_SHIFT);
-	rest = reserve_pages(place, bytes - got, BACKING_HUGE);
+	if (got < bytes) {
+		nar_node_event(place.node, huge_pool_empty,
+			       (bytes - got + HUGE_BYTES - 1) >> HUGE_SHIFT);
+		rest = reserve_pages(place, bytes - got, BACKING_HUGE);
+	}
+	end_pieces(&pieces, rest < 0 ? nar_span_drop : nar_span_release);
 	return rest < 0 ? rest : (long long)got;
 }
 
@@ -139,20 +173,24 @@ long long nar_reserve(unsigned int node, size_t bytes, unsigned int flags)
 {
 	struct nar_place place = { (u8)node, POLICY_OURS };
 
+	/* One of these, or none. */
+	if (flags > NUMARENA_RESERVE_1GIB || flags & (flags - 1))
+		return -EINVAL;
 	if (bytes > PTRDIFF_MAX)
 		return -ENOMEM;
 	if (!bytes)
-		return flags & ~7u ? -EINVAL : 0;
+		return 0;
 	switch (flags) {
 	case 0:
-		return reserve_pages(place, bytes, nar_opt.huge == HUGE_OFF ? BACKING_SMALL : BACKING_HUGE);
+		/* huge:off has none of that kind, but the memory is had. */
+		if (nar_opt.huge == HUGE_OFF)
+			return min_of(reserve_pages(place, bytes, BACKING_SMALL), 0ll);
+		return reserve_pages(place, bytes, BACKING_HUGE);
 	case NUMARENA_RESERVE_SMALL:
 		return reserve_pages(place, bytes, BACKING_SMALL);
 	case NUMARENA_RESERVE_HUGETLB:
 		return reserve_from_pool(place, bytes, HUGE_SHIFT);
-	case NUMARENA_RESERVE_1GIB:
-		return reserve_from_pool(place, bytes, 30);
 	default:
-		return -EINVAL;
+		return reserve_from_pool(place, bytes, GIB_SHIFT);
 	}
 }

@@ -88,12 +88,17 @@ static int commit_span(struct nar_place place, u32 page, u32 nr, u8 backing, uns
 	return err;
 }
 
-static void note_backing(struct nar_window *x, u32 page, u32 nr, u8 backing)
+static void note_units(struct nar_window *x, u32 page, u32 nr, u8 backing)
 {
 	u32 unit = nar_unit_floor(page), end = nar_unit_floor(page + nr);
 
 	for (; unit < end; unit++)
 		WRITE_ONCE(x->unit[unit].backing, backing);
+}
+
+static void note_backing(struct nar_window *x, u32 page, u32 nr, u8 backing)
+{
+	note_units(x, page, nr, backing);
 	WRITE_ONCE(x->committed[backing], x->committed[backing] + ((size_t)nr << PAGE_SHIFT));
 }
 
@@ -196,12 +201,28 @@ void nar_span_release(void *p)
 	nar_unlock(&x->lock);
 }
 
+/* Pages of a pool go back by leaving the space without memory. */
+static bool try_uncommit(struct nar_window *x, u32 page, u32 nr, void *p)
+{
+	size_t bytes = (size_t)nr << PAGE_SHIFT;
+
+	if (x->table[page].backing != BACKING_HUGETLB || nar_pages_uncommit(p, bytes))
+		return false;
+	nar_lock(&x->lock);
+	WRITE_ONCE(x->committed[BACKING_HUGETLB], x->committed[BACKING_HUGETLB] - bytes);
+	note_units(x, page, nr, BACKING_NONE);
+	nar_set_kin(&x->table[page], NAR_KIN_NONE);
+	nar_unlock(&x->lock);
+	return true;
+}
+
 void nar_span_drop(void *p)
 {
 	struct nar_window *x = nar_window_of(nar_node_of(p));
 	u32 page = nar_page_of(p), nr = x->table[page].nr_pages, unit;
 
-	nar_pages_purge(p, (size_t)nr << PAGE_SHIFT);
+	if (!try_uncommit(x, page, nr, p) && x->table[page].backing != BACKING_HUGETLB)
+		nar_pages_purge(p, (size_t)nr << PAGE_SHIFT);
 	nar_lock(&x->lock);
 	for (unit = nar_unit_floor(page); unit < nar_unit_floor(page + nr); unit++)
 		x->unit[unit].is_reserved = false;
