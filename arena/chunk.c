@@ -249,28 +249,35 @@ static enum nar_backing backing_for(enum nar_pool pool)
 	return nar_opt.huge == HUGE_HUGETLB ? BACKING_HUGETLB : BACKING_HUGE;
 }
 
-u32 nar_slices_alloc(struct nar_place place, enum nar_pool pool, unsigned int nr)
+/* What a full node has from its neighbours is used up before another chunk of theirs is cut. */
+static u32 cut_new(struct nar_place place, enum nar_pool pool, unsigned int nr)
 {
 	struct nar_want want = { PAGES_PER_UNIT, PAGES_PER_UNIT, backing_for(pool), EXTENT_CHUNK };
-	struct chunks *c = chunks_ready(place);
-	u32 slice;
+	unsigned int home = place.node;
+	u32 slice = 0;
+	struct chunks *c;
 	bool is_zero;
 	void *p;
 
-	if (!c)
-		return 0;
-	slice = take_slices(c, pool, nr);
-	if (slice)
-		return slice;
 	p = nar_extent_alloc(place, &want, &is_zero);
 	if (!p)
 		return 0;
-	/* A full node's neighbour may have none of this policy yet. */
 	place.node = (u8)nar_node_of(p);
+	/* The neighbour may have none of this policy yet. */
 	c = chunks_ready(place);
-	if (!c)
-		return release_extent(p), 0;
+	if (c && place.node != home)
+		slice = take_slices(c, pool, nr);
+	if (!c || slice)
+		return release_extent(p), slice;
 	return cut_chunk(c, p, place.policy, nr);
+}
+
+u32 nar_slices_alloc(struct nar_place place, enum nar_pool pool, unsigned int nr)
+{
+	struct chunks *c = chunks_ready(place);
+	u32 slice = c ? take_slices(c, pool, nr) : 0;
+
+	return slice || !c ? slice : cut_new(place, pool, nr);
 }
 
 /* Return: whether the chunk is in no list any more and to be released. */
