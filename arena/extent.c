@@ -82,11 +82,7 @@ static bool is_too_much(const struct nar_want *w)
 	return w->nr_pages + w->align_pages >= nar_mem.window_bytes >> PAGE_SHIFT;
 }
 
-/*
- * policy:strict.  All of it is faulted in and looked at; a page that will not come home
- * makes the whole as good as none.
- */
-static int enforce(struct nar_place place, void *p, size_t nr_pages)
+int nar_extent_enforce(struct nar_place place, void *p, size_t nr_pages)
 {
 	size_t bytes = nr_pages << PAGE_SHIFT;
 	int err = nar_pages_populate(p, bytes);
@@ -103,7 +99,7 @@ static int enforce(struct nar_place place, void *p, size_t nr_pages)
 
 static void *prove(struct nar_place place, const struct nar_want *w, void *p)
 {
-	if (likely(!p || !nar_policy_is_strict(place.policy)) || !enforce(place, p, w->nr_pages))
+	if (likely(!p || !nar_policy_is_strict(place.policy)) || !nar_extent_enforce(place, p, w->nr_pages))
 		return p;
 	nar_node_event(place.node, strict_failed, 1);
 	/* A page that a pool gets back need not be there at the next touch. */
@@ -320,7 +316,7 @@ int nar_extent_resize(void *p, size_t nr_pages)
 	err = resize(x, page, (u32)nr_pages);
 	if (err || nr_pages <= old || !nar_policy_is_strict(place.policy))
 		return err;
-	if (!enforce(place, nar_page_at(place.node, page + old), nr_pages - old))
+	if (!nar_extent_enforce(place, nar_page_at(place.node, page + old), nr_pages - old))
 		return 0;
 	nar_node_event(place.node, strict_failed, 1);
 	resize(x, page, old);

@@ -92,7 +92,8 @@ struct nar_unit {
 	u8 policy;		/* of a chunk: constant while it is one */
 	u32 free_since_ms;	/* wholly free since, low half of the clock */
 	bool is_reserved;	/* by the program: never given back; constant once set */
-	u8 reserved[23];
+	bool is_parted;		/* of a chunk: free slices may have no pages; chunk lock, racy reads */
+	u8 reserved[22];
 };
 
 /*

@@ -178,7 +178,10 @@ static void *mark_live(void *p)
 	return p;
 }
 
-/* Without an arena: built-in classes, batch one. */
+/*
+ * Without an arena: built-in classes, batch one.  What the default heap's shelf has serves
+ * everybody; which policy the thread is under is only asked when it is empty.
+ */
 static void *alloc_shared_class(unsigned int class)
 {
 	unsigned int node = wanted_node();
@@ -190,7 +193,11 @@ static void *alloc_shared_class(unsigned int class)
 	if (p)
 		return mark_live(p);
 	heap = nar_heap_current();
-	return heap ? mark_live(nar_heap_grow(heap, node, class)) : NULL;
+	if (!heap)
+		return NULL;
+	if (heap != &nar_heap_default)
+		p = nar_heap_take(heap, node, class);
+	return mark_live(p ? p : nar_heap_grow(heap, node, class));
 }
 
 static void *alloc_shared(size_t size)

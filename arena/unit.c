@@ -156,6 +156,18 @@ size_t nar_unit_purge(unsigned int node, u32 before_ms, size_t max_units)
 
 /* ---- Huge pages ---- */
 
+/* Whether or not that worked: there is no second try. */
+static void note_huge(struct nar_window *x, struct nar_unit *u)
+{
+	nar_lock(&x->lock);
+	/* It may have gone back to the kernel, and come again as something else. */
+	if (u->backing == BACKING_SMALL) {
+		x->nr_huge += u->touched_pages != 0;
+		WRITE_ONCE(u->backing, BACKING_HUGE);
+	}
+	nar_unlock(&x->lock);
+}
+
 int nar_unit_make_huge(u32 unit)
 {
 	void *p = nar_at((size_t)unit << HUGE_SHIFT);
@@ -165,7 +177,7 @@ int nar_unit_make_huge(u32 unit)
 		nar_node_event(nar_node_of(p), collapse_failed, 1);
 	else
 		nar_node_event(nar_node_of(p), collapse_done, 1);
-	WRITE_ONCE(nar_mem.unit[unit].backing, BACKING_HUGE);
+	note_huge(nar_window_of(nar_node_of(p)), &nar_mem.unit[unit]);
 	return err;
 }
 

@@ -460,6 +460,34 @@ START_TEST(small_start_becomes_huge)
 }
 END_TEST
 
+/*
+ *	blocks: | small, made huge | huge |	fork, free, purge, fork
+ *
+ * Expect: a unit that became huge is one of those that a fork parts, and no longer is
+ * once it has gone back.
+ */
+START_TEST(forks_count_what_is_huge)
+{
+	void *first = alloc_written(MIB(6) - PAGE_BYTES), *rest = alloc_written(GROWN_BYTES);
+	u64 collapsed, before;
+
+	while (nar_unit_collapse(0))
+		;
+	collapsed = node_now(0).collapse_done;
+	ck_assert_uint_ge(collapsed, 2);
+	before = node_now(0).huge_forked;
+	nar_unit_note_fork();
+	ck_assert_uint_ge(node_now(0).huge_forked - before, collapsed + GROWN_BYTES / HUGE_BYTES);
+	ck_assert_uint_le(node_now(0).huge_forked - before, node_now(0).committed_bytes / HUGE_BYTES);
+	numarena_free(rest);
+	numarena_free(first);
+	numarena_malloc_trim(0);
+	before = node_now(0).huge_forked;
+	nar_unit_note_fork();
+	ck_assert_uint_le(node_now(0).huge_forked - before, 1);
+}
+END_TEST
+
 /* ---- Reserving ---- */
 
 /*
@@ -526,6 +554,7 @@ int main(void)
 	tcase_add_test(tc, bound_thread_stays_bound);
 	tcase_add_test(tc, matrix_counts_frees_by_node);
 	tcase_add_test(tc, small_start_becomes_huge);
+	tcase_add_test(tc, forks_count_what_is_huge);
 	tcase_add_test(tc, reserved_memory_serves);
 	suite_add_tcase(suite, tc);
 	return tap_run(suite);
