@@ -190,11 +190,12 @@ static void grow_up(struct nar_window *x)
 	for (page = first; page < x->end; page += nr) {
 		struct nar_extent *e = &x->table[page];
 		struct nar_kin k = { e->policy, BACKING_HUGE };
+		u8 state = READ_ONCE(e->state);	/* large or recent: its owner may change it */
 
 		nr = e->nr_pages;
-		if (e->backing != BACKING_SMALL || e->state == EXTENT_HELD || e->state == EXTENT_NONE)
+		if (e->backing != BACKING_SMALL || state == EXTENT_HELD || state == EXTENT_NONE)
 			continue;
-		if (e->state == EXTENT_FREE) {
+		if (state == EXTENT_FREE) {
 			nar_window_remove(x, page);
 			nar_window_give(x, page, nr, k);
 		} else {
@@ -212,7 +213,7 @@ static bool wants_collapse(const struct nar_window *x, u32 unit)
 	const struct nar_unit *u = &x->unit[unit];
 
 	return u->backing == BACKING_SMALL && u->touched_pages >= COLLAPSE_PAGES &&
-	       x->table[unit * (u32)PAGES_PER_UNIT].state != EXTENT_CHUNK;
+	       READ_ONCE(x->table[unit * (u32)PAGES_PER_UNIT].state) != EXTENT_CHUNK;
 }
 
 static u32 next_collapse(struct nar_window *x)

@@ -79,7 +79,7 @@ static void window_insert(struct nar_window *x, u32 page, u32 nr_pages, struct n
 
 	e->nr_pages = nr_pages;
 	nar_set_kin(e, k);
-	e->state = EXTENT_FREE;
+	WRITE_ONCE(e->state, EXTENT_FREE);
 	x->table[page + nr_pages - 1].back = page;
 	nar_tree_insert(nar_window_tree(x, k), page);
 	x->free_pages += k.backing == BACKING_NONE ? 0 : nr_pages;
@@ -91,7 +91,7 @@ void nar_window_remove(struct nar_window *x, u32 page)
 
 	nar_tree_remove(nar_window_tree(x, nar_kin_of(e)), page);
 	x->table[page + e->nr_pages - 1].back = 0;
-	e->state = EXTENT_NONE;
+	WRITE_ONCE(e->state, EXTENT_NONE);
 	x->free_pages -= e->backing == BACKING_NONE ? 0 : e->nr_pages;
 }
 
@@ -115,7 +115,7 @@ void nar_window_give(struct nar_window *x, u32 page, u32 nr_pages, struct nar_ki
 	u32 start = page, end = page + nr_pages, before = x->table[page - 1].back;
 	struct nar_extent *after = &x->table[end];
 
-	x->table[page].state = EXTENT_NONE;
+	WRITE_ONCE(x->table[page].state, EXTENT_NONE);
 	if (before && nar_is_kin(&x->table[before], k)) {
 		nar_window_remove(x, before);
 		start = before;
@@ -141,7 +141,7 @@ void nar_window_carve(struct nar_window *x, u32 page, u32 from, u32 nr, u8 state
 		window_insert(x, from + nr, end - from - nr, k);
 	x->table[from].nr_pages = nr;
 	nar_set_kin(&x->table[from], k);
-	x->table[from].state = state;
+	WRITE_ONCE(x->table[from].state, state);
 }
 
 /* The span starts at a unit; beyond that, alignment is a matter of addresses. */
