@@ -162,11 +162,13 @@ static struct nar_arena *follow_policy(struct nar_arena *old)
 int nar_thread_bind(int node)
 {
 	struct nar_arena *a = thread_arena();
+	u8 before = self.bound_to;
 
 	self.bound_to = (u8)(node + 1);
-	if (a && wanted_node() != a->member.node && !thread_switch(a, a->heap, wanted_node()))
-		return -ENOMEM;
-	return 0;
+	if (!a || wanted_node() == a->member.node || thread_switch(a, a->heap, wanted_node()))
+		return 0;
+	self.bound_to = before;
+	return -ENOMEM;
 }
 
 /* ---- malloc ---- */
@@ -231,10 +233,14 @@ static bool try_grow(struct nar_arena *a, unsigned int class)
 /* Return: the arena whose magazine has something now; NULL if there is no memory. */
 static struct nar_arena *refill(struct nar_arena *a, unsigned int class)
 {
+	struct nar_arena *old;
+
 	a = before_refill(a);
 	while (!nar_arena_refill(a, class)) {
-		a = follow_policy(a);
-		if (!try_grow(a, class))
+		old = a;
+		a = follow_policy(old);
+		/* Another heap may have some on its shelf. */
+		if (a == old && !try_grow(a, class))
 			return NULL;
 	}
 	return a;
