@@ -80,7 +80,7 @@ static unsigned int wanted_node(void)
 }
 
 /* Whatever has no arena of its own: under the policy that the thread is under now. */
-static struct nar_place wanted_place(void)
+struct nar_place nar_thread_place(void)
 {
 	return (struct nar_place){ (u8)wanted_node(), (u8)nar_policy_current() };
 }
@@ -210,7 +210,7 @@ static void *alloc_shared(size_t size)
 		return NULL;
 	size += load_acquire(&nar_is_started) ? 0 : EARLY_PAD;
 	if (size > NAR_SMALL_MAX)
-		return nar_large_alloc(wanted_place(), size, 1, &is_zero);
+		return nar_large_alloc(nar_thread_place(), size, 1, &is_zero);
 	return alloc_shared_class(nar_class_builtin(size));
 }
 
@@ -295,7 +295,7 @@ void *nar_thread_alloc_large(size_t size, size_t alignment, bool *is_zero)
 	nar_maint_poll();
 	*is_zero = false;
 	if (!a)
-		return nar_large_alloc(wanted_place(), size, alignment, is_zero);
+		return nar_large_alloc(nar_thread_place(), size, alignment, is_zero);
 	a = follow_policy(a);
 	if (alignment <= PAGE_BYTES && size <= NAR_RECENT_BYTES)
 		p = nar_recent_take(&a->recent, DIV_ROUND_UP(size, PAGE_BYTES));

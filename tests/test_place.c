@@ -566,6 +566,38 @@ START_TEST(reserved_memory_serves)
 }
 END_TEST
 
+static void reserve_where_bound(void)
+{
+	ck_assert_int_eq(numarena_thread_bind(3), 0);
+	ck_assert_int_eq(numarena_reserve(-1, MIB(8), 0), (long long)MIB(8));
+	ck_assert_uint_ge(node_now(3).committed_bytes, MIB(8));
+	ck_assert_uint_eq(node_now(2).committed_bytes, 0);
+}
+
+static void reserve_under_theirs(void)
+{
+	u32 before;
+
+	fake_policy = THEIRS;
+	ck_assert_int_eq(numarena_reserve(-1, MIB(8), 0), (long long)MIB(8));
+	before = fake_calls.commit[1];
+	numarena_free(alloc_written(MIB(4)));
+	ck_assert_uint_eq(fake_calls.commit[1], before);
+}
+
+/*
+ *	thread on 2, bound to 3, reserves "here"	-> node 3
+ *	thread on 1 under a policy of the program's	-> memory of that policy
+ *
+ * Expect: what is reserved is what the thread that asked for it gets.
+ */
+START_TEST(reserved_memory_serves_who_asked)
+{
+	on_node(2, reserve_where_bound);
+	on_node(1, reserve_under_theirs);
+}
+END_TEST
+
 static void rest(void)
 {
 	fake.refuse_commit = fake.is_full = fake.forbid = 0;
@@ -594,6 +626,7 @@ int main(void)
 	tcase_add_test(tc, small_start_becomes_huge);
 	tcase_add_test(tc, forks_count_what_is_huge);
 	tcase_add_test(tc, reserved_memory_serves);
+	tcase_add_test(tc, reserved_memory_serves_who_asked);
 	suite_add_tcase(suite, tc);
 	return tap_run(suite);
 }
