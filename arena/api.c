@@ -156,12 +156,17 @@ __exported int numarena_node_of(const void *ptr)
 
 __exported long long numarena_reserve(int node, size_t bytes, unsigned int flags)
 {
-	int saved = errno, dense = nar_start_early() ? (int)nar_node_current() : -ENOMEM;
-	long long got;
+	int saved = errno, dense = node == -1 ? 0 : node_number(node);
+	struct nar_place place;
+	long long got = dense;
 
-	if (node != -1)
-		dense = node_number(node);
-	got = dense < 0 ? dense : nar_reserve((unsigned int)dense, bytes, flags);
+	if (dense >= 0 && !nar_start_early())
+		got = -ENOMEM;
+	if (got >= 0) {
+		place = nar_thread_place();
+		place.node = node == -1 ? place.node : (u8)dense;
+		got = nar_reserve(place, bytes, flags);
+	}
 	errno = got < 0 ? (int)-got : saved;
 	return got < 0 ? -1 : got;
 }

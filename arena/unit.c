@@ -196,7 +196,7 @@ static bool wants_collapse(const struct nar_window *x, u32 unit)
 	const struct nar_unit *u = &x->unit[unit];
 
 	return u->backing == BACKING_SMALL && u->touched_pages >= COLLAPSE_PAGES &&
-	       x->table[unit * (u32)PAGES_PER_UNIT].state != EXTENT_CHUNK;
+	       READ_ONCE(x->table[unit * (u32)PAGES_PER_UNIT].state) != EXTENT_CHUNK;
 }
 
 static u32 next_collapse(struct nar_window *x)

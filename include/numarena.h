@@ -364,14 +364,16 @@ int numarena_node_of(const void *ptr);
 
 /**
  * numarena_reserve() - have memory on a node, faulted in, before it is needed
- * @node: the kernel's number; -1 for the node of the calling thread
+ * @node: the kernel's number; -1 for the node that the calling thread's memory comes from
  * @bytes: how much, rounded up to whole pages of the kind asked for
  * @flags: 0 for transparent huge pages, or one of NUMARENA_RESERVE_*
  *
  * For start-up.  Threads on the node's own CPUs fault the memory in at the same time; they
  * end before the call returns.  The memory then serves malloc on that node and is never
  * given back to the kernel.  Pages of a pool that has not enough of them are replaced by
- * transparent huge pages, which is counted in huge_pool_empty.
+ * transparent huge pages, which is counted in huge_pool_empty.  A memory policy that the
+ * program has set for the calling thread stands above @node, and the memory serves threads
+ * under that policy.
  *
  * Return: the bytes that lie on pages of the kind asked for, by what the kernel answered to
  * the call; -1 with errno EINVAL for a node that is not there or unknown flags, ENOMEM if

@@ -72,18 +72,23 @@ static unsigned int policy_number(const struct policy *p)
 	return policy_add(p);
 }
 
-unsigned int nar_policy_current(void)
+static noinline unsigned int ask_kernel(void)
 {
 	struct policy p = { .mode = MPOL_DEFAULT };
 
-	if (nar_nodes.nr == 1 || nar_is_missing(MISSING_GET_MEMPOLICY))
-		return POLICY_OURS;
 	nar_nodes_poll();
 	if (get_mempolicy(&p.mode, p.mask, MASK_BITS, NULL, 0)) {
 		nar_note_missing(MISSING_GET_MEMPOLICY);
 		return POLICY_OURS;
 	}
 	return p.mode == MPOL_DEFAULT ? POLICY_OURS : policy_number(&p);
+}
+
+unsigned int nar_policy_current(void)
+{
+	if (nar_nodes.nr == 1 || nar_is_missing(MISSING_GET_MEMPOLICY))
+		return POLICY_OURS;
+	return ask_kernel();
 }
 
 bool nar_policy_is_strict(unsigned int policy)

@@ -74,6 +74,14 @@ static bool overlaps(const char *a, size_t a_bytes, const char *b, size_t b_byte
 	return a < b + b_bytes && b < a + a_bytes;
 }
 
+static u64 slabs_made(void)
+{
+	struct numarena_stats stats;
+
+	ck_assert_int_eq(numarena_stats_get(&stats, sizeof(stats)), 0);
+	return stats.nr_slabs_made;
+}
+
 /* ---- Policies of the program's ---- */
 
 #define NR_BLOCKS 8
@@ -185,6 +193,35 @@ START_TEST(shelves_keep_their_policy)
 {
 	on_node(2, leave_one);
 	on_node(2, want_one);
+	numarena_free(left_behind);
+}
+END_TEST
+
+static void adopt_what_was_left(void)
+{
+	u64 before;
+	void *p;
+
+	numarena_free(alloc_written(SIZE));
+	numarena_malloc_trim(0);
+	fake_policy = THEIRS;
+	before = slabs_made();
+	p = alloc_written(SIZE);
+	ck_assert_uint_eq(slice_of(p), slice_of(left_behind));
+	ck_assert_uint_eq(slabs_made(), before);
+	numarena_free(p);
+}
+
+/*
+ *	thread under theirs ends: its slab is shelved
+ *	thread that comes under theirs later wants that class
+ *
+ * Expect: it has what was left, and no slab is cut.
+ */
+START_TEST(switched_thread_looks_on_the_shelf)
+{
+	on_node(2, leave_one);
+	on_node(2, adopt_what_was_left);
 	numarena_free(left_behind);
 }
 END_TEST
@@ -529,6 +566,38 @@ START_TEST(reserved_memory_serves)
 }
 END_TEST
 
+static void reserve_where_bound(void)
+{
+	ck_assert_int_eq(numarena_thread_bind(3), 0);
+	ck_assert_int_eq(numarena_reserve(-1, MIB(8), 0), (long long)MIB(8));
+	ck_assert_uint_ge(node_now(3).committed_bytes, MIB(8));
+	ck_assert_uint_eq(node_now(2).committed_bytes, 0);
+}
+
+static void reserve_under_theirs(void)
+{
+	u32 before;
+
+	fake_policy = THEIRS;
+	ck_assert_int_eq(numarena_reserve(-1, MIB(8), 0), (long long)MIB(8));
+	before = fake_calls.commit[1];
+	numarena_free(alloc_written(MIB(4)));
+	ck_assert_uint_eq(fake_calls.commit[1], before);
+}
+
+/*
+ *	thread on 2, bound to 3, reserves "here"	-> node 3
+ *	thread on 1 under a policy of the program's	-> memory of that policy
+ *
+ * Expect: what is reserved is what the thread that asked for it gets.
+ */
+START_TEST(reserved_memory_serves_who_asked)
+{
+	on_node(2, reserve_where_bound);
+	on_node(1, reserve_under_theirs);
+}
+END_TEST
+
 static void rest(void)
 {
 	fake.refuse_commit = fake.is_full = fake.forbid = 0;
@@ -546,6 +615,7 @@ int main(void)
 	tcase_add_test(tc, large_blocks_keep_their_policy);
 	tcase_add_test(tc, slabs_keep_their_policy);
 	tcase_add_test(tc, shelves_keep_their_policy);
+	tcase_add_test(tc, switched_thread_looks_on_the_shelf);
 	tcase_add_test(tc, no_room_falls_over_in_order);
 	tcase_add_test(tc, strict_gives_no_other_node);
 	tcase_add_test(tc, strict_slabs_give_no_other_node);
@@ -556,6 +626,7 @@ int main(void)
 	tcase_add_test(tc, small_start_becomes_huge);
 	tcase_add_test(tc, forks_count_what_is_huge);
 	tcase_add_test(tc, reserved_memory_serves);
+	tcase_add_test(tc, reserved_memory_serves_who_asked);
 	suite_add_tcase(suite, tc);
 	return tap_run(suite);
 }
