@@ -118,7 +118,7 @@ lib-a	 := $(O)/libnumarena.a
 
 # A program is one source of the same name, and <name>-objs of the same folder.
 prog-objs = $(addprefix $(O)/,$1.o $(addprefix $(dir $1),$($(notdir $1)-objs)))
-programs := $(all-bench) $(all-test) $(all-die) $(all-stress) $(all-prog) $(all-guest)
+programs := $(sort $(all-bench) $(all-test) $(all-die) $(all-stress) $(all-prog) $(all-guest))
 
 test-programs := $(addprefix $(O)/,$(all-test) $(all-die) $(all-stress) $(all-prog) \
 	$(all-guest) $(all-dso:=.so))
@@ -127,7 +127,7 @@ run-check := $(addprefix $(O)/,$(all-test) $(all-stress)) $(all-script) scripts/
 run-full  := $(all-full)
 run-guest := $(addprefix $(O)/,$(all-guest)) $(all-guest-script)
 ifdef T
-run-guest := $(foreach t,$T,$(filter %/$t %/$t.sh,$(run-guest) $(run-check)))
+run-guest := $(foreach t,$T,$(sort $(filter %/$t %/$t.sh,$(run-guest) $(run-check))))
 run-check := $(foreach t,$T,$(filter %/$t %/$t.sh,$(run-check) $(run-full)))
 run-full  :=
 endif
@@ -212,7 +212,7 @@ $(O)/$1: $(call prog-objs,$1) $2 FORCE
 	$$(call if_changed,link)
 $(O)/$1: link-libs := $3
 endef
-program-rules = $(foreach p,$1,$(eval $(call program-rule,$p,$2,$3)))
+program-rules = $(foreach p,$(sort $1),$(eval $(call program-rule,$p,$2,$3)))
 
 $(call program-rules,$(all-test) $(all-guest),$(O)/tests/tap.o $(lib-a),$(CHECK_LIBS) $(LIB_LIBS))
 $(call program-rules,$(all-die) $(all-stress),$(lib-a),$(LIB_LIBS))

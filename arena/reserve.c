@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "internal/option.h"
+#include "numa/hugetlb.h"
 
 #include "heap.h"
 #include "reserve.h"
@@ -134,6 +135,7 @@ static size_t hold_pieces(struct nar_place place, size_t bytes, unsigned int shi
 {
 	size_t piece = ALIGN_UP(bytes, (size_t)1 << shift), got = 0;
 
+	piece = min_of(piece, ALIGN_DOWN(nar_hugetlb_room(place, shift), (size_t)1 << shift));
 	while (got < bytes && piece && pieces->nr < MAX_PIECES) {
 		void *p = nar_span_hold(place, piece, BACKING_HUGETLB, shift);
 

@@ -195,7 +195,7 @@ static bool wants_collapse(const struct nar_window *x, u32 unit)
 {
 	const struct nar_unit *u = &x->unit[unit];
 
-	return u->backing == BACKING_SMALL && u->touched_pages >= COLLAPSE_PAGES &&
+	return u->backing == BACKING_SMALL && !u->is_reserved && u->touched_pages >= COLLAPSE_PAGES &&
 	       READ_ONCE(x->table[unit * (u32)PAGES_PER_UNIT].state) != EXTENT_CHUNK;
 }
 
@@ -213,6 +213,21 @@ static u32 next_collapse(struct nar_window *x)
 	return 0;
 }
 
+/* For what is purged and touched again. */
+static void advise_grown(unsigned int node)
+{
+	const struct nar_window *x = nar_window_of(node);
+	u32 unit, end, first = nar_unit_floor(GUARD_BYTES >> PAGE_SHIFT);
+
+	for (unit = first; unit < x->small_end; unit = end + 1) {
+		for (end = unit; end < x->small_end && !x->unit[end].is_reserved; end++)
+			;
+		if (end > unit)
+			nar_span_advise_huge(node, nar_page_at(node, unit * (u32)PAGES_PER_UNIT),
+					     (size_t)(end - unit) << HUGE_SHIFT);
+	}
+}
+
 bool nar_unit_collapse(unsigned int node)
 {
 	struct nar_window *x = nar_window_of(node);
@@ -227,10 +242,8 @@ bool nar_unit_collapse(unsigned int node)
 		grow_up(x);
 	unit = next_collapse(x);
 	nar_unlock(&x->lock);
-	/* For what is purged and touched again. */
 	if (!was_grown)
-		nar_span_advise_huge(node, nar_page_at(node, GUARD_BYTES >> PAGE_SHIFT),
-			    ((size_t)x->small_end << HUGE_SHIFT) - GUARD_BYTES);
+		advise_grown(node);
 	if (!unit)
 		return false;
 	nar_unit_make_huge((u32)(nar_window_offset(node) >> HUGE_SHIFT) + unit);

@@ -142,6 +142,9 @@ void nar_window_make_huge(struct nar_window *x, u8 from)
 			break;	/* a fork's child, where a signal has interrupted a change */
 		if (e->backing != from || state == EXTENT_HELD || state == EXTENT_NONE)
 			continue;
+		/* Whoever reserves small pages wants them. */
+		if (from == BACKING_SMALL && x->unit[nar_unit_floor(page)].is_reserved)
+			continue;
 		if (state == EXTENT_FREE) {
 			nar_window_remove(x, page);
 			nar_window_give(x, page, nr, k);

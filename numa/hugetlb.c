@@ -6,13 +6,50 @@
  * nobody minds if it fails, and only then moved to where they are wanted.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "internal/bug.h"
 #include "internal/stat.h"
 
 #include "hugetlb.h"
+#include "node.h"
 #include "pages.h"
+
+/* Return: false if there is no such file. */
+static bool read_count(const char *path, size_t *count)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char text[32];
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	*count = strtoul(text, NULL, 10);
+	return n > 0;
+}
+
+/* What the node's pool has, and what all pools may have beyond their size. */
+size_t nar_hugetlb_room(struct nar_place place, unsigned int shift)
+{
+	size_t page_kib = (size_t)1 << (shift - 10), nr_free, nr_more;
+	char path[128];
+
+	if (nar_is_missing(MISSING_SYSFS) || !nar_policy_names_node(place.policy))
+		return SIZE_MAX;
+	snprintf(path, sizeof(path), "/sys/devices/system/node/node%u/hugepages/hugepages-%zukB/free_hugepages",
+		 nar_nodes.id[place.node], page_kib);
+	if (!read_count(path, &nr_free))
+		return SIZE_MAX;
+	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%zukB/nr_overcommit_hugepages",
+		 page_kib);
+	read_count(path, &nr_more);
+	return nr_free + nr_more > SIZE_MAX >> shift ? SIZE_MAX : (nr_free + nr_more) << shift;
+}
 
 int nar_hugetlb_commit(void *addr, size_t bytes, unsigned int shift, struct nar_place place)
 {
@@ -21,6 +58,9 @@ int nar_hugetlb_commit(void *addr, size_t bytes, unsigned int shift, struct nar_
 
 	if (nar_is_missing(MISSING_POPULATE))
 		return -ENOSYS;
+	/* Half of it would be cleared before the other half is refused. */
+	if (nar_hugetlb_room(place, shift) < bytes)
+		return -ENOMEM;
 	p = nar_pages_map_hugetlb(bytes, shift);
 	if (!p)
 		return -ENOMEM;

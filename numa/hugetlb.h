@@ -13,6 +13,9 @@
  */
 int nar_hugetlb_commit(void *addr, size_t bytes, unsigned int shift, struct nar_place place);
 
+/* Bytes that could be had now, by what the kernel says; SIZE_MAX if it says nothing. */
+size_t nar_hugetlb_room(struct nar_place place, unsigned int shift);
+
 /* ---- A fork's child leaves the pools: see arena/forkpool.c ---- */
 
 /* Ordinary memory somewhere else, to be filled; NULL.  Then it takes the place of a range. */

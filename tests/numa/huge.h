@@ -255,15 +255,19 @@ static inline struct numarena_stats all_stats(void)
 /* Every page of a range that has been written to, by asking the kernel here. */
 static inline void must_lie_on(const void *p, size_t bytes, unsigned int node)
 {
-	const char *at = p, *end = at + bytes;
+	enum { BATCH = 512 };
+	const char *at = (char *)((uintptr_t)p & ~(PAGE_BYTES - 1)), *end = (const char *)p + bytes;
+	void *pages[BATCH];
+	int status[BATCH];
+	unsigned int nr, i;
 
-	for (; at < end; at += PAGE_BYTES) {
-		void *page = (void *)((uintptr_t)at & ~(PAGE_BYTES - 1));
-		int status = -1;
-
-		require(!move_pages(0, 1, &page, NULL, &status, 0), "move_pages: %s", strerror(errno));
-		require(status == nar_nodes.id[node], "%p is on %d, not %u", page, status,
-			nar_nodes.id[node]);
+	while (at < end) {
+		for (nr = 0; nr < BATCH && at < end; nr++, at += PAGE_BYTES)
+			pages[nr] = (void *)at;
+		require(!move_pages(0, nr, pages, NULL, status, 0), "move_pages: %s", strerror(errno));
+		for (i = 0; i < nr; i++)
+			require(status[i] == nar_nodes.id[node], "%p is on %d, not %u", pages[i], status[i],
+				nar_nodes.id[node]);
 	}
 }
 
