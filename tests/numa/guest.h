@@ -311,6 +311,53 @@ static inline void *alloc_on(size_t size, int id)
 	return p;
 }
 
+static inline void require_no_node(const void *p)
+{
+	errno = 0;
+	require(numarena_node_of(p) == -1 && errno == ENODATA, "%d: %s", numarena_node_of(p), strerror(errno));
+}
+
+/* By share, of all nodes with memory; one huge page more or less. */
+static inline void require_spread(const char *p, size_t bytes)
+{
+	size_t share = bytes / nar_nodes.nr / PAGE_BYTES, unit = HUGE_BYTES / PAGE_BYTES;
+	unsigned int dense;
+
+	for (dense = 0; dense < nar_nodes.nr; dense++) {
+		int id = nar_nodes.id[dense];
+		struct pages pages = look_at(p, bytes, id);
+		uint64_t here = pages.resident - pages.misplaced;
+
+		printf("# %" PRIu64 " of %" PRIu64 " pages on node %d\n", here, pages.resident, id);
+		require(pages.resident == bytes / PAGE_BYTES, "%" PRIu64 " pages", pages.resident);
+		require(here + unit >= share && here <= share + unit, "%zu is its share", share);
+	}
+}
+
+/* Of a size that 2, 3 and 4 nodes have equal shares of huge pages. */
+#define SPREAD_BYTES MIB(48)
+
+/* ---- Policies of the program ---- */
+
+/* @nodes: a bit a node. */
+static inline void set_policy(int mode, uint64_t nodes)
+{
+	unsigned long mask[MAX_IDS / 64 + 1] = { nodes };
+
+	require(!set_mempolicy(mode, nodes ? mask : NULL, MAX_IDS), "mode %d of nodes %#" PRIx64 ": %s",
+		mode, nodes, strerror(errno));
+}
+
+static inline uint64_t all_nodes_mask(void)
+{
+	uint64_t mask = 0;
+	unsigned int dense;
+
+	for (dense = 0; dense < nar_nodes.nr; dense++)
+		mask |= 1ull << nar_nodes.id[dense];
+	return mask;
+}
+
 /* ---- Mappings ---- */
 
 /* Resident pages of 4 KiB by node, of all mappings that begin in a range. */
@@ -430,6 +477,17 @@ static inline void require_right(void)
 		" pages are misplaced", audit->misplaced, audit->resident);
 	for (dense = 0; dense < nar_nodes.nr; dense++)
 		require_maps_agree(&audit->at[dense], dense);
+}
+
+/* By the audit, of all but tables. */
+static inline void require_no_user_page_elsewhere(void)
+{
+	const struct numarena_audit *audit = audit_now();
+	unsigned int dense;
+
+	for (dense = 0; dense < audit->nr_nodes; dense++)
+		require(!window_sum(audit->at[dense].misplaced), "%" PRIu64 " pages of node %d",
+			window_sum(audit->at[dense].misplaced), audit->at[dense].node);
 }
 
 /* ---- Suites ---- */

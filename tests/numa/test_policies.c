@@ -49,15 +49,6 @@ static size_t room(int id)
 	       machine_meminfo(node, "Inactive(file)");
 }
 
-static void set_policy(int mode, int id)
-{
-	unsigned long mask[MAX_IDS / 64 + 1] = { 0 };
-
-	if (id >= 0)
-		mask[id / 64] = 1ul << (id % 64);
-	require(!set_mempolicy(mode, id < 0 ? NULL : mask, MAX_IDS), "set_mempolicy: %s", strerror(errno));
-}
-
 /* Return: false, and nothing is kept, if a page would lie elsewhere. */
 static bool try_hog(size_t bytes, int advice, int id)
 {
@@ -75,7 +66,7 @@ static bool try_hog(size_t bytes, int advice, int id)
 static int hog_run(int id, size_t leave, int ready)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	set_policy(MPOL_PREFERRED, id);
+	set_policy(MPOL_PREFERRED, 1ull << id);
 	while (room(id) > leave + HOG_STEP && try_hog(HOG_STEP, MADV_HUGEPAGE, id))
 		;
 	while (room(id) > leave && try_hog(HOG_SMALL_STEP, MADV_NOHUGEPAGE, id))
@@ -167,17 +158,6 @@ static void free_all(void **p, unsigned int nr)
 		numarena_free(p[--nr]);
 }
 
-/* Tables are no part of the promise: nothing would be gained by failing for them. */
-static void require_no_user_page_elsewhere(void)
-{
-	const struct numarena_audit *audit = audit_now();
-	unsigned int dense;
-
-	for (dense = 0; dense < audit->nr_nodes; dense++)
-		require(!window_sum(audit->at[dense].misplaced), "%" PRIu64 " pages of node %d",
-			window_sum(audit->at[dense].misplaced), audit->at[dense].node);
-}
-
 static void *strict_thread(void *arg)
 {
 	static void *blocks[MAX_BLOCKS], *small[MAX_SMALL];
@@ -195,6 +175,7 @@ static void *strict_thread(void *arg)
 	printf("# %u blocks and %u small objects until NULL\n", nr_blocks, nr_small);
 	require(strict_failed(home) >= failed + 2, "%" PRIu64 " refusals", strict_failed(home));
 	require(!strict_failed(other), "node %d is not full", other);
+	/* Tables are no part of the promise: nothing would be gained by failing for them. */
 	require_no_user_page_elsewhere();
 
 	/* The program goes on: with what it has, and on another node. */
@@ -289,49 +270,24 @@ static void preferred(void)
 
 /* ---- interleave ---- */
 
-#define SPREAD MIB(48)	/* so many huge pages that 2, 3 and 4 nodes have equal shares */
-
-/* By share, all nodes with memory; one huge page more or less. */
-static void require_spread(const char *p, size_t bytes)
-{
-	size_t share = bytes / nar_nodes.nr / PAGE_BYTES, unit = HUGE_BYTES / PAGE_BYTES;
-	unsigned int dense;
-
-	for (dense = 0; dense < nar_nodes.nr; dense++) {
-		int id = nar_nodes.id[dense];
-		struct pages pages = look_at(p, bytes, id);
-		uint64_t here = pages.resident - pages.misplaced;
-
-		printf("# %" PRIu64 " of %" PRIu64 " pages on node %d\n", here, pages.resident, id);
-		require(pages.resident == bytes / PAGE_BYTES, "%" PRIu64 " pages", pages.resident);
-		require(here + unit >= share && here <= share + unit, "%zu is its share", share);
-	}
-}
-
-static void require_no_node(const void *p)
-{
-	errno = 0;
-	require(numarena_node_of(p) == -1 && errno == ENODATA, "%d: %s", numarena_node_of(p), strerror(errno));
-}
-
 static void *interleave_thread(void *arg)
 {
-	char *block = must_malloc(SPREAD), *small = must_malloc(SMALL);
+	char *block = must_malloc(SPREAD_BYTES), *small = must_malloc(SMALL);
 	const struct numarena_audit *audit;
 	uint64_t unbound = 0;
 	unsigned int dense;
 
 	(void)arg;
-	memset(block, 1, SPREAD);
+	memset(block, 1, SPREAD_BYTES);
 	memset(small, 1, SMALL);
-	require_spread(block, SPREAD);
+	require_spread(block, SPREAD_BYTES);
 	require_no_node(block);
-	require_no_node(block + SPREAD - 1);
+	require_no_node(block + SPREAD_BYTES - 1);
 	require_no_node(small);
 	audit = audit_now();
 	for (dense = 0; dense < audit->nr_nodes; dense++)
 		unbound += audit->at[dense].unbound;
-	require(!audit->misplaced && unbound >= SPREAD / PAGE_BYTES, "%" PRIu64 " unbound", unbound);
+	require(!audit->misplaced && unbound >= SPREAD_BYTES / PAGE_BYTES, "%" PRIu64 " unbound", unbound);
 	return NULL;
 }
 
