@@ -48,6 +48,8 @@ void nar_nodes_early(void)
 			nar_nodes.distance[from][from ^ i] = !i ? 0 : i == 1 ? NEAR : FAR;
 		}
 	}
+	/* The real machine's is of no use here. */
+	nar_note_missing(MISSING_SYSFS);
 	nar_nodes_look();
 }
 
