@@ -208,17 +208,44 @@ void nar_pages_advise_small(void *addr, size_t bytes)
 		madvise(addr, bytes, MADV_NOHUGEPAGE);
 }
 
+/*
+ * Whether the kernel knows the advice, and whoever stands before it lets us give it: of
+ * no bytes it says that and no more.
+ */
+static bool has_advice(int advice)
+{
+	return !madvise(NULL, 0, advice);
+}
+
+/* Whether no page of the unit is there. */
+static bool is_empty_unit(void *addr)
+{
+	unsigned char is_resident[HUGE_BYTES / PAGE_BYTES];
+	size_t i;
+
+	if (mincore(addr, HUGE_BYTES, is_resident))
+		return false;
+	for (i = 0; i < sizeof(is_resident); i++)
+		if (is_resident[i] & 1)
+			return false;
+	return true;
+}
+
+/* A unit that was handed out and not touched is refused too, and huge at its first touch. */
 int nar_pages_collapse(void *addr)
 {
+	int err;
+
 	if (thp_mode() == THP_NEVER)
 		return -ENOSYS;
 	if (thp_mode() == THP_ALWAYS)
 		madvise(addr, HUGE_BYTES, MADV_HUGEPAGE);
 	if (!madvise(addr, HUGE_BYTES, MADV_COLLAPSE))
 		return 0;
-	if (errno == EINVAL)
+	err = -errno;
+	if (!has_advice(MADV_COLLAPSE))
 		nar_note_missing(MISSING_COLLAPSE);
-	return -errno;
+	return is_empty_unit(addr) ? 0 : err;
 }
 
 /* ---- Whole mappings ---- */
@@ -264,9 +291,10 @@ int nar_pages_populate(void *addr, size_t bytes)
 	do
 		err = madvise(addr, bytes, MADV_POPULATE_WRITE) ? -errno : 0;
 	while (err == -EAGAIN || err == -EINTR);
-	if (err == -EINVAL)
-		nar_note_missing(MISSING_POPULATE);
-	return err;
+	if (!err || has_advice(MADV_POPULATE_WRITE))
+		return err;
+	nar_note_missing(MISSING_POPULATE);
+	return -EINVAL;
 }
 
 void nar_pages_touch(void *addr, size_t bytes)
