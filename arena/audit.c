@@ -185,9 +185,9 @@ int nar_audit(struct numarena_audit *audit)
 	struct auditor a = { .audit = audit };
 	int err;
 
-	if (audit->size != sizeof(*audit))
+	if (audit->size < sizeof(*audit))
 		return -EINVAL;
-	memset(audit, 0, sizeof(*audit));
+	memset(audit, 0, audit->size);
 	audit->size = sizeof(*audit);
 	nar_nodes_look();
 	err = nar_verify_begin(&a.verify);

@@ -92,6 +92,9 @@ static struct nar_arena *thread_begin(void)
 
 	if (self.state != THREAD_NEW || !load_acquire(&nar_is_started) || nar_opt.mode != MODE_ARENA)
 		return NULL;
+	/* The constructor may have had no memory for the first stage. */
+	if (!nar_start_early())
+		return NULL;
 	heap = nar_heap_current();
 	a = heap ? nar_arena_begin(heap, wanted_node()) : NULL;
 	if (!a)

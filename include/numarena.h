@@ -289,14 +289,16 @@ struct numarena_stats {
  * @NUMARENA_MISSING_MBIND: refused; the first touch places memory
  * @NUMARENA_MISSING_MOVE_PAGES: refused; audits read /proc/self/numa_maps
  * @NUMARENA_MISSING_SYSFS: /sys/devices/system/node cannot be read; of the nodes those count
- *	that the cpuset allows
- * @NUMARENA_MISSING_LIBNUMA: libnuma finds no NUMA here; nodes are near by number
+ *	that the cpuset allows, and they are near by number
+ * @NUMARENA_MISSING_LIBNUMA: libnuma finds no NUMA here, for want of get_mempolicy; numarena
+ *	reads sysfs itself, but what the program asks of libnuma will fail
  * @NUMARENA_MISSING_RSEQ: the C library does not register rseq; asking which node a thread
  *	runs on takes some nanoseconds more
  * @NUMARENA_MISSING_THP: transparent huge pages are off
- * @NUMARENA_MISSING_POPULATE: no MADV_POPULATE_WRITE (Linux 5.14); no hugetlb pages
- * @NUMARENA_MISSING_COLLAPSE: no MADV_COLLAPSE (Linux 6.1); pages become huge when
- *	khugepaged comes by
+ * @NUMARENA_MISSING_POPULATE: no MADV_POPULATE_WRITE (Linux 5.14), or it is refused; no
+ *	hugetlb pages
+ * @NUMARENA_MISSING_COLLAPSE: no MADV_COLLAPSE (Linux 6.1), or it is refused; pages become
+ *	huge when khugepaged comes by
  */
 enum numarena_missing {
 	NUMARENA_MISSING_GET_MEMPOLICY,
@@ -531,8 +533,11 @@ struct numarena_audit {
  * about 0.1 ms a GiB of huge pages, 25 ms a GiB of 4 KiB pages.  Allocates nothing, and
  * nobody is stopped meanwhile: pages that come and go may be missed.
  *
- * Return: 0; -1 with errno EINVAL for a @size that is too small, ENOSYS where neither
- * move_pages nor /proc can be asked.
+ * Uses some 32 KiB of stack.
+ *
+ * Return: 0; -1 with errno EINVAL for a @size that is too small, ENOSYS without /proc or
+ * where neither move_pages nor numa_maps can be asked, ENOMEM, or what else reading /proc
+ * fails with.
  */
 int numarena_audit(struct numarena_audit *audit);
 

@@ -7,7 +7,7 @@
  *	    distance 10 31 21    31 10 16      21 16 10
  *	  dense 0               (nearest: 1)   dense 1
  *
- * sysfs is read here by file, not through libnuma, from which numarena has it.
+ * sysfs is read here in another way than numarena's: stdio, a question a fact.
  */
 #include "guest.h"
 
