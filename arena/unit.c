@@ -98,7 +98,7 @@ static void note_purged(struct nar_window *x, u32 unit, u32 nr, u8 backing)
 		struct nar_unit *u = &x->unit[unit];
 
 		x->nr_huge -= u->touched_pages && u->backing == BACKING_HUGE;
-		u->touched_pages = 0;
+		WRITE_ONCE(u->touched_pages, 0);
 		if (backing == BACKING_HUGETLB)
 			WRITE_ONCE(u->backing, BACKING_NONE);
 	}

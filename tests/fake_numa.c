@@ -61,11 +61,13 @@ void nar_nodes_look(void)
 	u32 allowed = FAKE_ALL_NODES & ~READ_ONCE(fake.forbid);
 	unsigned int node, i;
 
-	nar_nodes.allowed = allowed;
+	WRITE_ONCE(nar_nodes.allowed, allowed);
 	for (node = 0; node < FAKE_NODES; node++)
-		for (i = FAKE_NODES; i-- > 0;)
-			if (allowed >> nar_nodes.order[node][i] & 1)
-				nar_nodes.home[node] = nar_nodes.order[node][i];
+		for (i = 0; i < FAKE_NODES; i++)
+			if (allowed >> nar_nodes.order[node][i] & 1) {
+				WRITE_ONCE(nar_nodes.home[node], nar_nodes.order[node][i]);
+				break;
+			}
 }
 
 void nar_nodes_poll(void)
@@ -75,7 +77,7 @@ void nar_nodes_poll(void)
 
 unsigned int nar_node_current(void)
 {
-	return nar_nodes.home[fake_node];
+	return READ_ONCE(nar_nodes.home[fake_node]);
 }
 
 int nar_node_find(int id)
