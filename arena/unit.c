@@ -207,12 +207,12 @@ static void grow_up(struct nar_window *x)
 	WRITE_ONCE(x->is_grown, true);
 }
 
-/* Chunks are looked after by their own: they know how full they are. */
+/* Chunks are looked after by their own, and who reserves says on which pages. */
 static bool wants_collapse(const struct nar_window *x, u32 unit)
 {
 	const struct nar_unit *u = &x->unit[unit];
 
-	return u->backing == BACKING_SMALL && u->touched_pages >= COLLAPSE_PAGES &&
+	return u->backing == BACKING_SMALL && !u->is_reserved && u->touched_pages >= COLLAPSE_PAGES &&
 	       READ_ONCE(x->table[unit * (u32)PAGES_PER_UNIT].state) != EXTENT_CHUNK;
 }
 
