@@ -28,6 +28,9 @@ struct nar_layout nar_mem;
 #define AREA_BYTES_LIMITED MIB(16)	/* under RLIMIT_AS: 200 threads */
 #define AREA_STEP KIB(256)
 
+/* What is allocated may have parts that are __shared_line. */
+#define META_ALIGN 128
+
 struct area {
 	struct nar_lock lock;
 	uintptr_t next, committed, end;
@@ -260,7 +263,7 @@ void *nar_meta_alloc(unsigned int node, size_t bytes)
 	struct area *a = &areas[node];
 	void *p;
 
-	bytes = ALIGN_UP(bytes, 64);
+	bytes = ALIGN_UP(bytes, META_ALIGN);
 	while (!(p = area_take(a, bytes)))
 		if (area_grow(a, node, bytes + PAGE_BYTES))
 			return NULL;

@@ -87,7 +87,7 @@ struct nar_unit {
 	bool is_dissolved;	/* its slabs are extents of their own */
 	u32 used_bytes;		/* relaxed; what the slabs it has now have handed out */
 
-	u16 touched_pages;	/* pages from here on are zero from the kernel */
+	u16 touched_pages;	/* pages from here on are zero from the kernel; racy reads */
 	u8 backing;		/* enum nar_backing: what the kernel was asked for; racy reads */
 	u8 policy;		/* of a chunk: constant while it is one */
 	u32 free_since_ms;	/* wholly free since, low half of the clock */
@@ -164,7 +164,7 @@ int nar_meta_cover(unsigned int node, size_t end);
 
 /*
  * Zeroed memory of @node for arenas, heaps and class tables; never given back.
- * Aligned to a page if @bytes is at least one, else to 64 bytes.
+ * Aligned to a page if @bytes is at least one, else as __shared_line is.
  */
 void *nar_meta_alloc(unsigned int node, size_t bytes);
 

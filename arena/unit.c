@@ -98,7 +98,7 @@ static void note_purged(struct nar_window *x, u32 unit, u32 nr, u8 backing)
 		struct nar_unit *u = &x->unit[unit];
 
 		x->nr_huge -= u->touched_pages && u->backing == BACKING_HUGE;
-		u->touched_pages = 0;
+		WRITE_ONCE(u->touched_pages, 0);
 		if (backing == BACKING_HUGETLB)
 			WRITE_ONCE(u->backing, BACKING_NONE);
 	}
@@ -190,7 +190,7 @@ static void grow_up(struct nar_window *x)
 	WRITE_ONCE(x->is_grown, true);
 }
 
-/* Chunks are looked after by their own: they know how full they are. */
+/* Chunks are looked after by their own, and who reserves says on which pages. */
 static bool wants_collapse(const struct nar_window *x, u32 unit)
 {
 	const struct nar_unit *u = &x->unit[unit];

@@ -234,7 +234,7 @@ bool nar_window_take(struct nar_window *x, u32 page, u32 nr)
 			is_zero = false;
 		x->nr_huge += !u->touched_pages && u->backing == BACKING_HUGE;
 		if (stop - first > u->touched_pages)
-			u->touched_pages = (u16)(stop - first);
+			WRITE_ONCE(u->touched_pages, (u16)(stop - first));
 		page = stop;
 	}
 	return is_zero;

@@ -418,18 +418,43 @@ static size_t meminfo_bytes(const char *text, const char *field)
  */
 #define ROOM_PART 16
 
-bool nar_node_has_room(unsigned int node, size_t bytes)
+static bool ask_room(unsigned int node, size_t bytes)
 {
 	char text[2048];
 	size_t total, room;
 
-	if (nar_is_missing(MISSING_SYSFS) ||
-	    read_node_text(nar_nodes.id[node], "meminfo", text, sizeof(text)) <= 0)
+	if (read_node_text(nar_nodes.id[node], "meminfo", text, sizeof(text)) <= 0)
 		return true;
 	total = meminfo_bytes(text, " MemTotal:");
 	room = meminfo_bytes(text, " MemFree:") + meminfo_bytes(text, " Active(file):") +
 	       meminfo_bytes(text, " Inactive(file):");
 	return room >= bytes + total / ROOM_PART;
+}
+
+/*
+ * A full node is asked for each block and slab it should have had, and the answer takes
+ * 20 us and more.  So a no holds for a while, for as much and more.
+ */
+#define FULL_MS 10
+
+static struct full {
+	u64 until_ms;		/* relaxed, both: a mixture is as good as either */
+	u64 bytes;
+} full[NAR_MAX_NODES];
+
+bool nar_node_has_room(unsigned int node, size_t bytes)
+{
+	u64 now = nar_clock_ms();
+
+	if (nar_is_missing(MISSING_SYSFS))
+		return true;
+	if (now < READ_ONCE(full[node].until_ms) && bytes >= READ_ONCE(full[node].bytes))
+		return false;
+	if (ask_room(node, bytes))
+		return true;
+	WRITE_ONCE(full[node].bytes, bytes);
+	WRITE_ONCE(full[node].until_ms, now + FULL_MS);
+	return false;
 }
 
 /* ---- A node's CPUs ---- */

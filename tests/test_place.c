@@ -598,6 +598,25 @@ START_TEST(reserved_memory_serves_who_asked)
 }
 END_TEST
 
+/*
+ *	reserve 8 MiB on pages of 4 KiB, use them, grow up
+ *
+ * Expect: they stay small.
+ */
+START_TEST(reserved_small_pages_stay_small)
+{
+	u32 calls;
+
+	ck_assert_int_eq(numarena_reserve(0, MIB(8), NUMARENA_RESERVE_SMALL), (long long)MIB(8));
+	alloc_written(MIB(8));
+	calls = fake_calls.collapse[0];
+	alloc_written(GROWN_BYTES);
+	while (nar_unit_collapse(0))
+		;
+	ck_assert_uint_eq(fake_calls.collapse[0], calls);
+}
+END_TEST
+
 static void rest(void)
 {
 	fake.refuse_commit = fake.is_full = fake.forbid = 0;
@@ -627,6 +646,7 @@ int main(void)
 	tcase_add_test(tc, forks_count_what_is_huge);
 	tcase_add_test(tc, reserved_memory_serves);
 	tcase_add_test(tc, reserved_memory_serves_who_asked);
+	tcase_add_test(tc, reserved_small_pages_stay_small);
 	suite_add_tcase(suite, tc);
 	return tap_run(suite);
 }
