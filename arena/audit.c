@@ -162,9 +162,10 @@ static void look_at_window(struct auditor *a)
 
 static void look_at_table(void *arg, const void *start, size_t bytes)
 {
-	struct sort sort = { .kind = NUMARENA_KIND_META, .is_bound = nar_policy_names_node(POLICY_OURS) };
+	struct auditor *a = arg;
+	struct sort sort = { .kind = NUMARENA_KIND_META, .is_bound = nar_meta_is_bound(a->node) };
 
-	look(arg, start, bytes, sort);
+	look(a, start, bytes, sort);
 }
 
 static void look_at_node(struct auditor *a)

@@ -172,6 +172,12 @@ void *nar_meta_alloc(unsigned int node, size_t bytes);
 void nar_meta_each_range(unsigned int node, void (*fn)(void *arg, const void *start, size_t bytes),
 			 void *arg);
 
+/*
+ * Whether all of these were meant for @node.  Not so once some were made writable under a
+ * policy of the program's, which has placed them; which ones is not remembered.
+ */
+bool nar_meta_is_bound(unsigned int node);
+
 /* Bytes of tables and of nar_meta_alloc() made writable. */
 size_t nar_meta_bytes(void);
 

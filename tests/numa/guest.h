@@ -268,7 +268,8 @@ static inline struct pages look_at(const void *start, size_t bytes, int id)
 	int status[PAGES_AT_ONCE];
 
 	while (page < end) {
-		size_t i, nr = min_of(DIV_ROUND_UP((size_t)(end - page), PAGE_BYTES), (size_t)PAGES_AT_ONCE);
+		size_t left = DIV_ROUND_UP((size_t)(end - page), PAGE_BYTES);
+		size_t i, nr = min_of(left, (size_t)PAGES_AT_ONCE);
 
 		ask_pages(page, nr, NULL, status);
 		for (i = 0; i < nr; i++) {
@@ -307,14 +308,16 @@ static inline void *alloc_on(size_t size, int id)
 
 	memset(p, 0x5a, size);
 	require_on(p, size, id, "a block");
-	require(numarena_node_of(p) == id, "%p is meant for node %d, not %d", p, numarena_node_of(p), id);
+	require(numarena_node_of(p) == id, "%p is meant for node %d, not %d", p,
+		numarena_node_of(p), id);
 	return p;
 }
 
 static inline void require_no_node(const void *p)
 {
 	errno = 0;
-	require(numarena_node_of(p) == -1 && errno == ENODATA, "%d: %s", numarena_node_of(p), strerror(errno));
+	require(numarena_node_of(p) == -1 && errno == ENODATA, "%d: %s", numarena_node_of(p),
+		strerror(errno));
 }
 
 /* By share, of all nodes with memory; one huge page more or less. */

@@ -224,7 +224,8 @@ static void check_mover(const struct mover *m)
 	require(m->slab[1].nr, "nothing was taken from slabs");
 	require(m->slab[1].nr_local * 100 >= m->slab[1].nr * 95, "%" PRIu64 " of %" PRIu64
 		" objects from slabs are local", m->slab[1].nr_local, m->slab[1].nr);
-	require(m->magazine[1].nr_local == m->magazine[1].nr, "a magazine of the new arena has old objects");
+	require(m->magazine[1].nr_local == m->magazine[1].nr,
+		"a magazine of the new arena has old objects");
 }
 
 /*

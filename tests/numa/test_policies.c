@@ -224,7 +224,8 @@ static void require_small_goes_to(int home, int id)
 
 		memset(p, 1, SMALL);
 		seen = page_node(p);
-		require(numarena_node_of(p) == seen, "meant for %d, on %d", numarena_node_of(p), seen);
+		require(numarena_node_of(p) == seen, "meant for %d, on %d", numarena_node_of(p),
+			seen);
 	}
 	require(seen == id, "on node %d, not %d", seen, id);
 }
@@ -242,7 +243,8 @@ static void *preferred_thread(void *arg)
 		uint64_t before = node_stats_now(home).node_fallback;
 
 		seen |= 1ull << full;
-		hogs[nr++] = hog_start(full, machine_meminfo((unsigned int)full, "MemTotal") / ROOM_PART);
+		hogs[nr++] = hog_start(full, machine_meminfo((unsigned int)full, "MemTotal") /
+				       ROOM_PART);
 		alloc_on(4 * BLOCK, next);
 		require_small_goes_to(full, next);
 		require(node_stats_now(home).node_fallback >= before + 2, "not counted");
@@ -311,7 +313,8 @@ static void *inherit_thread(void *arg)
 	require_on(small, SMALL, home, "a small object");
 	require_no_node(block);
 	require_no_node(small);
-	require(!get_mempolicy(&mode, NULL, 0, block, MPOL_F_ADDR) && mode == MPOL_DEFAULT, "mode %d", mode);
+	require(!get_mempolicy(&mode, NULL, 0, block, MPOL_F_ADDR) && mode == MPOL_DEFAULT,
+		"mode %d", mode);
 	require(stats_now().bind_done == done, "something was bound");
 	return NULL;
 }
