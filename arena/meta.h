@@ -92,7 +92,8 @@ struct nar_unit {
 	u8 policy;		/* of a chunk: constant while it is one */
 	u32 free_since_ms;	/* wholly free since, low half of the clock */
 	bool is_reserved;	/* by the program: never given back; constant once set */
-	u8 reserved[23];
+	u8 nr_tries;		/* relaxed: times it was not made huge, just then */
+	u8 reserved[22];
 };
 
 /*
