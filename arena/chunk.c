@@ -228,6 +228,7 @@ static u32 cut_chunk(struct chunks *c, void *p, u8 policy, unsigned int nr)
 	u->is_dissolved = false;
 	WRITE_ONCE(u->is_parted, false);
 	WRITE_ONCE(u->used_bytes, 0);
+	WRITE_ONCE(u->nr_tries, 0);
 	nar_lock(&c->lock);
 	c->nr_free += SLICES_PER_UNIT;
 	bin_add(c, unit);
@@ -448,7 +449,7 @@ void nar_chunk_note_unused(u32 slice, u32 bytes)
 	sub_relaxed(&nar_mem.unit[slice / (u32)SLICES_PER_UNIT].used_bytes, bytes);
 }
 
-/* It counts as huge from then on, whether or not that works: there is no second try. */
+/* It counts as huge from then on.  If it is not just yet, nar_unit_collapse() tries again. */
 static u32 find_filled(struct chunks *c)
 {
 	unsigned int bin, looked = 0;
@@ -483,7 +484,7 @@ static bool collapse(struct chunks *c)
 	}
 	nar_unlock(&c->lock);
 	if (unit)
-		nar_unit_make_huge(unit);
+		nar_unit_try_huge(unit);
 	return unit != 0;
 }
 

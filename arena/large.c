@@ -18,12 +18,12 @@
 /* Copying so much takes a millisecond and more, moving it a tenth of that. */
 #define MOVE_BYTES MIB(8)
 
-/* huge:auto: below this a node's memory is a small program's, and stays on small pages. */
+/* huge:auto: below this a process's memory is a small program's, and stays on small pages. */
 #define SMALL_PROGRAM_BYTES MIB(8)
 
-static enum nar_backing backing_for(unsigned int node, size_t size)
+static enum nar_backing backing_for(size_t size)
 {
-	bool is_young = nar_window_committed(node) + size <= SMALL_PROGRAM_BYTES;
+	bool is_young = nar_window_committed_all() + size <= SMALL_PROGRAM_BYTES;
 
 	if (!nar_wants_huge(is_young))
 		return BACKING_SMALL;
@@ -50,7 +50,7 @@ static void *alloc_without_growth(struct nar_place place, const struct nar_want 
 
 void *nar_large_alloc(struct nar_place place, size_t size, size_t alignment, bool *is_zero)
 {
-	struct nar_want want = { .backing = backing_for(place.node, size), .state = EXTENT_LARGE };
+	struct nar_want want = { .backing = backing_for(size), .state = EXTENT_LARGE };
 	void *p;
 
 	if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX)

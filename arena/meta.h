@@ -93,7 +93,8 @@ struct nar_unit {
 	u32 free_since_ms;	/* wholly free since, low half of the clock */
 	bool is_reserved;	/* by the program: never given back; constant once set */
 	bool is_parted;		/* of a chunk: free slices may have no pages; chunk lock, racy reads */
-	u8 reserved[22];
+	u8 nr_tries;		/* relaxed: times it was not made huge, just then */
+	u8 reserved[21];
 };
 
 /*

@@ -99,6 +99,9 @@ static void note_units(struct nar_window *x, u32 page, u32 nr, u8 backing)
 static void note_backing(struct nar_window *x, u32 page, u32 nr, u8 backing)
 {
 	note_units(x, page, nr, backing);
+	/* It is for young arenas, but what is left of it serves others. */
+	if (backing == BACKING_SMALL)
+		x->small_end = max_of(x->small_end, nar_unit_floor(page + nr));
 	WRITE_ONCE(x->committed[backing], x->committed[backing] + ((size_t)nr << PAGE_SHIFT));
 }
 

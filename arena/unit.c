@@ -3,8 +3,8 @@
  * Purge gives back units that have been free for long.  A run that is being purged belongs
  * to nobody (EXTENT_HELD), so no system call is made under the lock.
  *
- * Under huge:auto a node begins on small pages.  Once it has more than a small program's
- * memory, all of it counts as huge, and what is small follows unit by unit.
+ * Under huge:auto a node begins on small pages.  Once the process has more than a small
+ * program's memory, all of it counts as huge, and what is small follows unit by unit.
  */
 #include <errno.h>
 
@@ -14,11 +14,17 @@
 #include "span.h"
 #include "unit.h"
 
-/* huge:auto: a node with so much memory is no small program's. */
+/* huge:auto: a program with so much memory, on all nodes together, is no small one. */
 #define GROWN_BYTES MIB(32)
 
 /* Making a unit huge touches all of it: three quarters should have been touched. */
 #define COLLAPSE_PAGES (PAGES_PER_UNIT / 4 * 3)
+
+/* So often is a unit tried that is in use just then; there are steps between. */
+#define COLLAPSE_TRIES 16
+
+/* Units looked at in a step: 1 GiB of them, 32 KiB of table. */
+#define COLLAPSE_LOOK 512
 
 /* ---- Purge ---- */
 
@@ -156,8 +162,8 @@ size_t nar_unit_purge(unsigned int node, u32 before_ms, size_t max_units)
 
 /* ---- Huge pages ---- */
 
-/* Whether or not that worked: there is no second try. */
-static void note_huge(struct nar_window *x, struct nar_unit *u)
+/* Whether or not that worked: there is no further try. */
+static void count_as_huge(struct nar_window *x, struct nar_unit *u)
 {
 	nar_lock(&x->lock);
 	/* It may have gone back to the kernel, and come again as something else. */
@@ -168,45 +174,63 @@ static void note_huge(struct nar_window *x, struct nar_unit *u)
 	nar_unlock(&x->lock);
 }
 
-int nar_unit_make_huge(u32 unit)
+static int note_huge(u32 unit, int err)
 {
 	void *p = nar_at((size_t)unit << HUGE_SHIFT);
-	int err = nar_pages_collapse(p);
 
 	if (err)
 		nar_node_event(nar_node_of(p), collapse_failed, 1);
 	else
 		nar_node_event(nar_node_of(p), collapse_done, 1);
-	note_huge(nar_window_of(nar_node_of(p)), &nar_mem.unit[unit]);
+	count_as_huge(nar_window_of(nar_node_of(p)), &nar_mem.unit[unit]);
+	WRITE_ONCE(nar_mem.unit[unit].nr_tries, 0);
 	return err;
+}
+
+int nar_unit_make_huge(u32 unit)
+{
+	return note_huge(unit, nar_pages_collapse(nar_at((size_t)unit << HUGE_SHIFT)));
+}
+
+/* While other threads fault in or look at its pages, the kernel says -EAGAIN. */
+int nar_unit_try_huge(u32 unit)
+{
+	int err = nar_pages_collapse(nar_at((size_t)unit << HUGE_SHIFT));
+
+	if (err == -EAGAIN && add_relaxed(&nar_mem.unit[unit].nr_tries, 1) < COLLAPSE_TRIES)
+		return err;
+	return note_huge(unit, err);
 }
 
 /* Everything that is small counts as huge from now on; units follow one at a time. */
 static void grow_up(struct nar_window *x)
 {
 	nar_window_make_huge(x, BACKING_SMALL);
-	x->small_end = nar_unit_floor(x->end);
 	x->next_collapse = nar_unit_floor(GUARD_BYTES >> PAGE_SHIFT);
 	WRITE_ONCE(x->is_grown, true);
 }
 
-/* Chunks are looked after by their own, and who reserves says on which pages. */
+/* Chunks are looked after by their own, who know how full they are, for a first try. */
 static bool wants_collapse(const struct nar_window *x, u32 unit)
 {
 	const struct nar_unit *u = &x->unit[unit];
 
-	return u->backing == BACKING_SMALL && !u->is_reserved && u->touched_pages >= COLLAPSE_PAGES &&
-	       READ_ONCE(x->table[unit * (u32)PAGES_PER_UNIT].state) != EXTENT_CHUNK;
+	if (u->backing != BACKING_SMALL || u->is_reserved)
+		return false;
+	if (READ_ONCE(x->table[unit * (u32)PAGES_PER_UNIT].state) == EXTENT_CHUNK)
+		return READ_ONCE(u->nr_tries);
+	return u->touched_pages >= COLLAPSE_PAGES;
 }
 
 static u32 next_collapse(struct nar_window *x)
 {
-	u32 unit, nr = x->small_end - nar_unit_floor(GUARD_BYTES >> PAGE_SHIFT), looked;
+	const u32 first = nar_unit_floor(GUARD_BYTES >> PAGE_SHIFT);
+	u32 unit, nr = x->small_end > first ? x->small_end - first : 0, looked;
 
-	for (looked = 0; looked < nr; looked++) {
+	for (looked = 0; looked < min_of(nr, (u32)COLLAPSE_LOOK); looked++) {
 		unit = x->next_collapse++;
 		if (x->next_collapse >= x->small_end)
-			x->next_collapse = nar_unit_floor(GUARD_BYTES >> PAGE_SHIFT);
+			x->next_collapse = first;
 		if (wants_collapse(x, unit))
 			return unit;
 	}
@@ -234,7 +258,7 @@ bool nar_unit_collapse(unsigned int node)
 	bool was_grown;
 	u32 unit;
 
-	if (nar_opt.huge != HUGE_AUTO || nar_window_committed(node) < GROWN_BYTES)
+	if (nar_opt.huge != HUGE_AUTO || nar_window_committed_all() < GROWN_BYTES)
 		return false;
 	nar_lock(&x->lock);
 	was_grown = x->is_grown;
@@ -246,7 +270,7 @@ bool nar_unit_collapse(unsigned int node)
 		advise_grown(node);
 	if (!unit)
 		return false;
-	nar_unit_make_huge((u32)(nar_window_offset(node) >> HUGE_SHIFT) + unit);
+	nar_unit_try_huge((u32)(nar_window_offset(node) >> HUGE_SHIFT) + unit);
 	return true;
 }
 

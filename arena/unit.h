@@ -16,6 +16,9 @@ size_t nar_unit_purge(unsigned int node, u32 before_ms, size_t max_units);
 /* Make one huge and count how that went.  Hold no lock.  Return: 0 or -errno. */
 int nar_unit_make_huge(u32 unit);
 
+/* The same, and -EAGAIN is nothing to count: it is as it was and should be tried again later. */
+int nar_unit_try_huge(u32 unit);
+
 /*
  * huge:auto: the next of those that @node had before it was large enough for huge pages.
  * Return: whether there was one.

@@ -42,6 +42,16 @@ size_t nar_window_committed(unsigned int node)
 	       READ_ONCE(x->committed[BACKING_HUGETLB]);
 }
 
+size_t nar_window_committed_all(void)
+{
+	unsigned int node;
+	size_t sum = 0;
+
+	for (node = 0; node < nar_nodes.nr; node++)
+		sum += nar_window_committed(node);
+	return sum;
+}
+
 /* ---- Kin and their trees ---- */
 
 struct nar_tree *nar_window_tree(const struct nar_window *x, struct nar_kin k)

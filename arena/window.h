@@ -28,7 +28,7 @@ struct nar_window {
 	size_t free_pages;
 	u32 nr_dirty;			/* 0: no free unit has been touched */
 	u32 nr_huge;			/* units touched that were asked to be huge */
-	u32 small_end;			/* huge:auto, once grown: units from here on began huge */
+	u32 small_end;			/* units from here on began huge */
 	u32 next_collapse;		/* relaxed: where to look for a unit to make huge */
 	bool is_grown;			/* relaxed reads */
 } __shared_line;
@@ -91,8 +91,9 @@ static inline bool nar_window_has(const struct nar_window *x, u32 page)
 
 void nar_window_init(void);
 
-/* Bytes that have memory behind them; no lock, racy. */
+/* Bytes that have memory behind them; no lock, racy.  All: of the whole process. */
 size_t nar_window_committed(unsigned int node);
+size_t nar_window_committed_all(void);
 
 /* The trees of a policy that the program has set; no lock held.  Return: whether they are there. */
 bool nar_window_ready(struct nar_place place);
