@@ -230,7 +230,8 @@ void nar_pages_advise_small(void *addr, size_t bytes)
  */
 static bool has_advice(int advice)
 {
-	return !madvise(NULL, 0, advice);
+	return !madvise(NULL, 0, advice) ||
+	       (errno != EINVAL && errno != EPERM && errno != ENOSYS);
 }
 
 /* Whether no page of the unit is there. */
