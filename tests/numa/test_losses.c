@@ -18,7 +18,7 @@
 #define BLOCK_BYTES (4 * HUGE_BYTES)
 #define NR_BLOCKS 4
 #define SMALL_BYTES KIB(1)
-#define NR_SMALL (32 * HUGE_BYTES / SMALL_BYTES)
+#define NR_SMALL (20 * HUGE_BYTES / SMALL_BYTES)
 
 static struct object blocks[NR_BLOCKS];
 static struct object small[NR_SMALL];
@@ -189,7 +189,7 @@ static void part_parted(void)
 	resident = status_bytes("VmRSS");
 	require(nar_maint_reclaim(0), "nothing was given back");
 	parted = losses().parted;
-	must_be(parted, >= 16);
+	must_be(parted, >= 10);
 	require(status_bytes("VmRSS") + parted * HUGE_BYTES / 2 <= resident, "%zu resident, were %zu",
 		status_bytes("VmRSS"), resident);
 	require(!nar_maint_reclaim(0), "given back twice");
@@ -341,7 +341,7 @@ START_TEST(parted_in_need)
 	if (!is_guest() || nar_nodes.nr == 1)
 		return;
 	/* What a pool has no block can take, so a little is left to fill. */
-	pool_set(nar_nodes.nr - 1, (node_free_bytes(nar_nodes.nr - 1) - MIB(200)) / HUGE_BYTES);
+	pool_set(nar_nodes.nr - 1, (node_free_bytes(nar_nodes.nr - 1) - MIB(120)) / HUGE_BYTES);
 	part_must_pass("need", "huge:thp,policy:strict");
 	pools_set(0);
 }
