@@ -82,50 +82,63 @@ __exported int numarena_malloc_trim(size_t pad)
 	return nar_front_trim();
 }
 
-/* Internal functions answer -errno. */
-static int answer(int result)
+/* Internal functions answer -errno, and system calls of theirs may have left another one. */
+static int answer(int result, int saved_errno)
 {
-	if (result >= 0)
-		return result;
-	errno = -result;
-	return -1;
+	errno = result < 0 ? -result : saved_errno;
+	return result < 0 ? -1 : result;
+}
+
+static int class_add(size_t size)
+{
+	int id = nar_start_early() ? nar_class_add(size) : -ENOMEM;
+
+	if (id >= 0)
+		nar_thread_update_classes();
+	return id;
 }
 
 __exported int numarena_class_add(size_t size)
 {
-	int id;
+	int saved = errno;
 
-	if (!nar_start_early())
-		return answer(-ENOMEM);
-	id = nar_class_add(size);
-	if (id >= 0)
-		nar_thread_update_classes();
-	return answer(id);
+	return answer(class_add(size), saved);
 }
 
 __exported int numarena_option_get(const char *name, char *value, size_t size)
 {
+	int saved = errno;
+
 	nar_start_early();
-	return answer(nar_option_get(name, value, size));
+	return answer(nar_option_get(name, value, size), saved);
 }
 
 __exported int numarena_option_set(const char *name, const char *value)
 {
+	int saved = errno;
+
 	nar_start_early();
-	return answer(nar_option_set(name, value));
+	return answer(nar_option_set(name, value), saved);
+}
+
+/* As much as a caller knows of, who may be older or younger than we are. */
+static void copy_out(void *to, size_t to_size, const void *from, size_t from_size)
+{
+	memset(to, 0, to_size);
+	memcpy(to, from, min_of(to_size, from_size));
 }
 
 __exported int numarena_stats_get(struct numarena_stats *stats, size_t size)
 {
 	struct numarena_stats now;
+	int saved = errno;
 
 	if (!size)
-		return answer(-EINVAL);
+		return answer(-EINVAL, saved);
 	nar_start_early();
 	nar_stats_read(&now);
-	memset(stats, 0, size);
-	memcpy(stats, &now, min_of(size, sizeof(now)));
-	return 0;
+	copy_out(stats, size, &now, sizeof(now));
+	return answer(0, saved);
 }
 
 /* ---- Nodes ---- */
@@ -144,24 +157,30 @@ static int node_number(int id)
 
 __exported int numarena_thread_bind(int node)
 {
+	int saved = errno;
 	int dense = node == NUMARENA_NODE_FOLLOW ? NUMARENA_NODE_FOLLOW : node_number(node);
 
-	return answer(dense < NUMARENA_NODE_FOLLOW ? dense : nar_thread_bind(dense));
+	return answer(dense < NUMARENA_NODE_FOLLOW ? dense : nar_thread_bind(dense), saved);
 }
 
 __exported int numarena_node_of(const void *ptr)
 {
-	return answer(nar_audit_node_of(ptr));
+	return answer(nar_audit_node_of(ptr), errno);
 }
 
 __exported long long numarena_reserve(int node, size_t bytes, unsigned int flags)
 {
-	int saved = errno, dense = nar_start_early() ? (int)nar_node_current() : -ENOMEM;
-	long long got;
+	int saved = errno, dense = node == -1 ? 0 : node_number(node);
+	struct nar_place place;
+	long long got = dense;
 
-	if (node != -1)
-		dense = node_number(node);
-	got = dense < 0 ? dense : nar_reserve((unsigned int)dense, bytes, flags);
+	if (dense >= 0 && !nar_start_early())
+		got = -ENOMEM;
+	if (got >= 0) {
+		place = nar_thread_place();
+		place.node = node == -1 ? place.node : (u8)dense;
+		got = nar_reserve(place, bytes, flags);
+	}
 	errno = got < 0 ? (int)-got : saved;
 	return got < 0 ? -1 : got;
 }
@@ -181,27 +200,28 @@ __exported long numarena_fork_recover(void)
 __exported int numarena_node_stats_get(unsigned int index, struct numarena_node_stats *stats, size_t size)
 {
 	struct numarena_node_stats now;
+	int saved = errno;
 
 	if (!size || !nar_start_early() || index >= nar_nodes.nr)
-		return answer(-EINVAL);
+		return answer(-EINVAL, saved);
 	nar_stats_read_node(&now, index);
-	memset(stats, 0, size);
-	memcpy(stats, &now, min_of(size, sizeof(now)));
-	return 0;
+	copy_out(stats, size, &now, sizeof(now));
+	return answer(0, saved);
 }
 
 __exported int numarena_remote_matrix(uint64_t *frees, uint64_t *bytes, unsigned int nr)
 {
+	int saved = errno;
+
 	if (!nar_start_early() || nr != nar_nodes.nr)
-		return answer(-EINVAL);
+		return answer(-EINVAL, saved);
 	nar_stats_read_matrix(frees, bytes);
-	return 0;
+	return answer(0, saved);
 }
 
 __exported int numarena_audit(struct numarena_audit *audit)
 {
-	int saved = errno, err = nar_start_early() ? nar_audit(audit) : -ENOMEM;
+	int saved = errno;
 
-	errno = saved;
-	return answer(err);
+	return answer(nar_start_early() ? nar_audit(audit) : -ENOMEM, saved);
 }

@@ -162,9 +162,10 @@ static void look_at_window(struct auditor *a)
 
 static void look_at_table(void *arg, const void *start, size_t bytes)
 {
-	struct sort sort = { .kind = NUMARENA_KIND_META, .is_bound = nar_policy_names_node(POLICY_OURS) };
+	struct auditor *a = arg;
+	struct sort sort = { .kind = NUMARENA_KIND_META, .is_bound = nar_meta_is_bound(a->node) };
 
-	look(arg, start, bytes, sort);
+	look(a, start, bytes, sort);
 }
 
 static void look_at_node(struct auditor *a)
@@ -185,9 +186,9 @@ int nar_audit(struct numarena_audit *audit)
 	struct auditor a = { .audit = audit };
 	int err;
 
-	if (audit->size != sizeof(*audit))
+	if (audit->size < sizeof(*audit))
 		return -EINVAL;
-	memset(audit, 0, sizeof(*audit));
+	memset(audit, 0, audit->size);
 	audit->size = sizeof(*audit);
 	nar_nodes_look();
 	err = nar_verify_begin(&a.verify);

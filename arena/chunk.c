@@ -226,6 +226,7 @@ static u32 cut_chunk(struct chunks *c, void *p, u8 policy, unsigned int nr)
 	u->pool = READ_ONCE(u->backing) == BACKING_SMALL ? POOL_SMALL : POOL_HUGE;
 	u->start_mask = 0;
 	u->is_dissolved = false;
+	WRITE_ONCE(u->is_parted, false);
 	WRITE_ONCE(u->used_bytes, 0);
 	WRITE_ONCE(u->nr_tries, 0);
 	nar_lock(&c->lock);
@@ -250,28 +251,53 @@ static enum nar_backing backing_for(enum nar_pool pool)
 	return nar_opt.huge == HUGE_HUGETLB ? BACKING_HUGETLB : BACKING_HUGE;
 }
 
-u32 nar_slices_alloc(struct nar_place place, enum nar_pool pool, unsigned int nr)
+/* What a full node has from its neighbours is used up before another chunk of theirs is cut. */
+static u32 cut_new(struct nar_place place, enum nar_pool pool, unsigned int nr)
 {
 	struct nar_want want = { PAGES_PER_UNIT, PAGES_PER_UNIT, backing_for(pool), EXTENT_CHUNK };
-	struct chunks *c = chunks_ready(place);
-	u32 slice;
+	unsigned int home = place.node;
+	u32 slice = 0;
+	struct chunks *c;
 	bool is_zero;
 	void *p;
 
-	if (!c)
-		return 0;
-	slice = take_slices(c, pool, nr);
-	if (slice)
-		return slice;
 	p = nar_extent_alloc(place, &want, &is_zero);
 	if (!p)
 		return 0;
-	/* A full node's neighbour may have none of this policy yet. */
 	place.node = (u8)nar_node_of(p);
+	/* The neighbour may have none of this policy yet. */
 	c = chunks_ready(place);
-	if (!c)
-		return release_extent(p), 0;
+	if (c && place.node != home)
+		slice = take_slices(c, pool, nr);
+	if (!c || slice)
+		return release_extent(p), slice;
 	return cut_chunk(c, p, place.policy, nr);
+}
+
+/* What was given back in need would be faulted in anywhere. */
+static u32 prove(struct nar_place place, u32 slice, unsigned int nr)
+{
+	void *p = nar_at((size_t)slice << SLICE_SHIFT);
+	size_t bytes = nr * SLICE_BYTES;
+
+	if (likely(!nar_policy_is_strict(place.policy)) ||
+	    !READ_ONCE(nar_mem.unit[slice / SLICES_PER_UNIT].is_parted) ||
+	    !nar_extent_enforce(place, p, bytes >> PAGE_SHIFT))
+		return slice;
+	nar_node_event(place.node, strict_failed, 1);
+	nar_pages_purge(p, bytes);
+	nar_slices_free(slice, nr);
+	return 0;
+}
+
+u32 nar_slices_alloc(struct nar_place place, enum nar_pool pool, unsigned int nr)
+{
+	struct chunks *c = chunks_ready(place);
+	u32 slice = c ? take_slices(c, pool, nr) : 0;
+
+	if (!c)
+		return 0;
+	return slice ? prove(place, slice, nr) : cut_new(place, pool, nr);
 }
 
 /* Return: whether the chunk is in no list any more and to be released. */
@@ -484,6 +510,11 @@ static u64 starts_of(u64 mask)
 }
 
 /* A page of a hugetlb pool has no parts: the kernel says yes and gives nothing back. */
+static bool is_partible(const struct nar_unit *u)
+{
+	return READ_ONCE(u->backing) != BACKING_HUGETLB && !u->is_reserved;
+}
+
 static u32 find_partible(const struct chunks *c)
 {
 	unsigned int bin;
@@ -491,7 +522,7 @@ static u32 find_partible(const struct chunks *c)
 
 	for (bin = 1; bin < BIN_WHOLE; bin++)
 		for (unit = c->bin[POOL_HUGE][bin]; unit; unit = nar_mem.unit[unit].next)
-			if (READ_ONCE(nar_mem.unit[unit].backing) != BACKING_HUGETLB)
+			if (is_partible(&nar_mem.unit[unit]))
 				return unit;
 	return 0;
 }
@@ -516,6 +547,7 @@ static u32 hold_free(struct chunks *c, u64 *mask)
 		u->nr_free = 0;
 		u->start_mask |= starts_of(*mask);
 		WRITE_ONCE(u->pool, POOL_SMALL);
+		WRITE_ONCE(u->is_parted, true);
 		bin_add(c, unit);
 	}
 	nar_unlock(&c->lock);

@@ -82,11 +82,7 @@ static bool is_too_much(const struct nar_want *w)
 	return w->nr_pages + w->align_pages >= nar_mem.window_bytes >> PAGE_SHIFT;
 }
 
-/*
- * policy:strict.  All of it is faulted in and looked at; a page that will not come home
- * makes the whole as good as none.
- */
-static int enforce(struct nar_place place, void *p, size_t nr_pages)
+int nar_extent_enforce(struct nar_place place, void *p, size_t nr_pages)
 {
 	size_t bytes = nr_pages << PAGE_SHIFT;
 	int err = nar_pages_populate(p, bytes);
@@ -103,7 +99,7 @@ static int enforce(struct nar_place place, void *p, size_t nr_pages)
 
 static void *prove(struct nar_place place, const struct nar_want *w, void *p)
 {
-	if (likely(!p || !nar_policy_is_strict(place.policy)) || !enforce(place, p, w->nr_pages))
+	if (likely(!p || !nar_policy_is_strict(place.policy)) || !nar_extent_enforce(place, p, w->nr_pages))
 		return p;
 	nar_node_event(place.node, strict_failed, 1);
 	/* A page that a pool gets back need not be there at the next touch. */
@@ -264,7 +260,7 @@ void nar_extent_part_chunk(u32 unit, u64 free_mask, u64 start_mask)
 		nr = free_mask >> slice & 1 ? 1 : row_length(slice, free_mask | start_mask);
 		e->nr_pages = nr * slice_pages;
 		nar_set_kin(e, k);
-		e->state = free_mask >> slice & 1 ? EXTENT_HELD : EXTENT_CHUNK;
+		WRITE_ONCE(e->state, free_mask >> slice & 1 ? EXTENT_HELD : EXTENT_CHUNK);
 	}
 	for (slice = 0; slice < SLICES_PER_UNIT; slice++)
 		if (free_mask >> slice & 1)
@@ -305,7 +301,7 @@ static int resize(struct nar_window *x, u32 page, u32 nr)
 
 static struct nar_place place_of(const struct nar_window *x, const void *p)
 {
-	return (struct nar_place){ (u8)nar_node_of(p), x->table[nar_page_of(p)].policy };
+	return (struct nar_place){ (u8)nar_node_of(p), nar_kin_of(&x->table[nar_page_of(p)]).policy };
 }
 
 int nar_extent_resize(void *p, size_t nr_pages)
@@ -320,53 +316,81 @@ int nar_extent_resize(void *p, size_t nr_pages)
 	err = resize(x, page, (u32)nr_pages);
 	if (err || nr_pages <= old || !nar_policy_is_strict(place.policy))
 		return err;
-	if (!enforce(place, nar_page_at(place.node, page + old), nr_pages - old))
+	if (!nar_extent_enforce(place, nar_page_at(place.node, page + old), nr_pages - old))
 		return 0;
 	nar_node_event(place.node, strict_failed, 1);
 	resize(x, page, old);
 	return -ENOSPC;
 }
 
-/* The first page of the extent that covers @page: those behind it have no state. */
-static u32 start_of(const struct nar_window *x, u32 page)
+/*
+ * Pages behind an extent's first have no state, and there may be millions of them: so they
+ * are gone through without the lock, and what is found is looked at again under it.
+ */
+static u32 start_before(const struct nar_window *x, u32 page)
 {
-	while (page > GUARD_BYTES >> PAGE_SHIFT && x->table[page].state == EXTENT_NONE)
+	while (page > GUARD_BYTES >> PAGE_SHIFT && READ_ONCE(x->table[page].state) == EXTENT_NONE)
 		page--;
 	return page;
 }
 
+static u32 start_after(const struct nar_window *x, u32 page)
+{
+	while (page < load_acquire(&x->end) && READ_ONCE(x->table[page].state) == EXTENT_NONE)
+		page++;
+	return page;
+}
+
+/* Whose block it is sees to it that it stays. */
 int nar_extent_policy(const void *p)
 {
 	struct nar_window *x = nar_window_of(nar_node_of(p));
+	u32 page = nar_page_of(p), start;
 	const struct nar_extent *e;
-	int policy;
+	int policy = -ENOENT;
 
-	if (!nar_window_has(x, nar_page_of(p)))
+	if (!nar_window_has(x, page))
 		return -ENOENT;
+	start = start_before(x, page);
+	e = &x->table[start];
 	nar_lock(&x->lock);
-	e = &x->table[start_of(x, nar_page_of(p))];
-	policy = e->state == EXTENT_FREE ? -ENOENT : e->policy;
+	if (READ_ONCE(e->state) == EXTENT_LARGE && page - start < e->nr_pages)
+		policy = e->policy;
 	nar_unlock(&x->lock);
 	return policy;
+}
+
+/* Up to @max extents from *@at on; none if none begins there any more. */
+static unsigned int runs_from(struct nar_window *x, unsigned int node, u32 *at, struct nar_run *runs,
+			      unsigned int max)
+{
+	unsigned int nr = 0;
+	u32 page = *at;
+
+	nar_lock(&x->lock);
+	while (page < x->end && nr < max && (nr || READ_ONCE(x->table[page].state) != EXTENT_NONE)) {
+		const struct nar_extent *e = &x->table[page];
+
+		runs[nr++] = (struct nar_run){ nar_page_at(node, page), e->nr_pages,
+					       READ_ONCE(e->state), e->policy, e->backing };
+		page += e->nr_pages;
+	}
+	nar_unlock(&x->lock);
+	*at = page;
+	return nr;
 }
 
 unsigned int nar_extent_walk(unsigned int node, u32 *page, struct nar_run *runs, unsigned int max)
 {
 	struct nar_window *x = nar_window_of(node);
 	u32 at = max_of(*page, (u32)(GUARD_BYTES >> PAGE_SHIFT));
-	unsigned int nr = 0;
+	unsigned int nr;
 
-	nar_lock(&x->lock);
 	/* What began here at the last call may have become part of another since. */
-	while (at < x->end && x->table[at].state == EXTENT_NONE)
-		at++;
-	for (; at < x->end && nr < max; at += x->table[at].nr_pages) {
-		const struct nar_extent *e = &x->table[at];
-
-		runs[nr++] = (struct nar_run){ nar_page_at(node, at), e->nr_pages, e->state, e->policy,
-					       e->backing };
-	}
-	nar_unlock(&x->lock);
+	do {
+		at = start_after(x, at);
+		nr = runs_from(x, node, &at, runs, max);
+	} while (!nr && at < load_acquire(&x->end));
 	*page = at;
 	return nr;
 }
@@ -387,7 +411,7 @@ bool nar_extent_around(const void *p, void **start, size_t *nr_pages,
 		if (target - page < x->table[page].nr_pages) {
 			*start = nar_page_at(node, page);
 			*nr_pages = x->table[page].nr_pages;
-			*state = x->table[page].state;
+			*state = READ_ONCE(x->table[page].state);
 			found = true;
 			break;
 		}
@@ -409,7 +433,7 @@ static bool may_move(const void *from, const void *to)
 	const struct nar_window *x = nar_window_of(nar_node_of(from));
 	const struct nar_extent *e = &x->table[nar_page_of(from)];
 
-	return nar_node_of(from) == nar_node_of(to) && e->backing != BACKING_HUGETLB &&
+	return nar_node_of(from) == nar_node_of(to) && nar_kin_of(e).backing != BACKING_HUGETLB &&
 	       nar_is_kin(&x->table[nar_page_of(to)], nar_kin_of(e));
 }
 
@@ -423,7 +447,7 @@ bool nar_extent_try_move(void *from, void *to, size_t nr_pages)
 	if (!may_move(from, to) || READ_ONCE(nr_moves) >= MOVES_MAX)
 		return false;
 	err = nar_pages_move(from, to, bytes);
-	nar_span_prepare(place_of(x, to), to, bytes, x->table[nar_page_of(to)].backing);
+	nar_span_prepare(place_of(x, to), to, bytes, nar_kin_of(&x->table[nar_page_of(to)]).backing);
 	add_relaxed(&nr_moves, 1);
 	nar_event(moved_pages, err ? 0 : nr_pages);
 	return !err;

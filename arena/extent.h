@@ -27,6 +27,12 @@ void *nar_extent_alloc(struct nar_place place, const struct nar_want *want, bool
 void *nar_extent_try_alloc(struct nar_place place, const struct nar_want *want, bool *is_zero);
 
 /*
+ * policy:strict.  All of it is faulted in and looked at; a page that will not come home
+ * makes the whole as good as none.  Return: 0 or -ENOMEM.
+ */
+int nar_extent_enforce(struct nar_place place, void *p, size_t nr_pages);
+
+/*
  * The pages of the extent in @state that starts at @p; 0 if none does.  The caller
  * owns it, or is about to be told that it does not.
  */

@@ -38,6 +38,7 @@ static void each_lock(void (*fn)(struct nar_lock *))
 	nar_chunk_each_lock(fn);
 	nar_extent_each_lock(fn);
 	nar_meta_each_lock(fn);
+	nar_policy_each_lock(fn);
 }
 
 /*

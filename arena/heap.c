@@ -77,15 +77,25 @@ void *nar_heap_take(struct nar_heap *h, unsigned int node, unsigned int class)
 	return nar_shard_take(nar_heap_shard(h, node, class));
 }
 
-/* There is no arena that could have outgrown its youth. */
+/*
+ * There is no arena that could have outgrown its youth.  A full node's slab comes from a
+ * neighbour, whose shelf may have some that were made in the same need.
+ */
 void *nar_heap_grow(struct nar_heap *h, unsigned int node, unsigned int class)
 {
 	u32 slab = nar_slab_create(nar_heap_place(h, node), nar_pool_for(true),
 				   &nar_class[class].shape, OWNER_SHARD, h->id);
+	struct nar_shard *shelf;
+	void *p;
 
 	if (!slab)
 		return NULL;
-	return nar_shard_take_new(nar_heap_shard(h, nar_slab_node(slab), class), slab);
+	shelf = nar_heap_shard(h, nar_slab_node(slab), class);
+	p = nar_slab_node(slab) == node ? NULL : nar_shard_take(shelf);
+	if (!p)
+		return nar_shard_take_new(shelf, slab);
+	nar_slab_destroy(slab);
+	return p;
 }
 
 bool nar_heap_try_free(void *p)

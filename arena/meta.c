@@ -28,6 +28,9 @@ struct nar_layout nar_mem;
 #define AREA_BYTES_LIMITED MIB(16)	/* under RLIMIT_AS: 200 threads */
 #define AREA_STEP KIB(256)
 
+/* What is allocated may have parts that are __shared_line. */
+#define META_ALIGN 128
+
 struct area {
 	struct nar_lock lock;
 	uintptr_t next, committed, end;
@@ -37,6 +40,7 @@ static struct area areas[NAR_MAX_NODES];
 static size_t area_bytes;		/* of each; constant */
 static size_t covered[NAR_MAX_NODES];	/* offset in the window; grows only */
 static u64 nr_bytes;			/* relaxed */
+static bool has_theirs[NAR_MAX_NODES];	/* relaxed; parts that a policy of the program's placed */
 
 /* One row a table: where its pointer lives, bytes an entry, bytes of window an entry. */
 struct table {
@@ -184,6 +188,8 @@ static int commit_for(unsigned int node, uintptr_t start, uintptr_t end)
 		return err;
 	nar_pages_advise_small((void *)start, end - start);
 	nar_bind((void *)start, end - start, (struct nar_place){ (u8)node, policy });
+	if (policy != POLICY_OURS)
+		WRITE_ONCE(has_theirs[node], true);
 	add_relaxed(&nr_bytes, end - start);
 	return 0;
 }
@@ -260,7 +266,7 @@ void *nar_meta_alloc(unsigned int node, size_t bytes)
 	struct area *a = &areas[node];
 	void *p;
 
-	bytes = ALIGN_UP(bytes, 64);
+	bytes = ALIGN_UP(bytes, META_ALIGN);
 	while (!(p = area_take(a, bytes)))
 		if (area_grow(a, node, bytes + PAGE_BYTES))
 			return NULL;
@@ -280,6 +286,11 @@ void nar_meta_each_range(unsigned int node, void (*fn)(void *arg, const void *st
 		fn(arg, start, end / t->grain * t->entry_bytes);
 	}
 	fn(arg, (void *)area_start, READ_ONCE(areas[node].committed) - area_start);
+}
+
+bool nar_meta_is_bound(unsigned int node)
+{
+	return nar_policy_names_node(POLICY_OURS) && !READ_ONCE(has_theirs[node]);
 }
 
 size_t nar_meta_bytes(void)

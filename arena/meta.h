@@ -87,13 +87,14 @@ struct nar_unit {
 	bool is_dissolved;	/* its slabs are extents of their own */
 	u32 used_bytes;		/* relaxed; what the slabs it has now have handed out */
 
-	u16 touched_pages;	/* pages from here on are zero from the kernel */
+	u16 touched_pages;	/* pages from here on are zero from the kernel; racy reads */
 	u8 backing;		/* enum nar_backing: what the kernel was asked for; racy reads */
 	u8 policy;		/* of a chunk: constant while it is one */
 	u32 free_since_ms;	/* wholly free since, low half of the clock */
 	bool is_reserved;	/* by the program: never given back; constant once set */
+	bool is_parted;		/* of a chunk: free slices may have no pages; chunk lock, racy reads */
 	u8 nr_tries;		/* relaxed: times it was not made huge, just then */
-	u8 reserved[22];
+	u8 reserved[21];
 };
 
 /*
@@ -164,13 +165,19 @@ int nar_meta_cover(unsigned int node, size_t end);
 
 /*
  * Zeroed memory of @node for arenas, heaps and class tables; never given back.
- * Aligned to a page if @bytes is at least one, else to 64 bytes.
+ * Aligned to a page if @bytes is at least one, else as __shared_line is.
  */
 void *nar_meta_alloc(unsigned int node, size_t bytes);
 
 /* Each range of tables and areas that is writable for @node. */
 void nar_meta_each_range(unsigned int node, void (*fn)(void *arg, const void *start, size_t bytes),
 			 void *arg);
+
+/*
+ * Whether all of these were meant for @node.  Not so once some were made writable under a
+ * policy of the program's, which has placed them; which ones is not remembered.
+ */
+bool nar_meta_is_bound(unsigned int node);
 
 /* Bytes of tables and of nar_meta_alloc() made writable. */
 size_t nar_meta_bytes(void);

@@ -95,15 +95,16 @@ static long long bytes_of_kind(size_t bytes, enum nar_backing backing)
 }
 
 /* Faulting in more than there is would end in the process's death. */
-static bool is_too_much(unsigned int node, size_t bytes)
+static bool is_too_much(struct nar_place place, size_t bytes)
 {
-	return bytes > nar_pages_of_machine() || !nar_node_has_room(node, bytes);
+	return bytes > nar_pages_of_machine() ||
+	       (nar_policy_names_node(place.policy) && !nar_node_has_room(place.node, bytes));
 }
 
 static long long reserve_pages(struct nar_place place, size_t bytes, enum nar_backing backing)
 {
 	size_t all = ALIGN_UP(bytes, HUGE_BYTES);
-	char *p = is_too_much(place.node, all) ? NULL :
+	char *p = is_too_much(place, all) ? NULL :
 		nar_span_hold(place, bytes, backing, HUGE_SHIFT);
 	int err;
 
@@ -171,10 +172,8 @@ static long long reserve_from_pool(struct nar_place place, size_t bytes, unsigne
 	return rest < 0 ? rest : (long long)got;
 }
 
-long long nar_reserve(unsigned int node, size_t bytes, unsigned int flags)
+long long nar_reserve(struct nar_place place, size_t bytes, unsigned int flags)
 {
-	struct nar_place place = { (u8)node, POLICY_OURS };
-
 	/* One of these, or none. */
 	if (flags > NUMARENA_RESERVE_1GIB || flags & (flags - 1))
 		return -EINVAL;

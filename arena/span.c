@@ -49,7 +49,7 @@ static u32 hold_span(struct nar_window *x, u32 nr, u32 align, u32 reach)
 	/* Release: who sees the new end sees the tables covered. */
 	store_release(&x->end, from + nr);
 	x->table[from].nr_pages = nr;
-	x->table[from].state = EXTENT_HELD;
+	WRITE_ONCE(x->table[from].state, EXTENT_HELD);
 	if (from > end)
 		nar_window_give(x, end, from - end, NAR_KIN_NONE);
 	return from;

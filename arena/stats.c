@@ -48,7 +48,7 @@ static void add_heap(struct numarena_stats *s, const struct nar_heap *h)
 
 static u64 node_event(const u64 *events, unsigned int node)
 {
-	return READ_ONCE(*(const u64 *)((const char *)events + node * sizeof(struct nar_node_events)));
+	return READ_ONCE(events[node * (sizeof(struct nar_node_events) / sizeof(u64))]);
 }
 
 /* The sum over all nodes of the event that @of_first counts for the first. */

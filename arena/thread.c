@@ -80,7 +80,7 @@ static unsigned int wanted_node(void)
 }
 
 /* Whatever has no arena of its own: under the policy that the thread is under now. */
-static struct nar_place wanted_place(void)
+struct nar_place nar_thread_place(void)
 {
 	return (struct nar_place){ (u8)wanted_node(), (u8)nar_policy_current() };
 }
@@ -91,6 +91,9 @@ static struct nar_arena *thread_begin(void)
 	struct nar_arena *a;
 
 	if (self.state != THREAD_NEW || !load_acquire(&nar_is_started) || nar_opt.mode != MODE_ARENA)
+		return NULL;
+	/* The constructor may have had no memory for the first stage. */
+	if (!nar_start_early())
 		return NULL;
 	heap = nar_heap_current();
 	a = heap ? nar_arena_begin(heap, wanted_node()) : NULL;
@@ -162,11 +165,13 @@ static struct nar_arena *follow_policy(struct nar_arena *old)
 int nar_thread_bind(int node)
 {
 	struct nar_arena *a = thread_arena();
+	u8 before = self.bound_to;
 
 	self.bound_to = (u8)(node + 1);
-	if (a && wanted_node() != a->member.node && !thread_switch(a, a->heap, wanted_node()))
-		return -ENOMEM;
-	return 0;
+	if (!a || wanted_node() == a->member.node || thread_switch(a, a->heap, wanted_node()))
+		return 0;
+	self.bound_to = before;
+	return -ENOMEM;
 }
 
 /* ---- malloc ---- */
@@ -178,7 +183,10 @@ static void *mark_live(void *p)
 	return p;
 }
 
-/* Without an arena: built-in classes, batch one. */
+/*
+ * Without an arena: built-in classes, batch one.  What the default heap's shelf has serves
+ * everybody; which policy the thread is under is only asked when it is empty.
+ */
 static void *alloc_shared_class(unsigned int class)
 {
 	unsigned int node = wanted_node();
@@ -190,7 +198,11 @@ static void *alloc_shared_class(unsigned int class)
 	if (p)
 		return mark_live(p);
 	heap = nar_heap_current();
-	return heap ? mark_live(nar_heap_grow(heap, node, class)) : NULL;
+	if (!heap)
+		return NULL;
+	if (heap != &nar_heap_default)
+		p = nar_heap_take(heap, node, class);
+	return mark_live(p ? p : nar_heap_grow(heap, node, class));
 }
 
 static void *alloc_shared(size_t size)
@@ -201,7 +213,7 @@ static void *alloc_shared(size_t size)
 		return NULL;
 	size += load_acquire(&nar_is_started) ? 0 : EARLY_PAD;
 	if (size > NAR_SMALL_MAX)
-		return nar_large_alloc(wanted_place(), size, 1, &is_zero);
+		return nar_large_alloc(nar_thread_place(), size, 1, &is_zero);
 	return alloc_shared_class(nar_class_builtin(size));
 }
 
@@ -224,10 +236,14 @@ static bool try_grow(struct nar_arena *a, unsigned int class)
 /* Return: the arena whose magazine has something now; NULL if there is no memory. */
 static struct nar_arena *refill(struct nar_arena *a, unsigned int class)
 {
+	struct nar_arena *old;
+
 	a = before_refill(a);
 	while (!nar_arena_refill(a, class)) {
-		a = follow_policy(a);
-		if (!try_grow(a, class))
+		old = a;
+		a = follow_policy(old);
+		/* Another heap may have some on its shelf. */
+		if (a == old && !try_grow(a, class))
 			return NULL;
 	}
 	return a;
@@ -282,7 +298,7 @@ void *nar_thread_alloc_large(size_t size, size_t alignment, bool *is_zero)
 	nar_maint_poll();
 	*is_zero = false;
 	if (!a)
-		return nar_large_alloc(wanted_place(), size, alignment, is_zero);
+		return nar_large_alloc(nar_thread_place(), size, alignment, is_zero);
 	a = follow_policy(a);
 	if (alignment <= PAGE_BYTES && size <= NAR_RECENT_BYTES)
 		p = nar_recent_take(&a->recent, DIV_ROUND_UP(size, PAGE_BYTES));
@@ -332,6 +348,9 @@ static void free_small(void *p, u32 entry)
 
 static bool is_at_home(const struct nar_arena *a, const void *p)
 {
+	/* One node is one place. */
+	if (nar_nodes.nr == 1)
+		return true;
 	return nar_node_of(p) == a->member.node && nar_extent_policy_at(p) == a->heap->policy;
 }
 

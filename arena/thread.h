@@ -34,6 +34,9 @@ void nar_thread_init(void);
  */
 int nar_thread_bind(int node);
 
+/* Where the calling thread's memory is to come from: a node, and the policy it is under. */
+struct nar_place nar_thread_place(void);
+
 /* Magazines, outboxes and kept slabs of this thread go back. */
 void nar_thread_trim(void);
 

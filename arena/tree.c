@@ -90,6 +90,7 @@ void nar_tree_insert(struct nar_tree *t, u32 page)
 		link = key_of(t, *link) < k ? &t->table[*link].right : &t->table[*link].left;
 	split(t, *link, k, &e->left, &e->right);
 	*link = page;
+	t->nr++;
 	note_size(t, e->nr_pages);
 }
 
@@ -104,6 +105,7 @@ void nar_tree_remove(struct nar_tree *t, u32 page)
 		link = key_of(t, *link) < k ? &t->table[*link].right : &t->table[*link].left;
 	}
 	merge(t, link, e->left, e->right);
+	t->nr--;
 	note_size(t, e->nr_pages);
 }
 

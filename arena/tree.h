@@ -16,6 +16,7 @@ struct nar_tree {
 	u64 has[NR_EXACT / 64];		/* sizes whose tree is not empty */
 	u32 exact[NR_EXACT];		/* roots: pages of the window; 0 is none */
 	u32 large;
+	u32 nr;			/* extents in all of them */
 };
 
 void nar_tree_insert(struct nar_tree *t, u32 page);

@@ -104,7 +104,7 @@ static void note_purged(struct nar_window *x, u32 unit, u32 nr, u8 backing)
 		struct nar_unit *u = &x->unit[unit];
 
 		x->nr_huge -= u->touched_pages && u->backing == BACKING_HUGE;
-		u->touched_pages = 0;
+		WRITE_ONCE(u->touched_pages, 0);
 		if (backing == BACKING_HUGETLB)
 			WRITE_ONCE(u->backing, BACKING_NONE);
 	}
@@ -162,6 +162,18 @@ size_t nar_unit_purge(unsigned int node, u32 before_ms, size_t max_units)
 
 /* ---- Huge pages ---- */
 
+/* Whether or not that worked: there is no further try. */
+static void count_as_huge(struct nar_window *x, struct nar_unit *u)
+{
+	nar_lock(&x->lock);
+	/* It may have gone back to the kernel, and come again as something else. */
+	if (u->backing == BACKING_SMALL) {
+		x->nr_huge += u->touched_pages != 0;
+		WRITE_ONCE(u->backing, BACKING_HUGE);
+	}
+	nar_unlock(&x->lock);
+}
+
 static int note_huge(u32 unit, int err)
 {
 	void *p = nar_at((size_t)unit << HUGE_SHIFT);
@@ -170,7 +182,7 @@ static int note_huge(u32 unit, int err)
 		nar_node_event(nar_node_of(p), collapse_failed, 1);
 	else
 		nar_node_event(nar_node_of(p), collapse_done, 1);
-	WRITE_ONCE(nar_mem.unit[unit].backing, BACKING_HUGE);
+	count_as_huge(nar_window_of(nar_node_of(p)), &nar_mem.unit[unit]);
 	WRITE_ONCE(nar_mem.unit[unit].nr_tries, 0);
 	return err;
 }

@@ -89,7 +89,7 @@ static void window_insert(struct nar_window *x, u32 page, u32 nr_pages, struct n
 
 	e->nr_pages = nr_pages;
 	nar_set_kin(e, k);
-	e->state = EXTENT_FREE;
+	WRITE_ONCE(e->state, EXTENT_FREE);
 	x->table[page + nr_pages - 1].back = page;
 	nar_tree_insert(nar_window_tree(x, k), page);
 	x->free_pages += k.backing == BACKING_NONE ? 0 : nr_pages;
@@ -101,7 +101,7 @@ void nar_window_remove(struct nar_window *x, u32 page)
 
 	nar_tree_remove(nar_window_tree(x, nar_kin_of(e)), page);
 	x->table[page + e->nr_pages - 1].back = 0;
-	e->state = EXTENT_NONE;
+	WRITE_ONCE(e->state, EXTENT_NONE);
 	x->free_pages -= e->backing == BACKING_NONE ? 0 : e->nr_pages;
 }
 
@@ -125,7 +125,7 @@ void nar_window_give(struct nar_window *x, u32 page, u32 nr_pages, struct nar_ki
 	u32 start = page, end = page + nr_pages, before = x->table[page - 1].back;
 	struct nar_extent *after = &x->table[end];
 
-	x->table[page].state = EXTENT_NONE;
+	WRITE_ONCE(x->table[page].state, EXTENT_NONE);
 	if (before && nar_is_kin(&x->table[before], k)) {
 		nar_window_remove(x, before);
 		start = before;
@@ -145,16 +145,17 @@ void nar_window_make_huge(struct nar_window *x, u8 from)
 	for (page = GUARD_BYTES >> PAGE_SHIFT; page < x->end; page += nr) {
 		struct nar_extent *e = &x->table[page];
 		struct nar_kin k = { e->policy, BACKING_HUGE };
+		u8 state = READ_ONCE(e->state);	/* large or recent: its owner may change it */
 
 		nr = e->nr_pages;
 		if (!nr)
 			break;	/* a fork's child, where a signal has interrupted a change */
-		if (e->backing != from || e->state == EXTENT_HELD || e->state == EXTENT_NONE)
+		if (e->backing != from || state == EXTENT_HELD || state == EXTENT_NONE)
 			continue;
 		/* Whoever reserves small pages wants them. */
 		if (from == BACKING_SMALL && x->unit[nar_unit_floor(page)].is_reserved)
 			continue;
-		if (e->state == EXTENT_FREE) {
+		if (state == EXTENT_FREE) {
 			nar_window_remove(x, page);
 			nar_window_give(x, page, nr, k);
 		} else {
@@ -192,7 +193,7 @@ void nar_window_carve(struct nar_window *x, u32 page, u32 from, u32 nr, u8 state
 		window_insert(x, from + nr, end - from - nr, k);
 	x->table[from].nr_pages = nr;
 	nar_set_kin(&x->table[from], k);
-	x->table[from].state = state;
+	WRITE_ONCE(x->table[from].state, state);
 }
 
 /* The span starts at a unit; beyond that, alignment is a matter of addresses. */
@@ -212,15 +213,18 @@ static bool fits(const struct nar_window *x, u32 page, u32 nr, u32 align, u32 *f
 u32 nar_window_find(const struct nar_window *x, u32 nr, u32 align, struct nar_kin k, u32 *from)
 {
 	const struct nar_tree *t = nar_window_tree(x, k);
-	u32 page = nar_tree_at_least(t, nr, 0);
+	u32 page;
 	int tries;
 
+	if (!t->nr)
+		return 0;
+	page = nar_tree_at_least(t, nr, 0);
 	for (tries = 0; page && tries < ALIGN_TRIES; tries++) {
 		if (fits(x, page, nr, align, from))
 			return page;
 		page = nar_tree_at_least(t, x->table[page].nr_pages, page + 1);
 	}
-	page = nar_tree_at_least(t, nr + align - 1, 0);
+	page = page ? nar_tree_at_least(t, nr + align - 1, 0) : 0;
 	return page && fits(x, page, nr, align, from) ? page : 0;
 }
 
@@ -240,7 +244,7 @@ bool nar_window_take(struct nar_window *x, u32 page, u32 nr)
 			is_zero = false;
 		x->nr_huge += !u->touched_pages && u->backing == BACKING_HUGE;
 		if (stop - first > u->touched_pages)
-			u->touched_pages = (u16)(stop - first);
+			WRITE_ONCE(u->touched_pages, (u16)(stop - first));
 		page = stop;
 	}
 	return is_zero;

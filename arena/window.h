@@ -55,20 +55,21 @@ static inline u32 nar_page_of(const void *p)
 	return (u32)(in_window >> PAGE_SHIFT);
 }
 
+/* Relaxed, like states: who has an extent looks without the lock, while grow_up() may come by. */
 static inline struct nar_kin nar_kin_of(const struct nar_extent *e)
 {
-	return (struct nar_kin){ e->policy, e->backing };
+	return (struct nar_kin){ READ_ONCE(e->policy), READ_ONCE(e->backing) };
 }
 
 static inline bool nar_is_kin(const struct nar_extent *e, struct nar_kin k)
 {
-	return e->policy == k.policy && e->backing == k.backing;
+	return READ_ONCE(e->policy) == k.policy && READ_ONCE(e->backing) == k.backing;
 }
 
 static inline void nar_set_kin(struct nar_extent *e, struct nar_kin k)
 {
-	e->policy = k.policy;
-	e->backing = k.backing;
+	WRITE_ONCE(e->policy, k.policy);
+	WRITE_ONCE(e->backing, k.backing);
 }
 
 /* First units wholly at or above a page, and wholly below one. */

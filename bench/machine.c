@@ -19,17 +19,8 @@ struct node {
 	unsigned short cpu[MAX_CPUS];
 };
 
-/* A mapping, as numa_maps tells it: start, pages by node; and what is ours in it. */
-struct region {
-	uintptr_t start;
-	uint64_t pages[MAX_NODES];
-	uint64_t bytes[MAX_NODES];
-};
-
 static struct node nodes[MAX_NODES];
 static unsigned int nr_nodes;
-static struct region *regions;
-static size_t nr_regions;
 
 /* ---- Nodes and processors ---- */
 
@@ -113,6 +104,11 @@ unsigned int machine_nr_nodes(void)
 	return nr_nodes;
 }
 
+unsigned int node_id(unsigned int node)
+{
+	return nodes[node].id;
+}
+
 unsigned int node_cpu(unsigned int node, unsigned int i)
 {
 	return nodes[node].cpu[i % nodes[node].nr_cpus];
@@ -161,115 +157,4 @@ double cpus_busy_seconds(const unsigned char *used, unsigned int nr)
 			ticks += busy_ticks(line);
 	}
 	return ticks / (double)sysconf(_SC_CLK_TCK);
-}
-
-/* ---- Where memory lies ---- */
-
-static size_t count_lines(const char *text)
-{
-	size_t nr = 0;
-
-	for (; (text = strchr(text, '\n')); text++)
-		nr++;
-	return nr;
-}
-
-/* "7f00 default anon=9 dirty=9 N0=5 N1=4 kernelpagesize_kB=4" */
-static void region_read(struct region *region, const char *line, const char *end)
-{
-	char label[16];
-
-	region->start = strtoul(line, NULL, 16);
-	for (unsigned int i = 0; i < nr_nodes; i++) {
-		int len = snprintf(label, sizeof(label), " N%u=", nodes[i].id);
-		const char *found = strstr(line, label);
-
-		if (found && found < end)
-			region->pages[i] = strtoull(found + len, NULL, 10);
-	}
-}
-
-/* numa_maps has no size that could be asked for, so the room doubles until it fits. */
-static char *numa_maps_read(void)
-{
-	size_t size = 1 << 18;
-	char *text;
-
-	for (;; size *= 2) {
-		text = own_map(size);
-		if (file_read("/proc/self/numa_maps", text, size))
-			return NULL;
-		if (strlen(text) < size - 1)
-			return text;
-	}
-}
-
-void locality_begin(void)
-{
-	const char *line = numa_maps_read(), *end;
-
-	if (!line)
-		return;
-	regions = own_map((count_lines(line) + 1) * sizeof(*regions));
-	for (; (end = strchr(line, '\n')); line = end + 1)
-		region_read(&regions[nr_regions++], line, end);
-}
-
-/* The last region that starts at or below @address. */
-static struct region *region_of(uintptr_t address)
-{
-	size_t low = 0, high = nr_regions;
-
-	while (high - low > 1) {
-		size_t middle = (low + high) / 2;
-
-		if (regions[middle].start <= address)
-			low = middle;
-		else
-			high = middle;
-	}
-	return &regions[low];
-}
-
-void locality_add(const void *object, size_t bytes, unsigned int node)
-{
-	if (nr_regions)
-		region_of((uintptr_t)object)->bytes[node] += bytes;
-}
-
-/*
- * Within a mapping, numa_maps tells how many pages lie on each node but not which.  So
- * a mapping shared by several nodes' threads is given the best case, as if each page
- * served its own node first; a mapping that one node's threads use is exact.
- */
-static double region_local_bytes(const struct region *region, uint64_t bytes)
-{
-	uint64_t pages = 0;
-	double local = 0;
-
-	for (unsigned int i = 0; i < nr_nodes; i++)
-		pages += region->pages[i];
-	for (unsigned int i = 0; pages && i < nr_nodes; i++) {
-		double of_pages = (double)region->pages[i] / (double)pages;
-		double of_bytes = (double)region->bytes[i] / (double)bytes;
-
-		local += of_pages < of_bytes ? of_pages : of_bytes;
-	}
-	return local * (double)bytes;
-}
-
-double locality_share(void)
-{
-	double local = 0, all = 0;
-
-	for (size_t i = 0; i < nr_regions; i++) {
-		uint64_t bytes = 0;
-
-		for (unsigned int n = 0; n < nr_nodes; n++)
-			bytes += regions[i].bytes[n];
-		if (bytes)
-			local += region_local_bytes(&regions[i], bytes);
-		all += (double)bytes;
-	}
-	return all > 0 ? local / all : NOT_MEASURED;
 }

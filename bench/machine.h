@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Nodes and their processors, where threads run on them, and where memory lies.
+ * Nodes and their processors, and where threads run on them.
  *
  * Read from /sys and /proc rather than through libnuma, which would allocate from the
  * allocator under test before the first measured call.
@@ -23,6 +23,9 @@ void machine_pretend(unsigned int nr);
 /* Nodes are numbered from 0 here, without the kernel's gaps. */
 unsigned int machine_nr_nodes(void);
 
+/* What the kernel calls @node. */
+unsigned int node_id(unsigned int node);
+
 /* The @i-th processor of @node, round and round. */
 unsigned int node_cpu(unsigned int node, unsigned int i);
 
@@ -31,13 +34,5 @@ void cpu_pin(unsigned int cpu);
 
 /* Seconds that the processors marked in @used (by number) were busy or stolen since boot. */
 double cpus_busy_seconds(const unsigned char *used, unsigned int nr);
-
-/*
- * Are objects on their owners' nodes?  Call begin, then add for each live object, then
- * share, which answers for the bytes added.
- */
-void locality_begin(void);
-void locality_add(const void *object, size_t bytes, unsigned int node);
-double locality_share(void);
 
 #endif

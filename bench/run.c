@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "run.h"
+#include "locality.h"
 #include "machine.h"
 #include "process.h"
 

@@ -289,14 +289,16 @@ struct numarena_stats {
  * @NUMARENA_MISSING_MBIND: refused; the first touch places memory
  * @NUMARENA_MISSING_MOVE_PAGES: refused; audits read /proc/self/numa_maps
  * @NUMARENA_MISSING_SYSFS: /sys/devices/system/node cannot be read; of the nodes those count
- *	that the cpuset allows
- * @NUMARENA_MISSING_LIBNUMA: libnuma finds no NUMA here; nodes are near by number
+ *	that the cpuset allows, and they are near by number
+ * @NUMARENA_MISSING_LIBNUMA: libnuma finds no NUMA here, for want of get_mempolicy; numarena
+ *	reads sysfs itself, but what the program asks of libnuma will fail
  * @NUMARENA_MISSING_RSEQ: the C library does not register rseq; asking which node a thread
  *	runs on takes some nanoseconds more
  * @NUMARENA_MISSING_THP: transparent huge pages are off
- * @NUMARENA_MISSING_POPULATE: no MADV_POPULATE_WRITE (Linux 5.14); no hugetlb pages
- * @NUMARENA_MISSING_COLLAPSE: no MADV_COLLAPSE (Linux 6.1); pages become huge when
- *	khugepaged comes by
+ * @NUMARENA_MISSING_POPULATE: no MADV_POPULATE_WRITE (Linux 5.14), or it is refused; no
+ *	hugetlb pages
+ * @NUMARENA_MISSING_COLLAPSE: no MADV_COLLAPSE (Linux 6.1), or it is refused; pages become
+ *	huge when khugepaged comes by
  */
 enum numarena_missing {
 	NUMARENA_MISSING_GET_MEMPOLICY,
@@ -364,14 +366,16 @@ int numarena_node_of(const void *ptr);
 
 /**
  * numarena_reserve() - have memory on a node, faulted in, before it is needed
- * @node: the kernel's number; -1 for the node of the calling thread
+ * @node: the kernel's number; -1 for the node that the calling thread's memory comes from
  * @bytes: how much, rounded up to whole pages of the kind asked for
  * @flags: 0 for transparent huge pages, or one of NUMARENA_RESERVE_*
  *
  * For start-up.  Threads on the node's own CPUs fault the memory in at the same time; they
  * end before the call returns.  The memory then serves malloc on that node and is never
  * given back to the kernel.  Pages of a pool that has not enough of them are replaced by
- * transparent huge pages, which is counted in huge_pool_empty.
+ * transparent huge pages, which is counted in huge_pool_empty.  A memory policy that the
+ * program has set for the calling thread stands above @node, and the memory serves threads
+ * under that policy.
  *
  * Return: the bytes that lie on pages of the kind asked for, by what the kernel answered to
  * the call; -1 with errno EINVAL for a node that is not there or unknown flags, ENOMEM if
@@ -529,8 +533,11 @@ struct numarena_audit {
  * about 0.1 ms a GiB of huge pages, 25 ms a GiB of 4 KiB pages.  Allocates nothing, and
  * nobody is stopped meanwhile: pages that come and go may be missed.
  *
- * Return: 0; -1 with errno EINVAL for a @size that is too small, ENOSYS where neither
- * move_pages nor /proc can be asked.
+ * Uses some 32 KiB of stack.
+ *
+ * Return: 0; -1 with errno EINVAL for a @size that is too small, ENOSYS without /proc or
+ * where neither move_pages nor numa_maps can be asked, ENOMEM, or what else reading /proc
+ * fails with.
  */
 int numarena_audit(struct numarena_audit *audit);
 

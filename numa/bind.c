@@ -16,6 +16,7 @@
 #include <numaif.h>
 #include <string.h>
 
+#include "internal/lock.h"
 #include "internal/option.h"
 #include "internal/stat.h"
 
@@ -34,56 +35,78 @@ struct policy {
 	unsigned long mask[MASK_WORDS];
 };
 
+static struct nar_lock lock = NAR_LOCK_INIT(RANK_META);	/* who adds one */
 static struct policy theirs[NAR_MAX_POLICIES - 1];
-static u32 nr_theirs;		/* claimed, by fetch-and-add */
 
 /* ---- Which policy ---- */
 
 static bool is_same(const struct policy *p, const struct policy *q)
 {
-	/* Acquire: pairs with the release in policy_add(). */
-	return load_acquire(&p->is_known) && p->mode == q->mode &&
-	       !memcmp(p->mask, q->mask, sizeof(p->mask));
+	return p->mode == q->mode && !memcmp(p->mask, q->mask, sizeof(p->mask));
 }
 
-/* Two threads may add one policy at once; it then has two numbers, and no harm is done. */
-static unsigned int policy_add(const struct policy *p)
+/* The place of @p, or the first that is free, or one past the last: they fill in order. */
+static unsigned int find(const struct policy *p)
 {
-	u32 at = add_relaxed(&nr_theirs, 1);
+	unsigned int i;
 
-	if (at >= ARRAY_SIZE(theirs)) {
-		WRITE_ONCE(nr_theirs, ARRAY_SIZE(theirs));
-		nar_event(policy_shared, 1);
-		return NAR_MAX_POLICIES - 1;
+	/* Acquire: pairs with the release in add_slow(). */
+	for (i = 0; i < ARRAY_SIZE(theirs) && load_acquire(&theirs[i].is_known); i++)
+		if (is_same(&theirs[i], p))
+			break;
+	return i;
+}
+
+/* Another thread under the same policy may come at the same time.  Return: its place. */
+static noinline unsigned int add_slow(const struct policy *p)
+{
+	unsigned int i;
+
+	nar_lock(&lock);
+	i = find(p);
+	if (i < ARRAY_SIZE(theirs) && !theirs[i].is_known) {
+		theirs[i].mode = p->mode;
+		memcpy(theirs[i].mask, p->mask, sizeof(p->mask));
+		store_release(&theirs[i].is_known, true);
 	}
-	theirs[at].mode = p->mode;
-	memcpy(theirs[at].mask, p->mask, sizeof(p->mask));
-	store_release(&theirs[at].is_known, true);
-	return at + 1;
+	nar_unlock(&lock);
+	return i;
 }
 
 static unsigned int policy_number(const struct policy *p)
 {
-	unsigned int i;
+	unsigned int i = find(p);
 
-	for (i = 0; i < ARRAY_SIZE(theirs); i++)
-		if (is_same(&theirs[i], p))
-			return i + 1;
-	return policy_add(p);
+	if (i < ARRAY_SIZE(theirs) && !(load_acquire(&theirs[i].is_known) && is_same(&theirs[i], p)))
+		i = add_slow(p);
+	if (i < ARRAY_SIZE(theirs))
+		return i + 1;
+	nar_event(policy_shared, 1);
+	return NAR_MAX_POLICIES - 1;
 }
 
-unsigned int nar_policy_current(void)
+void nar_policy_each_lock(void (*fn)(struct nar_lock *))
+{
+	fn(&lock);
+}
+
+static noinline unsigned int ask_kernel(void)
 {
 	struct policy p = { .mode = MPOL_DEFAULT };
 
-	if (nar_nodes.nr == 1 || nar_is_missing(MISSING_GET_MEMPOLICY))
-		return POLICY_OURS;
 	nar_nodes_poll();
 	if (get_mempolicy(&p.mode, p.mask, MASK_BITS, NULL, 0)) {
 		nar_note_missing(MISSING_GET_MEMPOLICY);
 		return POLICY_OURS;
 	}
 	return p.mode == MPOL_DEFAULT ? POLICY_OURS : policy_number(&p);
+}
+
+unsigned int nar_policy_current(void)
+{
+	if (nar_nodes.nr == 1 || nar_is_missing(MISSING_GET_MEMPOLICY))
+		return POLICY_OURS;
+	return ask_kernel();
 }
 
 bool nar_policy_is_strict(unsigned int policy)

@@ -53,4 +53,8 @@ void nar_bind_pool(void *addr, size_t bytes, struct nar_place place);
  */
 int nar_bind_enforce(void *addr, size_t bytes, struct nar_place place);
 
+/* For fork. */
+struct nar_lock;
+void nar_policy_each_lock(void (*fn)(struct nar_lock *));
+
 #endif /* NAR_BIND_H */

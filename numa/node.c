@@ -2,10 +2,12 @@
 /*
  * NUMA topology.
  *
- * It is learnt in two steps because the first malloc of a process may come from
- * libnuma's own constructor.  The first step reads one line of sysfs with plain
- * system calls: the windows of the address space need the number of nodes.  The
- * second asks libnuma for distances once it is ready.
+ * It is learnt in two steps because the first malloc of a process must be quick.  The
+ * first step reads one line of sysfs with plain system calls: the windows of the address
+ * space need the number of nodes.  The second reads distances.
+ *
+ * All of it comes from sysfs, as in libnuma, which in containers takes get_mempolicy's
+ * refusal for a machine without nodes.
  *
  * Which node a CPU belongs to is asked of the kernel when a thread is first seen on it:
  * CPUs come and go, and only that answer holds for those that were offline at start.
@@ -24,6 +26,11 @@
 #include "pages.h"
 
 #define NODES_WITH_MEMORY "/sys/devices/system/node/has_memory"
+#define NODES_ONLINE "/sys/devices/system/node/online"
+#define NODE_FILE "/sys/devices/system/node/node%u/%s"
+
+/* The longest of them: CPUs or nodes, none next to another. */
+#define LIST_BYTES 4096
 
 /* A look at the cpuset is one system call; it does not change every day. */
 #define LOOK_MS 100
@@ -123,16 +130,16 @@ static ssize_t read_text(const char *path, char *buf, size_t size)
 	return n;
 }
 
-static void node_add(unsigned long id)
+static ssize_t read_node_text(unsigned int id, const char *name, char *buf, size_t size)
 {
-	if (nar_nodes.nr == NAR_MAX_NODES || id >= NAR_MAX_KERNEL_NODES)
-		return;
-	nar_nodes.id[nar_nodes.nr++] = (u16)id;
-	nearest_of_id[id] = (u8)nar_nodes.nr;
+	char path[64];
+
+	snprintf(path, sizeof(path), NODE_FILE, id, name);
+	return read_text(path, buf, size);
 }
 
-/* The kernel's list format: "0-1,4\n". */
-static void parse_list(const char *s)
+/* The kernel's list format: "0-1,4\n".  A number that the buffer has cut is none. */
+static void parse_list(const char *s, void (*add)(void *arg, unsigned int nr), void *arg)
 {
 	while (*s >= '0' && *s <= '9') {
 		char *end;
@@ -140,10 +147,21 @@ static void parse_list(const char *s)
 
 		if (*end == '-')
 			hi = strtoul(end + 1, &end, 10);
+		if (*end != ',' && *end != '\n')
+			return;
 		for (; lo <= hi; lo++)
-			node_add(lo);
-		s = *end == ',' ? end + 1 : end;
+			add(arg, (unsigned int)lo);
+		s = end + 1;
 	}
+}
+
+static void node_add(void *arg, unsigned int id)
+{
+	(void)arg;
+	if (nar_nodes.nr == NAR_MAX_NODES || id >= NAR_MAX_KERNEL_NODES)
+		return;
+	nar_nodes.id[nar_nodes.nr++] = (u16)id;
+	nearest_of_id[id] = (u8)nar_nodes.nr;
 }
 
 static void mask_set(unsigned long *mask, unsigned int first, unsigned int value)
@@ -167,6 +185,9 @@ static bool parse_mems(const char *s, unsigned long *mask)
 	s += strlen("\nMems_allowed:");
 	for (at = s; *at && *at != '\n'; at++)
 		words += *at == ',';
+	/* Cut: what is missing is the low end. */
+	if (!*at)
+		return false;
 	for (; words; words--) {
 		value = (unsigned int)strtoul(s, NULL, 16);
 		mask_set(mask, (words - 1) * 32, value);
@@ -184,6 +205,17 @@ static bool read_mems(unsigned long *mask)
 	return read_text("/proc/self/status", text, sizeof(text)) > 0 && parse_mems(text, mask);
 }
 
+/* What the cpuset allows.  Return: whether anybody tells. */
+static bool ask_mems(unsigned long *mask)
+{
+	if (!nar_is_missing(MISSING_GET_MEMPOLICY) &&
+	    !get_mempolicy(NULL, mask, NAR_MAX_KERNEL_NODES, NULL, MPOL_F_MEMS_ALLOWED))
+		return true;
+	if (errno == EPERM || errno == ENOSYS)
+		nar_note_missing(MISSING_GET_MEMPOLICY);
+	return read_mems(mask);
+}
+
 /* Without sysfs only those nodes are known that the cpuset allows now. */
 static void add_allowed(void)
 {
@@ -191,11 +223,11 @@ static void add_allowed(void)
 	unsigned int id;
 
 	nar_note_missing(MISSING_SYSFS);
-	if (!read_mems(mask))
+	if (!ask_mems(mask))
 		return;
 	for (id = 0; id < NAR_MAX_KERNEL_NODES; id++)
 		if (mask[id / 64] >> (id % 64) & 1)
-			node_add(id);
+			node_add(NULL, id);
 }
 
 static void order_by_number(void)
@@ -212,14 +244,14 @@ static void order_by_number(void)
 
 void nar_nodes_early(void)
 {
-	char line[256];
+	char list[LIST_BYTES];
 
-	if (read_text(NODES_WITH_MEMORY, line, sizeof(line)) > 0)
-		parse_list(line);
+	if (read_text(NODES_WITH_MEMORY, list, sizeof(list)) > 0)
+		parse_list(list, node_add, NULL);
 	else
 		add_allowed();
 	if (!nar_nodes.nr)
-		node_add(0);
+		node_add(NULL, 0);
 	order_by_number();
 	if (rseq_cpu() < 0)
 		nar_note_missing(MISSING_RSEQ);
@@ -247,29 +279,67 @@ static void order_by_distance(unsigned int from)
 		WRITE_ONCE(nar_nodes.order[from][i], order[i]);
 }
 
-static int known_distance(int from, int to)
-{
-	int d = numa_distance(from, to);
+/* From one node to all, by the kernel's numbers.  One that is not known is far. */
+struct row {
+	const char *text;		/* what is not parsed yet */
+	u8 to[NAR_MAX_KERNEL_NODES];
+};
 
-	/* One that is not known (0) is far. */
-	return d > 0 && d < 255 ? d : 255;
+static void row_add(void *arg, unsigned int id)
+{
+	struct row *row = arg;
+	char *end;
+	unsigned long distance = strtoul(row->text, &end, 10);
+
+	if (end > row->text && id < NAR_MAX_KERNEL_NODES)
+		row->to[id] = (u8)min_of(distance, 255ul);
+	row->text = end;
+}
+
+/* "10 21 31\n": a number for each node that is @online, in order. */
+static void row_read(struct row *row, unsigned int id, const char *online)
+{
+	char text[LIST_BYTES];
+
+	memset(row->to, 255, sizeof(row->to));
+	row->text = text;
+	if (read_node_text(id, "distance", text, sizeof(text)) > 0)
+		parse_list(online, row_add, row);
+}
+
+static void take_distances(unsigned int from, const struct row *row)
+{
+	unsigned int to;
+
+	for (to = 0; to < nar_nodes.nr; to++)
+		nar_nodes.distance[from][to] = row->to[nar_nodes.id[to]];
+	nar_nodes.distance[from][from] = 0;
+	order_by_distance(from);
 }
 
 /* For CPUs on a node without memory. */
-static void probe_nearest(int id)
+static void take_nearest(unsigned int id, const struct row *row)
 {
 	unsigned int node, best = 0;
-	int best_distance = 256;
 
-	for (node = 0; node < nar_nodes.nr; node++) {
-		int d = known_distance(id, nar_nodes.id[node]);
-
-		if (d < best_distance) {
-			best_distance = d;
+	for (node = 1; node < nar_nodes.nr; node++)
+		if (row->to[nar_nodes.id[node]] < row->to[nar_nodes.id[best]])
 			best = node;
-		}
-	}
 	WRITE_ONCE(nearest_of_id[id], (u8)(best + 1));
+}
+
+static void node_probe(void *online, unsigned int id)
+{
+	int node = nar_node_find((int)id);
+	struct row row;
+
+	if (id >= NAR_MAX_KERNEL_NODES)
+		return;
+	row_read(&row, id, online);
+	if (node >= 0)
+		take_distances((unsigned int)node, &row);
+	else
+		take_nearest(id, &row);
 }
 
 /*
@@ -278,39 +348,21 @@ static void probe_nearest(int id)
  */
 void nar_nodes_probe(void)
 {
-	unsigned int from, to;
-	int id;
+	char online[LIST_BYTES];
 
-	if (numa_available() < 0) {
+	/* For who wonders why the program's own use of it fails. */
+	if (numa_available() < 0)
 		nar_note_missing(MISSING_LIBNUMA);
+	if (nar_nodes.nr == 1)
 		return;
-	}
-	for (from = 0; from < nar_nodes.nr && nar_nodes.nr > 1; from++) {
-		for (to = 0; to < nar_nodes.nr; to++)
-			nar_nodes.distance[from][to] =
-				(u8)known_distance(nar_nodes.id[from], nar_nodes.id[to]);
-		nar_nodes.distance[from][from] = 0;
-		order_by_distance(from);
-	}
-	for (id = 0; id <= numa_max_node() && id < NAR_MAX_KERNEL_NODES && nar_nodes.nr > 1; id++)
-		if (nar_node_find(id) < 0)
-			probe_nearest(id);
+	if (read_text(NODES_ONLINE, online, sizeof(online)) > 0)
+		parse_list(online, node_probe, online);
 	/* What was guessed of CPUs so far is asked again. */
 	memset(node_of_cpu, 0, sizeof(node_of_cpu));
 	nar_nodes_look();
 }
 
 /* ---- The cpuset ---- */
-
-static bool ask_mems(unsigned long *mask)
-{
-	if (!nar_is_missing(MISSING_GET_MEMPOLICY) &&
-	    !get_mempolicy(NULL, mask, NAR_MAX_KERNEL_NODES, NULL, MPOL_F_MEMS_ALLOWED))
-		return true;
-	if (errno == EPERM || errno == ENOSYS)
-		nar_note_missing(MISSING_GET_MEMPOLICY);
-	return read_mems(mask);
-}
 
 static unsigned int home_of(unsigned int node, u64 allowed)
 {
@@ -366,15 +418,12 @@ static size_t meminfo_bytes(const char *text, const char *field)
  */
 #define ROOM_PART 16
 
-bool nar_node_has_room(unsigned int node, size_t bytes)
+static bool ask_room(unsigned int node, size_t bytes)
 {
-	char path[64], text[2048];
+	char text[2048];
 	size_t total, room;
 
-	if (nar_is_missing(MISSING_SYSFS))
-		return true;
-	snprintf(path, sizeof(path), "/sys/devices/system/node/node%u/meminfo", nar_nodes.id[node]);
-	if (read_text(path, text, sizeof(text)) <= 0)
+	if (read_node_text(nar_nodes.id[node], "meminfo", text, sizeof(text)) <= 0)
 		return true;
 	total = meminfo_bytes(text, " MemTotal:");
 	room = meminfo_bytes(text, " MemFree:") + meminfo_bytes(text, " Active(file):") +
@@ -382,21 +431,72 @@ bool nar_node_has_room(unsigned int node, size_t bytes)
 	return room >= bytes + total / ROOM_PART;
 }
 
-/* cpumap's words are like those of Mems_allowed; libnuma reads them. */
+/*
+ * A full node is asked for each block and slab it should have had, and the answer takes
+ * 20 us and more.  So a no holds for a while, for as much and more.
+ */
+#define FULL_MS 10
+
+static struct full {
+	u64 until_ms;		/* relaxed, both: a mixture is as good as either */
+	u64 bytes;
+} full[NAR_MAX_NODES];
+
+bool nar_node_has_room(unsigned int node, size_t bytes)
+{
+	u64 now = nar_clock_ms();
+
+	if (nar_is_missing(MISSING_SYSFS))
+		return true;
+	if (now < READ_ONCE(full[node].until_ms) && bytes >= READ_ONCE(full[node].bytes))
+		return false;
+	if (ask_room(node, bytes))
+		return true;
+	WRITE_ONCE(full[node].bytes, bytes);
+	WRITE_ONCE(full[node].until_ms, now + FULL_MS);
+	return false;
+}
+
+/* ---- A node's CPUs ---- */
+
+struct cpus {
+	unsigned int nr;
+	unsigned long mask[NAR_MAX_CPUS / 64];
+};
+
+static void cpu_add(void *arg, unsigned int cpu)
+{
+	struct cpus *cpus = arg;
+
+	if (cpu >= NAR_MAX_CPUS)
+		return;
+	cpus->mask[cpu / 64] |= 1ul << (cpu % 64);
+	cpus->nr++;
+}
+
+/* Those that are online. */
+static void cpus_read(struct cpus *cpus, unsigned int node)
+{
+	char list[LIST_BYTES];
+
+	*cpus = (struct cpus){ 0 };
+	if (read_node_text(nar_nodes.id[node], "cpulist", list, sizeof(list)) > 0)
+		parse_list(list, cpu_add, cpus);
+}
+
 void nar_node_run_on(unsigned int node)
 {
-	if (!nar_is_missing(MISSING_LIBNUMA) && nar_nodes.nr > 1)
-		numa_run_on_node(nar_nodes.id[node]);
+	struct cpus cpus;
+
+	cpus_read(&cpus, node);
+	if (cpus.nr)
+		sched_setaffinity(0, sizeof(cpus.mask), (const cpu_set_t *)cpus.mask);
 }
 
 unsigned int nar_node_nr_cpus(unsigned int node)
 {
-	unsigned int nr = 0;
-	int cpu;
+	struct cpus cpus;
 
-	if (nar_is_missing(MISSING_LIBNUMA))
-		return 1;
-	for (cpu = 0; cpu < numa_num_configured_cpus(); cpu++)
-		nr += numa_node_of_cpu(cpu) == nar_nodes.id[node];
-	return max_of(nr, 1u);
+	cpus_read(&cpus, node);
+	return max_of(cpus.nr, 1u);
 }

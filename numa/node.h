@@ -32,7 +32,7 @@ extern struct nar_nodes nar_nodes;
 /* First use: which nodes have memory, by two system calls and no allocation. */
 void nar_nodes_early(void);
 
-/* In the constructor: distances, from libnuma (which allocates). */
+/* In the constructor: distances, a file a node. */
 void nar_nodes_probe(void);
 
 /* Look which nodes the cpuset allows; it may change at any time.  Poll: if a look is due. */

@@ -40,7 +40,8 @@
 #define MREMAP_DONTUNMAP 4	/* Linux 5.7 */
 #endif
 
-#define THP_DIR "/sys/kernel/mm/transparent_hugepage/"
+#define MM_DIR "/sys/kernel/mm/"
+#define THP_DIR MM_DIR "transparent_hugepage/"
 
 struct nar_events nar_events;
 struct nar_node_events nar_node_events[NAR_MAX_NODES];
@@ -78,7 +79,10 @@ static enum thp thp_read(const char *path)
 	return strstr(buf, "[never]") ? THP_NEVER : THP_UNKNOWN;
 }
 
-/* Pages of 2 MiB have a setting of their own from Linux 6.8 on, and inherit by default. */
+/*
+ * Pages of 2 MiB have a setting of their own from Linux 6.8 on, and inherit by default.
+ * Where there is no sysfs nobody knows the default, and advice is needed either way.
+ */
 static enum thp thp_find(void)
 {
 	enum thp found;
@@ -88,20 +92,26 @@ static enum thp thp_find(void)
 	found = thp_read(THP_DIR "hugepages-2048kB/enabled");
 	if (found == THP_UNKNOWN)
 		found = thp_read(THP_DIR "enabled");
-	return found == THP_UNKNOWN ? THP_NEVER : found;
+	if (found == THP_UNKNOWN)
+		found = access(MM_DIR, F_OK) ? THP_ALWAYS : THP_NEVER;
+	return found;
+}
+
+static unsigned int thp;	/* enum thp; relaxed: every thread finds the same */
+
+static void thp_set(enum thp mode)
+{
+	WRITE_ONCE(thp, mode);
+	if (mode == THP_NEVER)
+		nar_note_missing(MISSING_THP);
 }
 
 /* Read once: an administrator's change later is seen by new processes. */
 static enum thp thp_mode(void)
 {
-	static unsigned int mode;	/* enum thp; relaxed: every thread finds the same */
-
-	if (READ_ONCE(mode) == THP_UNKNOWN) {
-		WRITE_ONCE(mode, thp_find());
-		if (READ_ONCE(mode) == THP_NEVER)
-			nar_note_missing(MISSING_THP);
-	}
-	return (enum thp)READ_ONCE(mode);
+	if (READ_ONCE(thp) == THP_UNKNOWN)
+		thp_set(thp_find());
+	return (enum thp)READ_ONCE(thp);
 }
 
 void *nar_pages_reserve(size_t bytes, size_t align)
@@ -198,7 +208,13 @@ int nar_pages_advise_huge(void *addr, size_t bytes)
 {
 	if (thp_mode() == THP_NEVER)
 		return -ENOSYS;
-	return madvise(addr, bytes, MADV_HUGEPAGE) ? -errno : 0;
+	if (!madvise(addr, bytes, MADV_HUGEPAGE))
+		return 0;
+	/* The kernel has no such pages, and no sysfs has told. */
+	if (errno != EINVAL)
+		return -errno;
+	thp_set(THP_NEVER);
+	return -ENOSYS;
 }
 
 void nar_pages_advise_small(void *addr, size_t bytes)
@@ -208,17 +224,44 @@ void nar_pages_advise_small(void *addr, size_t bytes)
 		madvise(addr, bytes, MADV_NOHUGEPAGE);
 }
 
+/*
+ * Whether the kernel knows the advice, and whoever stands before it lets us give it: of
+ * no bytes it says that and no more.
+ */
+static bool has_advice(int advice)
+{
+	return !madvise(NULL, 0, advice);
+}
+
+/* Whether no page of the unit is there. */
+static bool is_empty_unit(void *addr)
+{
+	unsigned char is_resident[HUGE_BYTES / PAGE_BYTES];
+	size_t i;
+
+	if (mincore(addr, HUGE_BYTES, is_resident))
+		return false;
+	for (i = 0; i < sizeof(is_resident); i++)
+		if (is_resident[i] & 1)
+			return false;
+	return true;
+}
+
+/* A unit that was handed out and not touched is refused too, and huge at its first touch. */
 int nar_pages_collapse(void *addr)
 {
+	int err;
+
 	if (thp_mode() == THP_NEVER)
 		return -ENOSYS;
 	if (thp_mode() == THP_ALWAYS)
 		madvise(addr, HUGE_BYTES, MADV_HUGEPAGE);
 	if (!madvise(addr, HUGE_BYTES, MADV_COLLAPSE))
 		return 0;
-	if (errno == EINVAL)
+	err = -errno;
+	if (!has_advice(MADV_COLLAPSE))
 		nar_note_missing(MISSING_COLLAPSE);
-	return -errno;
+	return is_empty_unit(addr) ? 0 : err;
 }
 
 /* ---- Whole mappings ---- */
@@ -264,9 +307,10 @@ int nar_pages_populate(void *addr, size_t bytes)
 	do
 		err = madvise(addr, bytes, MADV_POPULATE_WRITE) ? -errno : 0;
 	while (err == -EAGAIN || err == -EINTR);
-	if (err == -EINVAL)
-		nar_note_missing(MISSING_POPULATE);
-	return err;
+	if (!err || has_advice(MADV_POPULATE_WRITE))
+		return err;
+	nar_note_missing(MISSING_POPULATE);
+	return -EINVAL;
 }
 
 void nar_pages_touch(void *addr, size_t bytes)

@@ -45,7 +45,7 @@ int nar_pages_move(void *from, void *to, size_t bytes);
 int nar_pages_advise_huge(void *addr, size_t bytes);
 void nar_pages_advise_small(void *addr, size_t bytes);
 
-/* Make one touched, huge-aligned unit huge.  Return: 0; -ENOSYS where THP is off; -errno. */
+/* Make one huge-aligned unit huge, if it has pages.  Return: 0; -ENOSYS where THP is off; -errno. */
 int nar_pages_collapse(void *addr);
 
 /* Pages of a hugetlb pool, 2^@shift bytes each, anywhere; NULL.  See hugetlb.h. */
@@ -57,7 +57,10 @@ int nar_pages_replace(void *to, void *from, size_t bytes);
 /* Give the memory back and keep the space, without memory as at first. */
 int nar_pages_uncommit(void *addr, size_t bytes);
 
-/* Fault in what is not there yet, for writing; what is there keeps its content. */
+/*
+ * Fault in what is not there yet, for writing; what is there keeps its content.  Return: 0;
+ * -EINVAL where the call is unknown or refused; or another -errno.
+ */
 int nar_pages_populate(void *addr, size_t bytes);
 
 /* The same where the kernel lacks the call; not for hugetlb, which would end in SIGBUS. */

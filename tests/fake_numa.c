@@ -48,6 +48,8 @@ void nar_nodes_early(void)
 			nar_nodes.distance[from][from ^ i] = !i ? 0 : i == 1 ? NEAR : FAR;
 		}
 	}
+	/* The real machine's is of no use here. */
+	nar_note_missing(MISSING_SYSFS);
 	nar_nodes_look();
 }
 
@@ -61,11 +63,13 @@ void nar_nodes_look(void)
 	u32 allowed = FAKE_ALL_NODES & ~READ_ONCE(fake.forbid);
 	unsigned int node, i;
 
-	nar_nodes.allowed = allowed;
+	WRITE_ONCE(nar_nodes.allowed, allowed);
 	for (node = 0; node < FAKE_NODES; node++)
-		for (i = FAKE_NODES; i-- > 0;)
-			if (allowed >> nar_nodes.order[node][i] & 1)
-				nar_nodes.home[node] = nar_nodes.order[node][i];
+		for (i = 0; i < FAKE_NODES; i++)
+			if (allowed >> nar_nodes.order[node][i] & 1) {
+				WRITE_ONCE(nar_nodes.home[node], nar_nodes.order[node][i]);
+				break;
+			}
 }
 
 void nar_nodes_poll(void)
@@ -75,7 +79,7 @@ void nar_nodes_poll(void)
 
 unsigned int nar_node_current(void)
 {
-	return nar_nodes.home[fake_node];
+	return READ_ONCE(nar_nodes.home[fake_node]);
 }
 
 int nar_node_find(int id)
@@ -116,6 +120,11 @@ static bool is_refused(const void *addr, u32 *calls, u32 refused)
 unsigned int nar_policy_current(void)
 {
 	return fake_policy;
+}
+
+void nar_policy_each_lock(void (*fn)(struct nar_lock *))
+{
+	(void)fn;
 }
 
 bool nar_policy_is_strict(unsigned int policy)

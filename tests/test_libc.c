@@ -192,6 +192,8 @@ START_TEST(malloc_stats_prints)
 
 	ck_assert_ptr_nonnull(strpbrk(text, "0123456789"));
 	ck_assert_int_eq(text[strlen(text) - 1], '\n');
+	ck_assert_ptr_nonnull(strstr(text, "\nmissing"));
+	ck_assert_ptr_nonnull(strstr(text, "\nnode "));
 }
 END_TEST
 
@@ -276,6 +278,7 @@ START_TEST(malloc_info_is_xml)
 	const char *text = printed_by(print_info);
 
 	ck_assert_ptr_nonnull(strstr(text, "<malloc"));
+	ck_assert_ptr_nonnull(strstr(text, "<node id=\""));
 	xml_check(text);
 }
 END_TEST

@@ -7,109 +7,9 @@
  *	    distance 10 31 21    31 10 16      21 16 10
  *	  dense 0               (nearest: 1)   dense 1
  *
- * sysfs is read here by file, not through libnuma, from which numarena has it.
+ * sysfs is read here in another way than numarena's: stdio, a question a fact.
  */
-#include <numarena.h>
-#include <pthread.h>
-#include <sched.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-
-#include "numa/node.h"
-
-#include "tests/tap.h"
-
-#define NODES "/sys/devices/system/node"
-
-/* The kernel's default; NAR_MAX_NODES are those that have memory. */
-#define MAX_IDS 1024
-
-/* By the kernel's numbers. */
-static struct machine {
-	unsigned int nr_ids;		/* the highest number, plus one */
-	bool is_online[MAX_IDS];
-	bool has_memory[MAX_IDS];
-	int distance[MAX_IDS][MAX_IDS];
-	int node_of_cpu[NAR_MAX_CPUS];	/* -1: offline, or there is none */
-} machine;
-
-static FILE *open_file(unsigned int id, const char *name)
-{
-	char path[128];
-	FILE *file;
-
-	snprintf(path, sizeof(path), NODES "/node%u/%s", id, name);
-	file = fopen(path, "re");
-	ck_assert_msg(file != NULL, "cannot read %s", path);
-	return file;
-}
-
-static bool has_memory(unsigned int id)
-{
-	FILE *file = open_file(id, "meminfo");
-	unsigned long kib = 0;
-	char line[128];
-
-	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, "Node %*u MemTotal: %lu", &kib) == 1)
-			break;
-	fclose(file);
-	return kib != 0;
-}
-
-/* A distance for each node that is online, in order. */
-static void read_distances(unsigned int id)
-{
-	FILE *file = open_file(id, "distance");
-	unsigned int to;
-
-	for (to = 0; to < machine.nr_ids; to++)
-		if (machine.is_online[to])
-			ck_assert_int_eq(fscanf(file, "%d", &machine.distance[id][to]), 1);
-	fclose(file);
-}
-
-/* Of those that are online: "0-1,4\n". */
-static void read_cpus(unsigned int id)
-{
-	FILE *file = open_file(id, "cpulist");
-	unsigned int first, last;
-
-	while (fscanf(file, "%u", &first) == 1) {
-		last = first;
-		if (getc(file) == '-') {
-			ck_assert_int_eq(fscanf(file, "%u", &last), 1);
-			getc(file);
-		}
-		ck_assert_uint_lt(last, NAR_MAX_CPUS);
-		for (; first <= last; first++)
-			machine.node_of_cpu[first] = (int)id;
-	}
-	fclose(file);
-}
-
-static void read_machine(void)
-{
-	char path[64];
-	unsigned int id;
-
-	memset(machine.node_of_cpu, -1, sizeof(machine.node_of_cpu));
-	for (id = 0; id < MAX_IDS; id++) {
-		snprintf(path, sizeof(path), NODES "/node%u", id);
-		machine.is_online[id] = !access(path, F_OK);
-		if (machine.is_online[id])
-			machine.nr_ids = id + 1;
-	}
-	for (id = 0; id < machine.nr_ids; id++) {
-		if (!machine.is_online[id])
-			continue;
-		machine.has_memory[id] = has_memory(id);
-		read_distances(id);
-		read_cpus(id);
-	}
-}
+#include "guest.h"
 
 /* The kernel's distance between nodes of numarena's numbers. */
 static int kernel_distance(unsigned int from, unsigned int to)
@@ -181,10 +81,10 @@ static void check_nearest(unsigned int id, unsigned int node)
 
 static void *pinned_thread(void *arg)
 {
-	unsigned int *cpu = arg;
+	int cpu = *(int *)arg;
 
-	ck_assert_uint_eq((unsigned int)sched_getcpu(), *cpu);
-	check_nearest((unsigned int)machine.node_of_cpu[*cpu], nar_node_current());
+	ck_assert_int_eq(sched_getcpu(), cpu);
+	check_nearest((unsigned int)machine.node_of_cpu[cpu], nar_node_current());
 	return NULL;
 }
 
@@ -195,37 +95,15 @@ static void *pinned_thread(void *arg)
  */
 START_TEST(thread_is_on_its_cpus_node)
 {
-	unsigned int cpu, nr = 0;
+	int cpu, nr = 0;
 
-	for (cpu = 0; cpu < NAR_MAX_CPUS && cpu < CPU_SETSIZE; cpu++) {
-		pthread_attr_t attr;
-		pthread_t thread;
-		cpu_set_t set;
-
-		if (machine.node_of_cpu[cpu] < 0)
-			continue;
-		CPU_ZERO(&set);
-		CPU_SET(cpu, &set);
-		pthread_attr_init(&attr);
-		ck_assert_int_eq(pthread_attr_setaffinity_np(&attr, sizeof(set), &set), 0);
-		ck_assert_int_eq(pthread_create(&thread, &attr, pinned_thread, &cpu), 0);
-		ck_assert_int_eq(pthread_join(thread, NULL), 0);
-		pthread_attr_destroy(&attr);
+	for_each_cpu(cpu) {
+		run_on(cpu, pinned_thread, &cpu);
 		nr++;
 	}
 	ck_assert_int_eq(nr, sysconf(_SC_NPROCESSORS_ONLN));
 }
 END_TEST
-
-static unsigned int move_to(unsigned int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	ck_assert_int_eq(sched_setaffinity(0, sizeof(set), &set), 0);
-	return nar_node_current();
-}
 
 /*
  *	one thread: CPU 0 -> 1 -> 2 -> ... -> 0
@@ -234,30 +112,26 @@ static unsigned int move_to(unsigned int cpu)
  */
 START_TEST(thread_that_moves_is_followed)
 {
-	unsigned int cpu;
-	int round;
+	int cpu, round;
 
-	for (round = 0; round < 2; round++)
-		for (cpu = 0; cpu < NAR_MAX_CPUS && cpu < CPU_SETSIZE; cpu++)
-			if (machine.node_of_cpu[cpu] >= 0)
-				check_nearest((unsigned int)machine.node_of_cpu[cpu], move_to(cpu));
+	for (round = 0; round < 2; round++) {
+		for_each_cpu(cpu) {
+			move_to(cpu);
+			check_nearest((unsigned int)machine.node_of_cpu[cpu], nar_node_current());
+		}
+	}
 }
 END_TEST
 
 int main(void)
 {
 	Suite *suite = suite_create("topology");
-	TCase *tc = tcase_create("this machine");
+	TCase *tc = guest_case(suite, "this machine");
 
-	if (access(NODES "/node0", F_OK))
-		tap_skip_all("the kernel shows no nodes");
-	/* Brings the constructor along, which learns what all tests look at. */
-	numarena_free(numarena_malloc(1));
-	tcase_add_checked_fixture(tc, read_machine, NULL);
+	guest_begin();
 	tcase_add_test(tc, nodes_are_those_with_memory);
 	tcase_add_test(tc, order_is_by_distance);
 	tcase_add_test(tc, thread_is_on_its_cpus_node);
 	tcase_add_test(tc, thread_that_moves_is_followed);
-	suite_add_tcase(suite, tc);
 	return tap_run(suite);
 }
