@@ -124,26 +124,31 @@ static unsigned int coverage_percent(void)
 	return (unsigned int)(audit.huge * 100 / resident);
 }
 
-/* Churns until it is so, or has been at it for long.  It must then stay so. */
+static void churn(unsigned int nr_rounds)
+{
+	while (nr_rounds--) {
+		pthread_barrier_wait(&turn);
+		pthread_barrier_wait(&turn);
+	}
+}
+
+/* Rounds between two looks; it is settled when two in a row are good. */
+#define LOOK_ROUNDS 8
+
 static void must_settle(void)
 {
-	unsigned int round, percent = 0, again;
+	unsigned int round, before = 0, percent = 0;
 
-	for (round = 0; round < stress_scaled(MAX_ROUNDS) && percent < STEADY_PERCENT; round++) {
-		pthread_barrier_wait(&turn);
-		pthread_barrier_wait(&turn);
-		if (round % 8 == 0)
-			percent = coverage_percent();
+	for (round = 0; round < MAX_ROUNDS; round += LOOK_ROUNDS) {
+		churn(LOOK_ROUNDS);
+		before = percent;
+		percent = coverage_percent();
+		if (before >= STEADY_PERCENT && percent >= STEADY_PERCENT)
+			break;
 	}
-	for (again = 0; again < 8; again++) {
-		pthread_barrier_wait(&turn);
-		pthread_barrier_wait(&turn);
-	}
-	printf("# %u %% after %u rounds, %u %% after %u; %" PRIu64 " made huge, %" PRIu64 " not\n", percent,
-	       round, coverage_percent(), round + 8, all_stats().collapse_done,
-	       all_stats().collapse_failed);
-	require(coverage_percent() >= STEADY_PERCENT, "%u %% huge after %u rounds", coverage_percent(),
-		round);
+	printf("# %u %%, then %u %% after %u rounds; %" PRIu64 " made huge, %" PRIu64 " not\n", before,
+	       percent, round, all_stats().collapse_done, all_stats().collapse_failed);
+	require(round < MAX_ROUNDS, "%u %% huge, then %u %%", before, percent);
 }
 
 /* ---- Fork ---- */
