@@ -9,6 +9,8 @@
 #include <limits.h>
 #include <sys/resource.h>
 
+#include "arena/window.h"
+
 #include "huge.h"
 
 #define RESERVED MIB(64)
@@ -97,19 +99,30 @@ static void must_serve(unsigned int node, size_t bytes)
 	}
 }
 
+/* Bytes of the node's window that are reserved; all of them must be there, and at home. */
+static size_t reserved_bytes(unsigned int node)
+{
+	const struct nar_window *x = nar_window_of(node);
+	u32 unit, end = nar_unit_floor(load_acquire(&x->end));
+	size_t sum = 0;
+
+	for (unit = 1; unit < end; unit++) {
+		if (!x->unit[unit].is_reserved)
+			continue;
+		must_lie_on(nar_page_at(node, unit * (u32)PAGES_PER_UNIT), HUGE_BYTES, node);
+		sum += HUGE_BYTES;
+	}
+	return sum;
+}
+
 static long long reserve_on(unsigned int node, size_t bytes, unsigned int flags)
 {
-	size_t before = status_bytes("VmRSS");
+	size_t before = reserved_bytes(node), after;
 	long long got = numarena_reserve(nar_nodes.id[node], bytes, flags);
 
 	require(got >= 0, "%zu bytes of node %u, flags %#x: %s", bytes, node, flags, strerror(errno));
-	/*
-	 * Pages of pools do not count as resident.  The stack of a thread that has ended may have
-	 * become huge meanwhile, and is given back when another one ends.
-	 */
-	if (flags < NUMARENA_RESERVE_HUGETLB)
-		require(status_bytes("VmRSS") + HUGE_BYTES >= before + bytes, "%zu resident, were %zu",
-			status_bytes("VmRSS"), before);
+	after = reserved_bytes(node);
+	require(after >= before + bytes, "%zu bytes reserved, were %zu", after, before);
 	return got;
 }
 
