@@ -93,6 +93,8 @@ static bool try_copy(char *to, const char *from, size_t bytes)
 		fork_now.is_copying = false;
 		return false;
 	}
+	/* Of objects that are free, too. */
+	nar_unpoison(from, bytes);
 	fork_now.is_copying = true;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	memcpy(to, from, bytes);
@@ -294,6 +296,7 @@ void nar_forkpool_parent(void)
 		return;
 	close_end(1);
 	while (fork_now.end[0] >= 0 && hear(fork_now.end[0], &unit) && unit != UNIT_NONE) {
+		nar_unpoison(nar_at((size_t)unit << HUGE_SHIFT), HUGE_BYTES);
 		memcpy(fork_now.desk, nar_at((size_t)unit << HUGE_SHIFT), HUGE_BYTES);
 		say(fork_now.end[0], unit);
 	}
