@@ -402,10 +402,17 @@ static size_t meminfo_bytes(const char *text, const char *field)
 }
 
 /*
- * What is not used at all and what the page cache would give up.  A sixteenth stays: the
- * kernel keeps reserves, and what was committed last is not touched yet.
+ * What is not used at all and what the page cache would give up.  The kernel keeps reserves
+ * and turns to other nodes above them (seen: 42 MiB of a node of 768), and what was
+ * committed last is not touched yet: so some stays, of small nodes a quarter at most.
  */
-#define ROOM_PART 16
+#define ROOM_PART 64
+#define ROOM_LEAST MIB(96)
+
+static size_t room_to_leave(size_t total)
+{
+	return min_of(max_of(total / ROOM_PART, ROOM_LEAST), total / 4);
+}
 
 static bool ask_room(unsigned int node, size_t bytes)
 {
@@ -417,7 +424,7 @@ static bool ask_room(unsigned int node, size_t bytes)
 	total = meminfo_bytes(text, " MemTotal:");
 	room = meminfo_bytes(text, " MemFree:") + meminfo_bytes(text, " Active(file):") +
 	       meminfo_bytes(text, " Inactive(file):");
-	return room >= bytes + total / ROOM_PART;
+	return room >= bytes + room_to_leave(total);
 }
 
 /*
