@@ -6,11 +6,9 @@
  * nobody minds if it fails, and only then moved to where they are wanted.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "internal/bug.h"
 #include "internal/stat.h"
@@ -18,17 +16,14 @@
 #include "hugetlb.h"
 #include "node.h"
 #include "pages.h"
+#include "text.h"
 
 /* Return: false if there is no such file. */
 static bool read_count(const char *path, size_t *count)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char text[32];
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	ssize_t n = nar_text_read(path, text, sizeof(text));
 
-	if (fd >= 0)
-		close(fd);
-	text[n > 0 ? n : 0] = '\0';
 	*count = strtoul(text, NULL, 10);
 	return n > 0;
 }

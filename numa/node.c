@@ -13,7 +13,6 @@
  * CPUs come and go, and only that answer holds for those that were offline at start.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <numa.h>
 #include <numaif.h>
 #include <sched.h>
@@ -24,6 +23,7 @@
 
 #include "node.h"
 #include "pages.h"
+#include "text.h"
 
 #define NODES_WITH_MEMORY "/sys/devices/system/node/has_memory"
 #define NODES_ONLINE "/sys/devices/system/node/online"
@@ -119,23 +119,12 @@ int nar_node_find(int id)
 
 /* ---- First step ---- */
 
-static ssize_t read_text(const char *path, char *buf, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, buf, size - 1);
-
-	if (fd >= 0)
-		close(fd);
-	buf[n > 0 ? n : 0] = '\0';
-	return n;
-}
-
 static ssize_t read_node_text(unsigned int id, const char *name, char *buf, size_t size)
 {
 	char path[64];
 
 	snprintf(path, sizeof(path), NODE_FILE, id, name);
-	return read_text(path, buf, size);
+	return nar_text_read(path, buf, size);
 }
 
 /* The kernel's list format: "0-1,4\n".  A number that the buffer has cut is none. */
@@ -202,7 +191,7 @@ static bool read_mems(unsigned long *mask)
 {
 	char text[4096];
 
-	return read_text("/proc/self/status", text, sizeof(text)) > 0 && parse_mems(text, mask);
+	return nar_text_read("/proc/self/status", text, sizeof(text)) > 0 && parse_mems(text, mask);
 }
 
 /* What the cpuset allows.  Return: whether anybody tells. */
@@ -246,7 +235,7 @@ void nar_nodes_early(void)
 {
 	char list[LIST_BYTES];
 
-	if (read_text(NODES_WITH_MEMORY, list, sizeof(list)) > 0)
+	if (nar_text_read(NODES_WITH_MEMORY, list, sizeof(list)) > 0)
 		parse_list(list, node_add, NULL);
 	else
 		add_allowed();
@@ -355,7 +344,7 @@ void nar_nodes_probe(void)
 		nar_note_missing(MISSING_LIBNUMA);
 	if (nar_nodes.nr == 1)
 		return;
-	if (read_text(NODES_ONLINE, online, sizeof(online)) > 0)
+	if (nar_text_read(NODES_ONLINE, online, sizeof(online)) > 0)
 		parse_list(online, node_probe, online);
 	/* What was guessed of CPUs so far is asked again. */
 	memset(node_of_cpu, 0, sizeof(node_of_cpu));

@@ -8,7 +8,6 @@
  * unmapping, so that a stale pointer faults on nothing it does not own.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -23,6 +22,7 @@
 #include "internal/stat.h"
 
 #include "pages.h"
+#include "text.h"
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25	/* Linux 6.1 */
@@ -54,23 +54,12 @@ static u64 committed_bytes;	/* relaxed; against RLIMIT_AS only */
 
 enum thp { THP_UNKNOWN, THP_NEVER, THP_MADVISE, THP_ALWAYS };
 
-static ssize_t read_file(const char *path, char *buf, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, buf, size - 1);
-
-	if (fd >= 0)
-		close(fd);
-	buf[n > 0 ? n : 0] = '\0';
-	return n;
-}
-
 /* THP_UNKNOWN: the file is not there or says that another one decides. */
 static enum thp thp_read(const char *path)
 {
 	char buf[128];
 
-	if (read_file(path, buf, sizeof(buf)) <= 0)
+	if (nar_text_read(path, buf, sizeof(buf)) <= 0)
 		return THP_UNKNOWN;
 	if (strstr(buf, "[always]"))
 		return THP_ALWAYS;
@@ -230,7 +219,8 @@ void nar_pages_advise_small(void *addr, size_t bytes)
  */
 static bool has_advice(int advice)
 {
-	return !madvise(NULL, 0, advice);
+	return !madvise(NULL, 0, advice) ||
+	       (errno != EINVAL && errno != EPERM && errno != ENOSYS);
 }
 
 /* Whether no page of the unit is there. */
@@ -327,7 +317,7 @@ static size_t space_in_use(void)
 	char buf[64];
 	unsigned long pages = 0;
 
-	if (read_file("/proc/self/statm", buf, sizeof(buf)) > 0)
+	if (nar_text_read("/proc/self/statm", buf, sizeof(buf)) > 0)
 		sscanf(buf, "%lu", &pages);
 	return pages << PAGE_SHIFT;
 }

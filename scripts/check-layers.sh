@@ -20,6 +20,7 @@ include/numarena	0
 include/internal/*	0
 
 numa/lock		10
+numa/text		10
 numa/pages		11
 numa/node		12
 numa/bind		13

@@ -20,7 +20,7 @@
 #include "tests/stress.h"
 #include "tests/tap.h"
 
-#include "arena/class.h"
+#include "arena/thread.h"
 #include "numa/node.h"
 
 #define NODES "/sys/devices/system/node"
@@ -192,6 +192,17 @@ static inline unsigned int dense_of(int id)
 	return dense;
 }
 
+/* ---- Memory ---- */
+
+/* Also where Check is not running, whose own assertions only work in its tests. */
+static inline void *must_malloc(size_t size)
+{
+	void *p = numarena_malloc(size);
+
+	require(p, "%zu bytes: %s", size, strerror(errno));
+	return p;
+}
+
 /* ---- Threads ---- */
 
 static inline void move_to(int cpu)
@@ -224,6 +235,43 @@ static inline pthread_t thread_start_on(int cpu, void *(*run)(void *), void *arg
 static inline void run_on(int cpu, void *(*run)(void *), void *arg)
 {
 	thread_join(thread_start_on(cpu, run, arg));
+}
+
+/* ---- A thread that has moved ---- */
+
+/* thread.c's patience: so many refills on another node, and so long. */
+#define AWAY_REFILLS 2
+#define AWAY_MS 10
+
+/* More than any magazine holds, so there is a refill in it. */
+static inline void refill(void)
+{
+	void *p[NAR_MAG_MAX + 1];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(p); i++)
+		p[i] = must_malloc(NAR_SMALL_MAX);
+	for (i = 0; i < ARRAY_SIZE(p); i++)
+		numarena_free(p[i]);
+}
+
+/* To a CPU of @home.  Once away often and long enough, the next refill has to follow. */
+static inline void refill_until_followed(int home)
+{
+	unsigned int nr = 0;
+	u64 first = 0;
+
+	while (nar_nodes.id[nar_arena_own->member.node] != home) {
+		u64 before = nar_clock_ms();
+
+		refill();
+		nr++;
+		require(nr <= AWAY_REFILLS || before - first < AWAY_MS ||
+			nar_nodes.id[nar_arena_own->member.node] == home,
+			"still not on node %d after %u refills", home, nr);
+		if (nr == 1)
+			first = nar_clock_ms();
+	}
 }
 
 /* ---- Pages ---- */
@@ -290,15 +338,6 @@ static inline void require_on(const void *start, size_t bytes, int id, const cha
 	require(pages.resident == nr && !pages.misplaced,
 		"%s of %zu bytes at %p: of %" PRIu64 " pages %" PRIu64 " are there, %" PRIu64
 		" of these not on node %d", what, bytes, start, nr, pages.resident, pages.misplaced, id);
-}
-
-/* Also where Check is not running, whose own assertions only work in its tests. */
-static inline void *must_malloc(size_t size)
-{
-	void *p = numarena_malloc(size);
-
-	require(p, "%zu bytes: %s", size, strerror(errno));
-	return p;
 }
 
 /* A block meant for @id, written, and there. */

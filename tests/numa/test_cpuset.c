@@ -11,8 +11,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "arena/thread.h"
-
 #include "guest.h"
 
 #define CGROUP "/sys/fs/cgroup/numarena"
@@ -250,25 +248,11 @@ static void switch_cpu(int cpu, bool is_online)
 	machine_read();
 }
 
-/* Refills, of a class of which it keeps nothing, until it has seen where it is. */
-static void wait_until_followed(int home)
-{
-	void *p[2 * NAR_MAG_MAX];
-	unsigned int i;
-
-	while (nar_nodes.id[nar_arena_own->member.node] != home) {
-		for (i = 0; i < ARRAY_SIZE(p); i++)
-			p[i] = must_malloc(NAR_SMALL_MAX);
-		for (i = 0; i < ARRAY_SIZE(p); i++)
-			numarena_free(p[i]);
-	}
-}
-
 static void require_memory_of(int cpu)
 {
 	int home = home_of_cpu(cpu);
 
-	wait_until_followed(home);
+	refill_until_followed(home);
 	alloc_on(BLOCK, home);
 	alloc_on(SMALL, home);
 }

@@ -11,16 +11,10 @@
  * keeping a shadow of the magazine: which of its objects came from a slab, and which the
  * thread itself has put there.
  */
-#include "arena/thread.h"
-
 #include "guest.h"
 
 #define STAY_MS 50
 #define NR_STAYS 24
-
-/* thread.c's patience: so many refills, and so long. */
-#define AWAY_REFILLS 2
-#define AWAY_MS 10
 
 #define SIZE 256
 #define OTHER_SIZE 2560
@@ -278,20 +272,6 @@ static int by_address(const void *a, const void *b)
 	const char *x = *(void *const *)a, *y = *(void *const *)b;
 
 	return (x > y) - (x < y);
-}
-
-/* A magazine and more a turn, so each turn refills. */
-static void refill_until_followed(int home)
-{
-	void *p[2 * NAR_MAG_MAX];
-	unsigned int i;
-
-	while (nar_nodes.id[nar_arena_own->member.node] != home) {
-		for (i = 0; i < ARRAY_SIZE(p); i++)
-			p[i] = must_malloc(OTHER_SIZE);
-		for (i = 0; i < ARRAY_SIZE(p); i++)
-			numarena_free(p[i]);
-	}
 }
 
 static void *traveller_run(void *arg)

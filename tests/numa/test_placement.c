@@ -187,6 +187,60 @@ START_TEST(memory_lies_where_its_thread_runs)
 }
 END_TEST
 
+/* ---- Who touches it first ---- */
+
+#define NR_UNTOUCHED 400
+
+struct gift {
+	int giver, taker;	/* CPUs */
+	struct object objects[NR_UNTOUCHED];
+};
+
+static void *giver_run(void *arg)
+{
+	struct gift *g = arg;
+	unsigned int i;
+
+	for (i = 0; i < NR_UNTOUCHED; i++) {
+		size_t size = i % 16 ? 2048 : MIB(1);
+
+		g->objects[i] = (struct object){ must_malloc(size), size, i };
+	}
+	return NULL;
+}
+
+static void *taker_run(void *arg)
+{
+	struct gift *g = arg;
+	unsigned int i;
+
+	for (i = 0; i < NR_UNTOUCHED; i++) {
+		struct object *o = &g->objects[i];
+
+		stamp(o->p, o->size, o->tag);
+		require_on(o->p, o->size, home_of_cpu(g->giver), "a gift");
+		object_delete(o);
+	}
+	return NULL;
+}
+
+/*
+ *	thread on A: malloc	-> | not touched | <- write: thread on B
+ *
+ * Expect: pages on A, where the memory was asked for, whoever brings them in.
+ */
+START_TEST(first_touch_does_not_decide)
+{
+	static struct gift g;
+
+	g.giver = next_cpu(0);
+	g.taker = cpu_away_from(g.giver);
+	run_on(g.giver, giver_run, &g);
+	run_on(g.taker, taker_run, &g);
+	require_right();
+}
+END_TEST
+
 /* ---- Does the audit see anything? ---- */
 
 #define NR_MOVED 16
@@ -252,6 +306,8 @@ int main(void)
 
 	guest_begin();
 	tcase_add_test(tc, memory_lies_where_its_thread_runs);
+	if (cpu_away_from(next_cpu(0)) >= 0)
+		tcase_add_test(tc, first_touch_does_not_decide);
 	if (nar_nodes.nr > 1)
 		tcase_add_test(tc, audit_finds_what_was_moved);
 	return tap_run(suite);

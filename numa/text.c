@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Plain system calls and the caller's buffer: malloc may be what is asking.
+ */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "text.h"
+
+ssize_t nar_text_read(const char *path, char *buf, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, size - 1);
+
+	if (fd >= 0)
+		close(fd);
+	buf[n > 0 ? n : 0] = '\0';
+	return n;
+}
