@@ -292,14 +292,16 @@ static bool has_thp(void)
 
 int main(int argc, char **argv)
 {
-	Suite *suite = suite_create("coverage");
-	TCase *tc = tcase_create("huge:auto");
+	Suite *suite;
+	TCase *tc;
 
 	if (part_run(argc, argv, parts, ARRAY_SIZE(parts)))
 		return EXIT_SUCCESS;
 	start_library();
 	if (!has_thp() || !has_arenas())
 		tap_skip_all("no transparent huge pages here");
+	suite = suite_create("coverage");
+	tc = tcase_create("huge:auto");
 	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, heap_is_huge, 0, ARRAY_SIZE(parts));
 	suite_add_tcase(suite, tc);

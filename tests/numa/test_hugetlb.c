@@ -740,14 +740,16 @@ END_TEST
 
 int main(int argc, char **argv)
 {
-	Suite *suite = suite_create("hugetlb");
-	TCase *tc = tcase_create("pools");
+	Suite *suite;
+	TCase *tc;
 
 	if (part_run(argc, argv, parts, ARRAY_SIZE(parts)))
 		return EXIT_SUCCESS;
 	if (!is_guest())
 		tap_skip_all("pools are changed in guests only");
 	start_library();
+	suite = suite_create("hugetlb");
+	tc = tcase_create("pools");
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, memory_is_from_the_nodes_own_pool);
 	tcase_add_test(tc, empty_pool_is_counted);

@@ -387,14 +387,16 @@ static bool has_thp(void)
 
 int main(int argc, char **argv)
 {
-	Suite *suite = suite_create("losses");
-	TCase *tc = tcase_create("by cause");
+	Suite *suite;
+	TCase *tc;
 
 	if (part_run(argc, argv, parts, ARRAY_SIZE(parts)))
 		return EXIT_SUCCESS;
 	start_library();
 	if (!has_thp() || !has_arenas())
 		tap_skip_all("no transparent huge pages here");
+	suite = suite_create("losses");
+	tc = tcase_create("by cause");
 	tcase_set_timeout(tc, 240);
 	tcase_add_test(tc, empty_pool);
 	tcase_add_test(tc, thp_is_off);

@@ -472,13 +472,15 @@ END_TEST
 
 int main(int argc, char **argv)
 {
-	Suite *suite = suite_create("reserve");
-	TCase *tc = tcase_create("reserve");
+	Suite *suite;
+	TCase *tc;
 
 	if (part_run(argc, argv, parts, ARRAY_SIZE(parts)))
 		return EXIT_SUCCESS;
 	start_library();
 	stop_balancing();
+	suite = suite_create("reserve");
+	tc = tcase_create("reserve");
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, transparent_pages_are_there);
 	tcase_add_test(tc, small_pages_are_there);

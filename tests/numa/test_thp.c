@@ -185,8 +185,8 @@ END_TEST
 
 int main(int argc, char **argv)
 {
-	Suite *suite = suite_create("thp");
-	TCase *tc = tcase_create("settings");
+	Suite *suite;
+	TCase *tc;
 
 	if (part_run(argc, argv, parts, ARRAY_SIZE(parts)))
 		return EXIT_SUCCESS;
@@ -195,6 +195,8 @@ int main(int argc, char **argv)
 	start_library();
 	/* Says of pages that it watches that they are not there. */
 	file_write("/proc/sys/kernel/numa_balancing", "0");
+	suite = suite_create("thp");
+	tc = tcase_create("settings");
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, never);
 	tcase_add_test(tc, madvise_is_asked);
