@@ -85,11 +85,9 @@ static bool is_too_much(const struct nar_want *w)
 int nar_extent_enforce(struct nar_place place, void *p, size_t nr_pages)
 {
 	size_t bytes = nr_pages << PAGE_SHIFT;
-	int err = nar_pages_populate(p, bytes);
+	int err;
 
-	if (err == -EINVAL)
-		nar_pages_touch(p, bytes);
-	else if (err)
+	if (nar_pages_fault_in(p, bytes))
 		return -ENOMEM;
 	err = nar_bind_enforce(p, bytes, place);
 	if (err == -EPERM)

@@ -53,28 +53,29 @@ void nar_maint_poll(void)
 		make_step(now);
 }
 
+/* Whatever its age: freed this very millisecond counts too. */
+static size_t purge_all(unsigned int node)
+{
+	nar_chunk_trim(node);
+	return nar_unit_purge(node, (u32)nar_clock_ms() + 1, SIZE_MAX);
+}
+
 bool nar_maint_trim(void)
 {
-	u32 now = (u32)nar_clock_ms();
 	unsigned int node, id;
 	size_t purged = 0;
 
 	for (id = 0; id < NAR_MAX_HEAPS; id++)
 		if (load_acquire(&nar_heaps[id]))
 			nar_heap_trim(nar_heaps[id]);
-	for (node = 0; node < nar_nodes.nr; node++) {
-		nar_chunk_trim(node);
-		/* Freed this very millisecond counts too. */
-		purged += nar_unit_purge(node, now + 1, SIZE_MAX);
-	}
+	for (node = 0; node < nar_nodes.nr; node++)
+		purged += purge_all(node);
 	return purged;
 }
 
 bool nar_maint_reclaim(unsigned int node)
 {
-	size_t purged;
+	size_t purged = purge_all(node);
 
-	nar_chunk_trim(node);
-	purged = nar_unit_purge(node, (u32)nar_clock_ms() + 1, SIZE_MAX);
 	return purged + nar_chunk_release_parts(node);
 }

@@ -30,22 +30,12 @@ struct part {
 	bool has_thread;
 };
 
-static int populate(void *p, size_t bytes)
-{
-	int err = nar_pages_populate(p, bytes);
-
-	if (err != -EINVAL)
-		return err;
-	nar_pages_touch(p, bytes);
-	return 0;
-}
-
 static void *part_run(void *arg)
 {
 	struct part *part = arg;
 
 	nar_node_run_on(part->node);
-	part->err = populate(part->start, part->bytes);
+	part->err = nar_pages_fault_in(part->start, part->bytes);
 	return NULL;
 }
 
@@ -54,7 +44,7 @@ static void part_start(struct part *part)
 {
 	part->has_thread = !pthread_create(&part->thread, NULL, part_run, part);
 	if (!part->has_thread)
-		part->err = populate(part->start, part->bytes);
+		part->err = nar_pages_fault_in(part->start, part->bytes);
 }
 
 static unsigned int nr_parts_for(unsigned int node, size_t bytes)

@@ -7,6 +7,8 @@
 #ifndef NAR_PAGES_H
 #define NAR_PAGES_H
 
+#include <errno.h>
+
 #include "internal/compiler.h"
 
 #define PAGE_SHIFT 12
@@ -65,6 +67,17 @@ int nar_pages_populate(void *addr, size_t bytes);
 
 /* The same where the kernel lacks the call; not for hugetlb, which would end in SIGBUS. */
 void nar_pages_touch(void *addr, size_t bytes);
+
+/* Either of them.  Return: 0 or -errno. */
+static inline int nar_pages_fault_in(void *addr, size_t bytes)
+{
+	int err = nar_pages_populate(addr, bytes);
+
+	if (err != -EINVAL)
+		return err;
+	nar_pages_touch(addr, bytes);
+	return 0;
+}
 
 /* How much address space to reserve at most, by RLIMIT_AS. */
 size_t nar_pages_reserve_limit(void);
