@@ -530,7 +530,7 @@ struct numarena_audit {
  * @audit: @audit->size says how large it is; the rest is filled
  *
  * Asks the kernel about each page, in batches, and about one in 2 MiB where pages are huge:
- * about 0.1 ms a GiB of huge pages, 25 ms a GiB of 4 KiB pages.  Allocates nothing, and
+ * about 0.1 ms a GiB of huge pages, 50 ms a GiB of 4 KiB pages.  Allocates nothing, and
  * nobody is stopped meanwhile: pages that come and go may be missed.
  *
  * Uses some 32 KiB of stack.
