@@ -91,7 +91,7 @@ struct nar_unit {
 	u8 backing;		/* enum nar_backing: what the kernel was asked for; racy reads */
 	u8 policy;		/* of a chunk: constant while it is one */
 	u32 free_since_ms;	/* wholly free since, low half of the clock */
-	bool is_reserved;	/* by the program: never given back; constant once set */
+	bool is_reserved;	/* by the program: never given back; racy reads */
 	bool is_parted;		/* of a chunk: free slices may have no pages; chunk lock, racy reads */
 	u8 nr_tries;		/* relaxed: times it was not made huge, just then */
 	u8 reserved[21];

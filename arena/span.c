@@ -189,7 +189,7 @@ void *nar_span_hold(struct nar_place place, size_t bytes, enum nar_backing backi
 	nar_lock(&x->lock);
 	nar_set_kin(&x->table[page], (struct nar_kin){ place.policy, (u8)backing });
 	for (unit = nar_unit_floor(page); unit < nar_unit_floor(page + (u32)nr); unit++)
-		x->unit[unit].is_reserved = true;
+		WRITE_ONCE(x->unit[unit].is_reserved, true);
 	nar_unlock(&x->lock);
 	return nar_page_at(place.node, page);
 }
@@ -228,7 +228,7 @@ void nar_span_drop(void *p)
 		nar_pages_purge(p, (size_t)nr << PAGE_SHIFT);
 	nar_lock(&x->lock);
 	for (unit = nar_unit_floor(page); unit < nar_unit_floor(page + nr); unit++)
-		x->unit[unit].is_reserved = false;
+		WRITE_ONCE(x->unit[unit].is_reserved, false);
 	nar_unlock(&x->lock);
 	nar_span_release(p);
 }

@@ -237,14 +237,14 @@ static u32 next_collapse(struct nar_window *x)
 	return 0;
 }
 
-/* For what is purged and touched again. */
-static void advise_grown(unsigned int node)
+/* For what is purged and touched again: units before @small_end, as it was under the lock. */
+static void advise_grown(unsigned int node, u32 small_end)
 {
 	const struct nar_window *x = nar_window_of(node);
 	u32 unit, end, first = nar_unit_floor(GUARD_BYTES >> PAGE_SHIFT);
 
-	for (unit = first; unit < x->small_end; unit = end + 1) {
-		for (end = unit; end < x->small_end && !x->unit[end].is_reserved; end++)
+	for (unit = first; unit < small_end; unit = end + 1) {
+		for (end = unit; end < small_end && !READ_ONCE(x->unit[end].is_reserved); end++)
 			;
 		if (end > unit)
 			nar_span_advise_huge(node, nar_page_at(node, unit * (u32)PAGES_PER_UNIT),
@@ -255,8 +255,8 @@ static void advise_grown(unsigned int node)
 bool nar_unit_collapse(unsigned int node)
 {
 	struct nar_window *x = nar_window_of(node);
+	u32 unit, small_end;
 	bool was_grown;
-	u32 unit;
 
 	if (nar_opt.huge != HUGE_AUTO || nar_window_committed_all() < GROWN_BYTES)
 		return false;
@@ -265,9 +265,10 @@ bool nar_unit_collapse(unsigned int node)
 	if (!was_grown)
 		grow_up(x);
 	unit = next_collapse(x);
+	small_end = x->small_end;
 	nar_unlock(&x->lock);
 	if (!was_grown)
-		advise_grown(node);
+		advise_grown(node, small_end);
 	if (!unit)
 		return false;
 	nar_unit_try_huge((u32)(nar_window_offset(node) >> HUGE_SHIFT) + unit);
