@@ -33,7 +33,8 @@ struct nar_layout nar_mem;
 
 struct area {
 	struct nar_lock lock;
-	uintptr_t next, committed, end;
+	uintptr_t next, end;
+	uintptr_t committed;	/* lock; racy reads are hints */
 } __shared_line;
 
 static struct area areas[NAR_MAX_NODES];
@@ -241,7 +242,7 @@ static int area_grow(struct area *a, unsigned int node, size_t bytes)
 		return err;
 	nar_lock(&a->lock);
 	if (a->committed < to)
-		a->committed = to;
+		WRITE_ONCE(a->committed, to);
 	nar_unlock(&a->lock);
 	return 0;
 }
