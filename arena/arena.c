@@ -37,7 +37,8 @@ static void *none_slots[MAG_GUARDS + 1];
 struct nar_arena nar_arena_none = {
 	.tag = OWNER_NOBODY << ENTRY_CLASS_BITS,
 	.member = { .id = OWNER_NOBODY },
-	.mag[0 ... NAR_MAX_CLASSES - 1] = { &none_slots[MAG_GUARDS], &none_slots[MAG_GUARDS] },
+	.mag.top[0 ... NAR_MAX_CLASSES - 1] = &none_slots[MAG_GUARDS],
+	.mag.end[0 ... NAR_MAX_CLASSES - 1] = &none_slots[MAG_GUARDS],
 };
 
 __thread struct nar_arena *nar_arena_own;
@@ -65,11 +66,10 @@ static void open_magazines(struct nar_arena *a)
 	unsigned int class;
 
 	for (class = NAR_NR_BUILTIN; class < a->view.nr_classes; class++) {
-		struct nar_mag *m = &a->mag[class];
 		void **start = &a->slot[slot_of_class[class]];
 
-		if (m->end == start)
-			m->end = start + nar_class[class].cap;
+		if (a->mag.end[class] == start)
+			a->mag.end[class] = start + nar_class[class].cap;
 	}
 }
 
@@ -80,13 +80,17 @@ static struct nar_arena *arena_create(unsigned int node)
 
 	if (!a)
 		return NULL;
+	a->base = nar_mem.base;
+	a->span_bytes = nar_mem.span_bytes;
+	a->map = nar_mem.map;
 	a->member.node = (u16)node;
 	a->lock = (struct nar_lock)NAR_LOCK_INIT(RANK_ARENA);
 	a->is_gone = true;
 	for (class = 0; class < NAR_MAX_CLASSES; class++) {
-		a->mag[class].top = &a->slot[slot_of_class[class]];
-		a->mag[class].end = a->mag[class].top +
-			(class < NAR_NR_BUILTIN ? nar_class[class].cap : 0);
+		void **start = &a->slot[slot_of_class[class]];
+
+		a->mag.top[class] = start;
+		a->mag.end[class] = start + (class < NAR_NR_BUILTIN ? nar_class[class].cap : 0);
 	}
 	nar_class_first_view(&a->view);
 	open_magazines(a);
@@ -340,7 +344,7 @@ bool nar_arena_grow(struct nar_arena *a, unsigned int class)
 static unsigned int refill_locked(struct nar_arena *a, unsigned int class) __must_hold(&a->lock)
 {
 	unsigned int batch = nar_class[class].batch, n;
-	void **to = a->mag[class].top;
+	void **to = a->mag.top[class];
 
 	n = take_some(a, class, to, batch);
 	if (!n && adopt(a, class))
@@ -358,23 +362,22 @@ bool nar_arena_refill(struct nar_arena *a, unsigned int class)
 	n = refill_locked(a, class);
 	arena_unlock(a);
 	free_strays(strays);
-	a->mag[class].top += n;
+	a->mag.top[class] += n;
 	count_own(a->count.nr_refills, n != 0);
 	return n;
 }
 
 void nar_arena_flush(struct nar_arena *a, unsigned int class, unsigned int nr)
 {
-	struct nar_mag *m = &a->mag[class];
 	void **oldest = &a->slot[slot_of_class[class]];
-	unsigned int i, left = (unsigned int)(m->top - oldest) - nr;
+	unsigned int i, left = (unsigned int)(a->mag.top[class] - oldest) - nr;
 
 	nar_lock(&a->lock);
 	for (i = 0; i < nr; i++)
 		arena_give(a, oldest[i]);
 	arena_unlock(a);
 	__builtin_memmove(oldest, oldest + nr, left * sizeof(*oldest));
-	m->top = oldest + left;
+	a->mag.top[class] = oldest + left;
 }
 
 void nar_arena_flush_all(struct nar_arena *a)
@@ -382,7 +385,7 @@ void nar_arena_flush_all(struct nar_arena *a)
 	unsigned int class, nr;
 
 	for (class = 0; class < nar_class_count(); class++) {
-		nr = (unsigned int)(a->mag[class].top - &a->slot[slot_of_class[class]]);
+		nr = (unsigned int)(a->mag.top[class] - &a->slot[slot_of_class[class]]);
 		if (nr)
 			nar_arena_flush(a, class, nr);
 	}
@@ -546,7 +549,7 @@ static void forget_thread(struct nar_arena *a)
 	unsigned int class, i;
 
 	for (class = 0; class < NAR_MAX_CLASSES; class++)
-		a->mag[class].top = &a->slot[slot_of_class[class]];
+		a->mag.top[class] = &a->slot[slot_of_class[class]];
 	for (i = 0; i < NR_OUTBOXES; i++) {
 		a->outbox[i].nr = 0;
 		a->outbox[i].bytes = 0;

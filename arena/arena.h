@@ -24,9 +24,10 @@
 /* Two NULL slots below each magazine end a pop and satisfy the double free check. */
 #define MAG_GUARDS 2
 
-struct nar_mag {
-	void **top;		/* one above the newest */
-	void **end;		/* no room from here */
+/* Magazines by class.  Two arrays of pointers, since a class then scales an address as it is. */
+struct nar_mags {
+	void **top[NAR_MAX_CLASSES];	/* one above the newest */
+	void **end[NAR_MAX_CLASSES];	/* no room from here */
 };
 
 struct nar_counters {		/* one writer, the arena's thread */
@@ -42,9 +43,12 @@ struct nar_counters {		/* one writer, the arena's thread */
 #define NR_OUTBOXES 16
 
 struct nar_arena {
-	/* The fast path's. */
+	/* The fast paths': what nar_mem says of the span, so that one pointer leads to all. */
+	struct nar_mags mag;
+	uintptr_t base;
+	size_t span_bytes;
+	u32 *map;
 	u32 tag;			/* map entry of class 0: the id, shifted */
-	struct nar_mag mag[NAR_MAX_CLASSES];
 	struct nar_class_view view;
 
 	/* The thread's own. */
@@ -73,7 +77,7 @@ struct nar_arena {
 	void *slot[];
 };
 
-/* What nar_self points to where there is no arena: empty magazine, owns nothing. */
+/* What nar_self points to where there is no arena: empty magazine, owns nothing, no span. */
 extern struct nar_arena nar_arena_none;
 
 /* The calling thread's; NULL.  thread.c alone sets it. */

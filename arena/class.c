@@ -48,6 +48,7 @@ static struct class_map first_map;
 static struct class_map *published = &first_map;	/* rcu */
 static u32 version;			/* of published, for a look without a read section */
 static u8 builtin_of_size[NAR_SIZE_STEPS];
+static u8 builtin_of_lines[NAR_SIZE_LINES];
 
 static struct nar_lock table_lock = NAR_LOCK_INIT(RANK_TABLE);
 static unsigned int nr_classes;		/* table_lock; only grows */
@@ -112,6 +113,8 @@ void nar_class_init(void)
 		id++;
 	}
 	memcpy(first_map.of_size, builtin_of_size, sizeof(builtin_of_size));
+	for (step = 0; step < NAR_SIZE_LINES; step++)
+		builtin_of_lines[step] = builtin_of_size[nar_size_step(max_of(step, (size_t)1) * NAR_LINE)];
 	first_map.nr_classes = id;
 	nr_classes = id;
 	NAR_ASSERT(id == NAR_NR_BUILTIN);
@@ -174,6 +177,7 @@ static void copy_map_locked(struct nar_class_view *view)
 void nar_class_first_view(struct nar_class_view *view)
 {
 	copy_map_locked(view);
+	memcpy(view->of_lines, builtin_of_lines, sizeof(view->of_lines));
 }
 
 /* liburcu makes its thread known at the first read lock, and aborts if it cannot. */

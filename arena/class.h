@@ -16,6 +16,10 @@
 #define NAR_NR_BUILTIN 96
 #define NAR_SIZE_STEPS (NAR_SMALL_MAX / NAR_GRAIN + 1)
 
+/* Classes of a multiple of a cache line serve requests aligned to it, or to half of it. */
+#define NAR_LINE 64
+#define NAR_SIZE_LINES (NAR_SMALL_MAX / NAR_LINE + 1)
+
 /* Objects a magazine holds: 64, or what 32 KiB are of them, and at least 4. */
 #define NAR_MAG_MAX 64
 #define NAR_MAG_BYTES KIB(32)
@@ -29,9 +33,14 @@ struct nar_class {
 
 extern struct nar_class nar_class[NAR_MAX_CLASSES];
 
-static inline unsigned int nar_size_step(size_t size)
+static inline size_t nar_size_step(size_t size)
 {
-	return (unsigned int)((size + NAR_GRAIN - 1) / NAR_GRAIN);
+	return (size + NAR_GRAIN - 1) / NAR_GRAIN;
+}
+
+static inline size_t nar_size_lines(size_t size)
+{
+	return (size + NAR_LINE - 1) / NAR_LINE;
 }
 
 void nar_class_init(void);
@@ -53,6 +62,7 @@ struct nar_class_view {
 	u32 version;
 	u32 nr_classes;		/* that of_size may name */
 	u8 of_size[NAR_SIZE_STEPS];
+	u8 of_lines[NAR_SIZE_LINES];	/* built-in classes aligned to a line; never changes */
 };
 
 /*

@@ -17,9 +17,6 @@
 /* Alignment that every object of a class has by itself. */
 #define NATURAL_ALIGNMENT 16
 
-/* Up to this, sizes rounded to the alignment fall on classes that have it. */
-#define EASY_ALIGNMENT 64
-
 /* Realloc leaves an object where it is down to this part of it in use. */
 #define SHRINK_PART 2
 
@@ -40,13 +37,6 @@ static void *answer(void *p, size_t size, int saved_errno)
 static void *large_alloc(size_t size, size_t alignment, bool *is_zero)
 {
 	return nar_start_early() ? nar_thread_alloc_large(size, alignment, is_zero) : NULL;
-}
-
-static void *small_alloc(size_t size)
-{
-	void *p = nar_thread_try_alloc(size);
-
-	return p ? p : nar_thread_alloc_slow(size);
 }
 
 noinline void *nar_front_alloc_slow(size_t size)
@@ -80,7 +70,7 @@ noinline void nar_front_free_slow(void *p)
 	errno = saved;
 }
 
-void *nar_front_calloc(size_t nmemb, size_t size)
+void *nar_front_calloc_slow(size_t nmemb, size_t size)
 {
 	int saved = errno;
 	bool is_zero = false;
@@ -90,7 +80,7 @@ void *nar_front_calloc(size_t nmemb, size_t size)
 	if (unlikely(__builtin_mul_overflow(nmemb, size, &bytes)))
 		return answer(NULL, 0, saved);
 	if (bytes <= NAR_SMALL_MAX)
-		p = small_alloc(bytes);
+		p = nar_thread_alloc_slow(bytes);
 	else
 		p = large_alloc(bytes, 1, &is_zero);
 	p = answer(p, bytes, saved);
@@ -180,9 +170,8 @@ void *nar_front_aligned(size_t alignment, size_t size)
 	if (alignment <= NATURAL_ALIGNMENT)
 		return nar_front_alloc(size);
 	/* A full magazine says that start-up is long past. */
-	if (alignment <= EASY_ALIGNMENT && size <= NAR_SMALL_MAX) {
-		size_t need = ALIGN_UP(max_of(size, (size_t)1), EASY_ALIGNMENT);
-		void *p = nar_thread_try_alloc_class(nar_class_builtin(need));
+	if (alignment <= NAR_LINE && size <= NAR_SMALL_MAX) {
+		void *p = nar_thread_try_alloc_lines(size);
 
 		if (likely(p))
 			return answer(p, size, saved);
@@ -199,7 +188,7 @@ void *nar_front_aligned_alloc(size_t alignment, size_t size)
 	return nar_front_aligned(alignment, size);
 }
 
-int nar_front_posix_memalign(void **memptr, size_t alignment, size_t size)
+int nar_front_posix_memalign_slow(void **memptr, size_t alignment, size_t size)
 {
 	int saved = errno;
 	void *p;

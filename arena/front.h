@@ -6,12 +6,14 @@
 #ifndef NAR_FRONT_H
 #define NAR_FRONT_H
 
+#include <string.h>
+
 #include "thread.h"
 
 void *nar_front_alloc_slow(size_t size);
 void nar_front_free_slow(void *p);
 
-void *nar_front_calloc(size_t nmemb, size_t size);
+void *nar_front_calloc_slow(size_t nmemb, size_t size);
 void *nar_front_realloc(void *p, size_t size);
 void *nar_front_reallocarray(void *p, size_t nmemb, size_t size);
 
@@ -19,7 +21,7 @@ void *nar_front_reallocarray(void *p, size_t nmemb, size_t size);
 void *nar_front_aligned(size_t alignment, size_t size);
 
 void *nar_front_aligned_alloc(size_t alignment, size_t size);
-int nar_front_posix_memalign(void **memptr, size_t alignment, size_t size);
+int nar_front_posix_memalign_slow(void **memptr, size_t alignment, size_t size);
 void *nar_front_memalign(size_t alignment, size_t size);
 size_t nar_front_usable_size(void *p);
 void nar_front_free_sized(void *p, size_t size);
@@ -34,6 +36,36 @@ static __always_inline void *nar_front_alloc(size_t size)
 		return nar_front_alloc_slow(size);
 	p = nar_thread_try_alloc(size);
 	return likely(p) ? p : nar_front_alloc_slow(size);
+}
+
+static __always_inline void *nar_front_calloc(size_t nmemb, size_t size)
+{
+	size_t bytes;
+	void *p;
+
+	if (unlikely(NAR_HAS_ASAN || __builtin_mul_overflow(nmemb, size, &bytes) || bytes > NAR_SMALL_MAX))
+		return nar_front_calloc_slow(nmemb, size);
+	p = nar_thread_try_alloc(bytes);
+	return likely(p) ? memset(p, 0, bytes) : nar_front_calloc_slow(nmemb, size);
+}
+
+/* 32 or 64, which classes of whole cache lines have. */
+static __always_inline bool nar_is_line_alignment(size_t alignment)
+{
+	return !((alignment - NAR_LINE / 2) & ~(size_t)(NAR_LINE / 2));
+}
+
+static __always_inline int nar_front_posix_memalign(void **memptr, size_t alignment, size_t size)
+{
+	void *p;
+
+	if (unlikely(NAR_HAS_ASAN || !nar_is_line_alignment(alignment) || size > NAR_SMALL_MAX))
+		return nar_front_posix_memalign_slow(memptr, alignment, size);
+	p = nar_thread_try_alloc_lines(size);
+	if (unlikely(!p))
+		return nar_front_posix_memalign_slow(memptr, alignment, size);
+	*memptr = p;
+	return 0;
 }
 
 static __always_inline void nar_front_free(void *p)

@@ -252,11 +252,11 @@ static struct nar_arena *refill(struct nar_arena *a, unsigned int class)
 /* @class is one that @a knows, and so does any arena that begins after it. */
 static void *alloc_class(struct nar_arena *a, unsigned int class)
 {
-	void *p = nar_mag_try_pop(&a->mag[class]);
+	void *p = nar_mag_try_pop(a, class);
 
 	if (!p) {
 		a = refill(a, class);
-		p = a ? nar_mag_try_pop(&a->mag[class]) : NULL;
+		p = a ? nar_mag_try_pop(a, class) : NULL;
 	}
 	return mark_live(p);
 }
@@ -311,17 +311,17 @@ void *nar_thread_alloc_large(size_t size, size_t alignment, bool *is_zero)
 
 static void push(struct nar_arena *a, unsigned int class, void *p)
 {
-	struct nar_mag *m = &a->mag[class];
+	void **top = a->mag.top[class];
 
-	if (unlikely(p == m->top[-1] || p == m->top[-2]))
+	if (unlikely(p == top[-1] || p == top[-2]))
 		nar_die_double_free(p);
-	if (m->top == m->end) {
+	if (top == a->mag.end[class]) {
 		nar_arena_update_classes(a);
 		nar_arena_flush(a, class, nar_class[class].batch);
 		count_own(a->count.nr_flushes, 1);
 		nar_maint_poll();
 	}
-	*m->top++ = p;
+	*a->mag.top[class]++ = p;
 }
 
 static void free_direct(struct nar_arena *a, void *p, u32 entry)

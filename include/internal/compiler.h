@@ -53,6 +53,9 @@ typedef uint64_t u64;
 /* One writer: a plain increment that a racing reader sees whole. */
 #define count_own(x, n) WRITE_ONCE(x, (x) + (n))
 
+/* The compiler forgets what it knows of a variable's value. */
+#define OPTIMIZER_HIDE_VAR(x) __asm__("" : "+r"(x))
+
 static inline void cpu_relax(void)
 {
 #if defined(__x86_64__)

@@ -61,16 +61,17 @@ struct mover {
 
 /* ---- The shadow ---- */
 
-static const struct nar_mag *magazine(void)
+static unsigned int magazine_room(void)
 {
-	return &nar_arena_own->mag[nar_class_builtin(SIZE)];
+	const struct nar_mags *m = &nar_arena_own->mag;
+	unsigned int class = nar_class_builtin(SIZE);
+
+	return (unsigned int)(m->end[class] - m->top[class]);
 }
 
 static unsigned int depth_now(void)
 {
-	const struct nar_mag *m = magazine();
-
-	return MAG_OBJECTS - (unsigned int)(m->end - m->top);
+	return MAG_OBJECTS - magazine_room();
 }
 
 static bool has_followed(const struct mover *m)
@@ -97,8 +98,8 @@ static void note_refill(struct mover *m, u64 before)
 
 static struct object alloc_other(struct mover *m)
 {
-	const struct nar_mag *mag = &nar_arena_own->mag[nar_class_builtin(OTHER_SIZE)];
-	bool is_refill = !mag->top[-1], was_away = !has_followed(m);
+	bool is_refill = !nar_arena_own->mag.top[nar_class_builtin(OTHER_SIZE)][-1],
+	     was_away = !has_followed(m);
 	u64 before = nar_clock_ms();
 	struct object o = object_new(OTHER_SIZE, m->tag++);
 
@@ -184,7 +185,7 @@ static void *mover_run(void *arg)
 
 	m->home = home_of_cpu(cpu);
 	numarena_free(must_malloc(1));	/* an arena */
-	require(magazine()->end - magazine()->top == MAG_OBJECTS, "a magazine holds %d", MAG_OBJECTS);
+	require(magazine_room() == MAG_OBJECTS, "a magazine holds %d", MAG_OBJECTS);
 	for (i = 0; i < (int)m->nr_live; i++)
 		m->live[i] = alloc_counted(m);
 	for (i = 0; i < NR_STAYS; i++) {

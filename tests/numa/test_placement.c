@@ -89,12 +89,12 @@ static void check_object(const struct object *o, int home)
 static void check_arena(int home)
 {
 	const struct nar_arena *a = nar_arena_own;
-	void **end = a->mag[0].end;
+	void **end = a->mag.end[0];
 	unsigned int class;
 
 	require(nar_nodes.id[a->member.node] == home, "an arena of node %u", a->member.node);
 	for (class = 1; class < NAR_NR_BUILTIN; class++)
-		end = max_of(end, a->mag[class].end);
+		end = max_of(end, a->mag.end[class]);
 	require_on(a, PAGE_BYTES, home, "an arena");	/* not all of it has been used */
 	require(!look_at(a, (size_t)((char *)end - (char *)a), home).misplaced, "a magazine");
 }
