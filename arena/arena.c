@@ -6,6 +6,8 @@
  * second lock of the same rank is done after the unlock: creating and destroying
  * slabs, and freeing objects that turn out to be another arena's by now.
  */
+#include <string.h>
+
 #include "internal/stat.h"
 
 #include "arena.h"
@@ -23,35 +25,29 @@
 #define KEEP_PART 128
 #define KEEP_MIN_BYTES KIB(128)
 
+/* Objects that a refill takes at most: the few microseconds that others wait. */
+#define REFILL_MAX 128u
+
+/* What magazines may hold beyond their first room: a part of the arena, and so much in any case. */
+#define MAG_PART 16
+#define MAG_MIN_BYTES KIB(128)
+
 /* With fewer slabs an arena is young: huge pages would cost more than it uses. */
 #define YOUNG_BYTES MIB(1)
 
 static u32 nr_live;				/* relaxed */
 
-static u32 slot_of_class[NAR_MAX_CLASSES];
-static u32 nr_slots;
-
-static void *none_slots[MAG_GUARDS + 1];
+static void *none_slots[NAR_MAG_GUARDS + 1];
 
 /* All its magazines are one, empty and without room. */
 struct nar_arena nar_arena_none = {
 	.tag = OWNER_NOBODY << ENTRY_CLASS_BITS,
 	.member = { .id = OWNER_NOBODY },
-	.mag.top[0 ... NAR_MAX_CLASSES - 1] = &none_slots[MAG_GUARDS],
-	.mag.end[0 ... NAR_MAX_CLASSES - 1] = &none_slots[MAG_GUARDS],
+	.mag.top[0 ... NAR_MAX_CLASSES - 1] = &none_slots[NAR_MAG_GUARDS],
+	.mag.end[0 ... NAR_MAX_CLASSES - 1] = &none_slots[NAR_MAG_GUARDS],
 };
 
 __thread struct nar_arena *nar_arena_own;
-
-void nar_arenas_init(void)
-{
-	unsigned int class;
-
-	for (class = 0; class < NAR_MAX_CLASSES; class++) {
-		slot_of_class[class] = nr_slots + MAG_GUARDS;
-		nr_slots += MAG_GUARDS + (class < NAR_NR_BUILTIN ? nar_class[class].cap : NAR_MAG_MAX);
-	}
-}
 
 /* ---- Begin ---- */
 
@@ -60,23 +56,9 @@ u32 nar_arena_nr_live(void)
 	return READ_ONCE(nr_live);
 }
 
-/* A magazine for each class added since, empty and therefore free to be given an end. */
-static void open_magazines(struct nar_arena *a)
-{
-	unsigned int class;
-
-	for (class = NAR_NR_BUILTIN; class < a->view.nr_classes; class++) {
-		void **start = &a->slot[slot_of_class[class]];
-
-		if (a->mag.end[class] == start)
-			a->mag.end[class] = start + nar_class[class].cap;
-	}
-}
-
 static struct nar_arena *arena_create(unsigned int node)
 {
-	struct nar_arena *a = nar_meta_alloc(node, sizeof(*a) + nr_slots * sizeof(a->slot[0]));
-	unsigned int class;
+	struct nar_arena *a = nar_meta_alloc(node, sizeof(*a) + nar_mags_nr_slots() * sizeof(a->slot[0]));
 
 	if (!a)
 		return NULL;
@@ -86,14 +68,9 @@ static struct nar_arena *arena_create(unsigned int node)
 	a->member.node = (u16)node;
 	a->lock = (struct nar_lock)NAR_LOCK_INIT(RANK_ARENA);
 	a->is_gone = true;
-	for (class = 0; class < NAR_MAX_CLASSES; class++) {
-		void **start = &a->slot[slot_of_class[class]];
-
-		a->mag.top[class] = start;
-		a->mag.end[class] = start + (class < NAR_NR_BUILTIN ? nar_class[class].cap : 0);
-	}
+	nar_mags_init(&a->mag, a->slot);
 	nar_class_first_view(&a->view);
-	open_magazines(a);
+	nar_mags_open(&a->mag, a->view.nr_classes);
 	return a;
 }
 
@@ -102,7 +79,7 @@ void nar_arena_update_classes(struct nar_arena *a)
 	if (likely(a->view.version == nar_class_version()))
 		return;
 	nar_class_update_view(&a->view);
-	open_magazines(a);
+	nar_mags_open(&a->mag, a->view.nr_classes);
 }
 
 struct nar_arena *nar_arena_begin(struct nar_heap *heap, unsigned int node)
@@ -177,6 +154,19 @@ static void arena_give(struct nar_arena *a, void *p) __must_hold(&a->lock)
 
 	nar_slab_give(&a->bins[nar_slab_at(slab)->class], slab, p);
 	arena_settle(a, slab);
+}
+
+/* By runs of one slab, which is what comes of allocating and freeing in some order. */
+static void give_all(struct nar_arena *a, void *const *p, unsigned int nr) __must_hold(&a->lock)
+{
+	while (nr) {
+		u32 slab = nar_slab_around(*p);
+		unsigned int n = nar_slab_give_run(&a->bins[nar_slab_at(slab)->class], slab, p, nr);
+
+		arena_settle(a, slab);
+		p += n;
+		nr -= n;
+	}
 }
 
 static void arena_unlock(struct nar_arena *a) __releases(&a->lock)
@@ -340,10 +330,21 @@ bool nar_arena_grow(struct nar_arena *a, unsigned int class)
 	return true;
 }
 
+static unsigned int mag_cap(const struct nar_arena *a, unsigned int class)
+{
+	return (unsigned int)(a->mag.end[class] - a->mag.start[class]);
+}
+
+/* Of a magazine that has grown less than half: objects that nobody will want cost, too. */
+static unsigned int refill_batch(const struct nar_arena *a, unsigned int class)
+{
+	return max_of((unsigned int)nar_class[class].batch, min_of(mag_cap(a, class) / 4, REFILL_MAX));
+}
+
 /* From the arena's own slabs, else from one left on the shelf. */
 static unsigned int refill_locked(struct nar_arena *a, unsigned int class) __must_hold(&a->lock)
 {
-	unsigned int batch = nar_class[class].batch, n;
+	unsigned int batch = refill_batch(a, class), n;
 	void **to = a->mag.top[class];
 
 	n = take_some(a, class, to, batch);
@@ -363,21 +364,60 @@ bool nar_arena_refill(struct nar_arena *a, unsigned int class)
 	arena_unlock(a);
 	free_strays(strays);
 	a->mag.top[class] += n;
+	a->mag.ran_dry[class] = true;
 	count_own(a->count.nr_refills, n != 0);
 	return n;
 }
 
 void nar_arena_flush(struct nar_arena *a, unsigned int class, unsigned int nr)
 {
-	void **oldest = &a->slot[slot_of_class[class]];
-	unsigned int i, left = (unsigned int)(a->mag.top[class] - oldest) - nr;
+	unsigned int left = nar_mag_nr(&a->mag, class) - nr;
+	void **oldest = a->mag.start[class];
 
 	nar_lock(&a->lock);
-	for (i = 0; i < nr; i++)
-		arena_give(a, oldest[i]);
+	give_all(a, oldest, nr);
 	arena_unlock(a);
-	__builtin_memmove(oldest, oldest + nr, left * sizeof(*oldest));
+	memmove(oldest, oldest + nr, left * sizeof(*oldest));
 	a->mag.top[class] = oldest + left;
+}
+
+/* What all magazines together may hold beyond what they do at first. */
+static size_t mag_budget(const struct nar_arena *a)
+{
+	return max_of(READ_ONCE(a->slab_bytes) / MAG_PART, MAG_MIN_BYTES);
+}
+
+static bool try_grow_magazine(struct nar_arena *a, unsigned int class)
+{
+	return nar_mags_try_grow(&a->mag, class, a->member.node, mag_budget(a));
+}
+
+/* Another class had its time: what its magazine holds beyond half of what is left to it goes. */
+static void shrink_another(struct nar_arena *a, unsigned int but)
+{
+	unsigned int class = nar_mags_shrink_next(&a->mag, but), nr, keep;
+
+	if (class == NAR_MAX_CLASSES)
+		return;
+	nr = nar_mag_nr(&a->mag, class);
+	keep = nar_class[class].batch;
+	if (nr > keep)
+		nar_arena_flush(a, class, nr - keep);
+}
+
+void nar_arena_make_room(struct nar_arena *a, unsigned int class)
+{
+	unsigned int cap = mag_cap(a, class);
+
+	if (nar_mags_wants_more(&a->mag, class)) {
+		if (try_grow_magazine(a, class))
+			return;
+		shrink_another(a, class);
+		if (try_grow_magazine(a, class))
+			return;
+	}
+	nar_arena_flush(a, class, cap > nar_class[class].cap ? cap / 4 : nar_class[class].batch);
+	count_own(a->count.nr_flushes, 1);
 }
 
 void nar_arena_flush_all(struct nar_arena *a)
@@ -385,7 +425,7 @@ void nar_arena_flush_all(struct nar_arena *a)
 	unsigned int class, nr;
 
 	for (class = 0; class < nar_class_count(); class++) {
-		nr = (unsigned int)(a->mag.top[class] - &a->slot[slot_of_class[class]]);
+		nr = nar_mag_nr(&a->mag, class);
 		if (nr)
 			nar_arena_flush(a, class, nr);
 	}
@@ -428,6 +468,8 @@ void nar_arena_send_all(struct nar_arena *a)
 {
 	unsigned int i;
 
+	if (!a->nr_posts)
+		return;
 	for (i = 0; i < NR_OUTBOXES; i++)
 		if (a->outbox[i].nr)
 			send(a, &a->outbox[i]);
@@ -546,10 +588,9 @@ void nar_arena_end(struct nar_arena *a)
 /* What lies in magazines and outboxes of lost threads may be half written: never read. */
 static void forget_thread(struct nar_arena *a)
 {
-	unsigned int class, i;
+	unsigned int i;
 
-	for (class = 0; class < NAR_MAX_CLASSES; class++)
-		a->mag.top[class] = &a->slot[slot_of_class[class]];
+	nar_mags_forget(&a->mag);
 	for (i = 0; i < NR_OUTBOXES; i++) {
 		a->outbox[i].nr = 0;
 		a->outbox[i].bytes = 0;

@@ -17,18 +17,10 @@
 #define NAR_ARENA_H
 
 #include "heap.h"
+#include "magazine.h"
 #include "recent.h"
 #include "registry.h"
 #include "remote.h"
-
-/* Two NULL slots below each magazine end a pop and satisfy the double free check. */
-#define MAG_GUARDS 2
-
-/* Magazines by class.  Two arrays of pointers, since a class then scales an address as it is. */
-struct nar_mags {
-	void **top[NAR_MAX_CLASSES];	/* one above the newest */
-	void **end[NAR_MAX_CLASSES];	/* no room from here */
-};
 
 struct nar_counters {		/* one writer, the arena's thread */
 	u64 nr_refills;
@@ -54,7 +46,7 @@ struct nar_arena {
 	/* The thread's own. */
 	struct nar_member member;
 	struct nar_heap *heap;
-	u32 nr_posts;
+	u32 nr_posts;			/* since all outboxes were empty at once */
 	struct nar_recent recent;
 	struct nar_counters count;
 
@@ -83,9 +75,6 @@ extern struct nar_arena nar_arena_none;
 /* The calling thread's; NULL.  thread.c alone sets it. */
 extern __thread struct nar_arena *nar_arena_own;
 
-/* Slot layout; after nar_class_init(). */
-void nar_arenas_init(void);
-
 /* An arena for the calling thread; NULL if there is no memory. */
 struct nar_arena *nar_arena_begin(struct nar_heap *heap, unsigned int node);
 
@@ -100,6 +89,9 @@ bool nar_arena_refill(struct nar_arena *a, unsigned int class);
 
 /* A slab more.  May map memory.  Return: false if there is none. */
 bool nar_arena_grow(struct nar_arena *a, unsigned int class);
+
+/* Room in a full magazine: a larger one, or the oldest objects go back into slabs. */
+void nar_arena_make_room(struct nar_arena *a, unsigned int class);
 
 /* Put the @nr oldest objects of a magazine back into slabs. */
 void nar_arena_flush(struct nar_arena *a, unsigned int class, unsigned int nr);

@@ -207,22 +207,38 @@ bool nar_slab_is_object(u32 slab, const void *p)
 	return index < s->nr_objects && (size_t)index * s->size == offset;
 }
 
-void nar_slab_give(struct nar_bins *bins, u32 slab, void *p)
+unsigned int nar_slab_give_run(struct nar_bins *bins, u32 slab, void *const *p, unsigned int nr)
 {
 	struct nar_slab *s = nar_slab_at(slab);
-	size_t offset = (size_t)((char *)p - nar_slab_base(slab));
-	u32 index = object_index(s, offset), word = index / 64;
-	u64 bit = 1ull << (index % 64), *bits = nar_mem.bits[slab];
+	const u32 nr_used = (u32)(s->nr_objects - s->nr_fresh);
+	u32 first_word = s->first_word;
+	u64 *bits = nar_mem.bits[slab];
+	char *base = nar_slab_base(slab);
+	unsigned int i;
 
-	if (unlikely((size_t)index * s->size != offset || index >= s->nr_objects))
-		nar_die_interior(p);
-	if (unlikely(bits[word] & bit || index >= (u32)(s->nr_objects - s->nr_fresh)))
-		nar_die_double_free(p);
-	bits[word] |= bit;
-	s->nr_free++;
-	if (word < s->first_word)
-		s->first_word = (u16)word;
+	for (i = 0; i < nr; i++) {
+		size_t offset = (size_t)((char *)p[i] - base);
+		u32 index = object_index(s, offset), word = index / 64;
+		u64 bit = 1ull << (index % 64);
+
+		if (offset >= (size_t)s->nr_slices << SLICE_SHIFT)
+			break;
+		if (unlikely((size_t)index * s->size != offset || index >= s->nr_objects))
+			nar_die_interior(p[i]);
+		if (unlikely(index >= nr_used || bits[word] & bit))
+			nar_die_double_free(p[i]);
+		bits[word] |= bit;
+		first_word = min_of(word, first_word);
+	}
+	s->first_word = (u16)first_word;
+	s->nr_free = (u16)(s->nr_free + i);
 	slab_rebin(bins, slab);
+	return i;
+}
+
+void nar_slab_give(struct nar_bins *bins, u32 slab, void *p)
+{
+	nar_slab_give_run(bins, slab, &p, 1);
 }
 
 /* ---- Harden ---- */

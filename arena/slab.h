@@ -106,6 +106,9 @@ unsigned int nar_slab_take(struct nar_bins *bins, u32 slab, void **to, unsigned 
  */
 void nar_slab_give(struct nar_bins *bins, u32 slab, void *p);
 
+/* As many of the first of @p as lie in @slab, which the first does.  Return: how many. */
+unsigned int nar_slab_give_run(struct nar_bins *bins, u32 slab, void *const *p, unsigned int nr);
+
 /* ---- No lock needed ---- */
 
 /* The slab around @p, whose entry is not OWNER_NONE. */

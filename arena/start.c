@@ -33,7 +33,7 @@ static bool start_memory(void)
 	nar_window_init();
 	nar_chunk_init();
 	nar_class_init();
-	nar_arenas_init();
+	nar_mags_layout();
 	return true;
 }
 

@@ -252,11 +252,11 @@ static struct nar_arena *refill(struct nar_arena *a, unsigned int class)
 /* @class is one that @a knows, and so does any arena that begins after it. */
 static void *alloc_class(struct nar_arena *a, unsigned int class)
 {
-	void *p = nar_mag_try_pop(a, class);
+	void *p = nar_mag_try_pop(&a->mag, class);
 
 	if (!p) {
 		a = refill(a, class);
-		p = a ? nar_mag_try_pop(a, class) : NULL;
+		p = a ? nar_mag_try_pop(&a->mag, class) : NULL;
 	}
 	return mark_live(p);
 }
@@ -317,8 +317,7 @@ static void push(struct nar_arena *a, unsigned int class, void *p)
 		nar_die_double_free(p);
 	if (top == a->mag.end[class]) {
 		nar_arena_update_classes(a);
-		nar_arena_flush(a, class, nar_class[class].batch);
-		count_own(a->count.nr_flushes, 1);
+		nar_arena_make_room(a, class);
 		nar_maint_poll();
 	}
 	*a->mag.top[class]++ = p;

@@ -43,22 +43,12 @@ void nar_thread_trim(void);
 /* See a class that this thread has added at once. */
 void nar_thread_update_classes(void);
 
-/* A guard under the oldest object is NULL: the magazine is empty. */
-static __always_inline void *nar_mag_try_pop(struct nar_arena *a, size_t class)
-{
-	void **top = a->mag.top[class], *p = *--top;
-
-	if (likely(p))
-		a->mag.top[class] = top;
-	return p;
-}
-
 /* @size is at most NAR_SMALL_MAX.  Four loads, one store, one branch. */
 static __always_inline void *nar_thread_try_alloc(size_t size)
 {
 	struct nar_arena *a = nar_self;
 
-	return nar_mag_try_pop(a, a->view.of_size[nar_size_step(size)]);
+	return nar_mag_try_pop(&a->mag, a->view.of_size[nar_size_step(size)]);
 }
 
 /* The same, aligned to NAR_LINE. */
@@ -66,12 +56,12 @@ static __always_inline void *nar_thread_try_alloc_lines(size_t size)
 {
 	struct nar_arena *a = nar_self;
 
-	return nar_mag_try_pop(a, a->view.of_lines[nar_size_lines(size)]);
+	return nar_mag_try_pop(&a->mag, a->view.of_lines[nar_size_lines(size)]);
 }
 
 static __always_inline void *nar_thread_try_alloc_class(unsigned int class)
 {
-	return nar_mag_try_pop(nar_self, class);
+	return nar_mag_try_pop(&nar_self->mag, class);
 }
 
 /*

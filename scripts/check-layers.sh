@@ -39,6 +39,7 @@ arena/chunk	40
 arena/large	45
 arena/slab	50
 arena/class	52
+arena/magazine	53
 arena/shard	54
 arena/heap	56
 arena/recent	56

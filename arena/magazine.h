@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Magazines: a thread's stacks of pointers to free objects, one a class (Bonwick and Adams,
+ * "Magazines and vmem", USENIX 2001, has them; here they are not exchanged but emptied).
+ *
+ *	start              top        end          start + room
+ *	| oldest .. newest | ........ | not in use |
+ *
+ * Only the arena's thread touches them, without a lock.  How much a magazine holds
+ * follows what the thread does with it: one that runs dry and runs over by turns swings
+ * by more than it holds, and is given more, as far as the arena's budget goes.
+ */
+#ifndef NAR_MAGAZINE_H
+#define NAR_MAGAZINE_H
+
+#include "class.h"
+
+/* Two NULL slots below each magazine end a pop and satisfy the double free check. */
+#define NAR_MAG_GUARDS 2
+
+/* Arrays of pointers, since a class then scales an address as it is. */
+struct nar_mags {
+	/* The fast paths'. */
+	void **top[NAR_MAX_CLASSES];	/* one above the newest */
+	void **end[NAR_MAX_CLASSES];	/* no room from here */
+
+	void **start[NAR_MAX_CLASSES];
+	u16 room[NAR_MAX_CLASSES];	/* slots there are */
+	bool ran_dry[NAR_MAX_CLASSES];	/* refilled since it last ran over */
+	size_t grown_bytes;		/* of objects that fit in what has been added */
+	u32 hand;			/* the class to shrink next */
+};
+
+/* After nar_class_init(): where each class's slots lie in an arena's. */
+void nar_mags_layout(void);
+size_t nar_mags_nr_slots(void);
+
+/* Empty ones in @slot; and those of classes below @nr_classes that were added since. */
+void nar_mags_init(struct nar_mags *m, void **slot);
+void nar_mags_open(struct nar_mags *m, unsigned int nr_classes);
+
+/* As if nothing had been in them. */
+void nar_mags_forget(struct nar_mags *m);
+
+/* @class has run over; it has run dry since the last time, and has not all it may have. */
+bool nar_mags_wants_more(const struct nar_mags *m, unsigned int class);
+
+/*
+ * More room for @class, if all that was added, this included, stays within @budget_bytes.
+ * Return: whether there is.
+ */
+bool nar_mags_try_grow(struct nar_mags *m, unsigned int class, unsigned int node, size_t budget_bytes);
+
+/*
+ * The next class, by turns, whose room was added to but @but; it is to hold no more than
+ * at first from now on, and the caller sees to that.  Return: NAR_MAX_CLASSES if there is none.
+ */
+unsigned int nar_mags_shrink_next(struct nar_mags *m, unsigned int but);
+
+static inline unsigned int nar_mag_nr(const struct nar_mags *m, unsigned int class)
+{
+	return (unsigned int)(m->top[class] - m->start[class]);
+}
+
+/* A guard under the oldest object is NULL: the magazine is empty. */
+static __always_inline void *nar_mag_try_pop(struct nar_mags *m, size_t class)
+{
+	void **top = m->top[class], *p = *--top;
+
+	if (likely(p))
+		m->top[class] = top;
+	return p;
+}
+
+#endif /* NAR_MAGAZINE_H */
