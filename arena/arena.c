@@ -56,6 +56,17 @@ u32 nar_arena_nr_live(void)
 	return READ_ONCE(nr_live);
 }
 
+/* What they held, if anything, is nobody's. */
+static void close_outboxes(struct nar_arena *a)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_OUTBOXES; i++)
+		a->outbox[i] = &nar_message_none;
+	a->spare = NULL;
+	a->nr_posts = 0;
+}
+
 static struct nar_arena *arena_create(unsigned int node)
 {
 	struct nar_arena *a = nar_meta_alloc(node, sizeof(*a) + nar_mags_nr_slots() * sizeof(a->slot[0]));
@@ -69,6 +80,7 @@ static struct nar_arena *arena_create(unsigned int node)
 	a->lock = (struct nar_lock)NAR_LOCK_INIT(RANK_ARENA);
 	a->is_gone = true;
 	nar_mags_init(&a->mag, a->slot);
+	close_outboxes(a);
 	nar_class_first_view(&a->view);
 	nar_mags_open(&a->mag, a->view.nr_classes);
 	return a;
@@ -156,17 +168,22 @@ static void arena_give(struct nar_arena *a, void *p) __must_hold(&a->lock)
 	arena_settle(a, slab);
 }
 
-/* By runs of one slab, which is what comes of allocating and freeing in some order. */
+/* As many of the first as lie in one slab: what is freed in some order often does. */
+static unsigned int give_run(struct nar_arena *a, void *const *p, unsigned int nr) __must_hold(&a->lock)
+{
+	u32 slab = nar_slab_around(*p);
+	unsigned int n = nar_slab_give_run(&a->bins[nar_slab_at(slab)->class], slab, p, nr);
+
+	arena_settle(a, slab);
+	return n;
+}
+
 static void give_all(struct nar_arena *a, void *const *p, unsigned int nr) __must_hold(&a->lock)
 {
-	while (nr) {
-		u32 slab = nar_slab_around(*p);
-		unsigned int n = nar_slab_give_run(&a->bins[nar_slab_at(slab)->class], slab, p, nr);
+	unsigned int n;
 
-		arena_settle(a, slab);
-		p += n;
-		nr -= n;
-	}
+	for (; nr; p += n, nr -= n)
+		n = give_run(a, p, nr);
 }
 
 static void arena_unlock(struct nar_arena *a) __releases(&a->lock)
@@ -180,87 +197,78 @@ static void arena_unlock(struct nar_arena *a) __releases(&a->lock)
 
 /* ---- Drain ---- */
 
-/*
- * Freed memory holds the links, and freed memory is where wild writes go.  What a link
- * leads to must be an object's start in some slab.
- */
-static void check_link(const void *p)
+static struct nar_message *next_message(struct nar_arena *a) __must_hold(&a->lock)
 {
-	if (unlikely(!nar_is_ours(p) || !nar_entry_of(p)))
-		nar_die("freed memory was written to: a remote free leads to %p", p);
-	if (unlikely(!nar_slab_is_object(nar_slab_around(p), p)))
-		nar_die_interior(p);
+	if (!a->inbox)
+		a->inbox = nar_queue_take_all(&a->queue);
+	return a->inbox;
 }
 
-/* An object posted twice in a batch closes a loop in its chain, or cuts it short. */
-static void check_count(const struct nar_arena *a)
+static void *stray(void *p, void *strays)
 {
-	if (unlikely(!a->chain != !a->nr_chain))
-		nar_die("double free of %p (class %u bytes, owner arena %u) or of another object freed remotely with it",
-			a->first, nar_slab_at(nar_slab_around(a->first))->size, a->member.id);
-}
-
-static bool next_batch(struct nar_arena *a) __must_hold(&a->lock)
-{
-	void *first = a->batch ? a->batch : nar_queue_take_all(&a->queue);
-
-	if (!first)
-		return false;
-	check_link(first);
-	a->first = a->chain = first;
-	a->batch = nar_batch_next(first, &a->nr_chain);
-	return true;
-}
-
-static void *next_posted(struct nar_arena *a) __must_hold(&a->lock)
-{
-	void *p;
-
-	if (!a->chain && !next_batch(a))
-		return NULL;
-	p = a->chain;
-	check_link(p);
-	a->chain = nar_chain_next(p);
-	a->nr_chain--;
-	check_count(a);
+	nar_chain_link(p, strays);
 	return p;
 }
 
-/*
- * Up to @max objects from the queue into slabs.  Objects whose slab has changed hands
- * since they were posted are chained and returned.
- */
-static void *drain_locked(struct nar_arena *a, unsigned int max) __must_hold(&a->lock)
+/* What is still the arena's goes back; the rest is chained to @strays.  Return: the chain. */
+static void *give_posted(struct nar_arena *a, void *const *p, unsigned int nr, void *strays)
+	__must_hold(&a->lock)
 {
-	void *strays = NULL, *p;
-	size_t bytes = 0;
+	while (nr) {
+		unsigned int n = 1;
 
-	while (max-- && (p = next_posted(a))) {
-		bytes += nar_slab_at(nar_slab_around(p))->size;
-		if (likely(nar_entry_owner(nar_entry_of(p)) == a->member.id)) {
-			arena_give(a, p);
-		} else {
-			nar_chain_link(p, strays);
-			strays = p;
-		}
+		if (likely(nar_entry_owner(nar_entry_of(*p)) == a->member.id))
+			n = give_run(a, p, nr);
+		else
+			strays = stray(*p, strays);
+		p += n;
+		nr -= n;
 	}
-	if (bytes)
-		sub_relaxed(&a->queue.bytes, bytes);
 	return strays;
+}
+
+/* What a drain leaves to do once unlocked. */
+struct drained {
+	struct nar_message *empty;
+	void *strays;		/* objects whose slab has changed hands since they were posted */
+};
+
+/* Up to @max objects from the queue into slabs. */
+static struct drained drain_locked(struct nar_arena *a, unsigned int max) __must_hold(&a->lock)
+{
+	struct drained d = { 0 };
+	struct nar_message *m;
+
+	while (max && (m = next_message(a))) {
+		unsigned int nr = min_of(max, m->nr);
+
+		WRITE_ONCE(m->nr, m->nr - nr);
+		d.strays = give_posted(a, &m->object[m->nr], nr, d.strays);
+		max -= nr;
+		if (m->nr)
+			break;
+		sub_relaxed(&a->queue.bytes, m->bytes);
+		WRITE_ONCE(m->bytes, 0);
+		a->inbox = m->next;
+		m->next = d.empty;
+		d.empty = m;
+	}
+	return d;
 }
 
 static bool has_posts(const struct nar_arena *a)
 {
-	return a->chain || a->batch || !nar_queue_is_empty(&a->queue);
+	return a->inbox || !nar_queue_is_empty(&a->queue);
 }
 
-static void free_strays(void *strays)
+static void finish_drain(struct drained d)
 {
-	while (strays) {
-		void *next = nar_chain_next(strays);
+	nar_messages_put(d.empty);
+	while (d.strays) {
+		void *next = nar_chain_next(d.strays);
 
-		nar_arena_free_direct(strays);
-		strays = next;
+		nar_arena_free_direct(d.strays);
+		d.strays = next;
 	}
 }
 
@@ -270,25 +278,25 @@ static void drain_all(struct nar_arena *a)
 	bool more = true;
 
 	while (more) {
-		void *strays;
+		struct drained d;
 
 		nar_lock(&a->lock);
-		strays = drain_locked(a, HELP_MAX);
+		d = drain_locked(a, HELP_MAX);
 		more = has_posts(a);
 		arena_unlock(a);
-		free_strays(strays);
+		finish_drain(d);
 	}
 }
 
 static void try_help(struct nar_arena *owner)
 {
-	void *strays;
+	struct drained d;
 
 	if (!nar_trylock(&owner->lock))
 		return;
-	strays = drain_locked(owner, HELP_MAX);
+	d = drain_locked(owner, HELP_MAX);
 	arena_unlock(owner);
-	free_strays(strays);
+	finish_drain(d);
 }
 
 /* ---- Refill and flush ---- */
@@ -355,14 +363,14 @@ static unsigned int refill_locked(struct nar_arena *a, unsigned int class) __mus
 
 bool nar_arena_refill(struct nar_arena *a, unsigned int class)
 {
-	void *strays;
+	struct drained d;
 	unsigned int n;
 
 	nar_lock(&a->lock);
-	strays = drain_locked(a, DRAIN_MAX);
+	d = drain_locked(a, DRAIN_MAX);
 	n = refill_locked(a, class);
 	arena_unlock(a);
-	free_strays(strays);
+	finish_drain(d);
 	a->mag.top[class] += n;
 	a->mag.ran_dry[class] = true;
 	count_own(a->count.nr_refills, n != 0);
@@ -449,14 +457,16 @@ void nar_arena_trim(struct nar_arena *a)
 
 /* ---- Remote frees ---- */
 
-static void send(struct nar_arena *a, struct nar_outbox *box)
+static void send(struct nar_arena *a, struct nar_message **box)
 {
-	struct nar_arena *owner = nar_arena_of(box->owner);
+	struct nar_message *m = *box;
+	struct nar_arena *owner = nar_arena_of(m->owner);
 
-	nar_queue_post(&owner->queue, box->object, box->nr, box->bytes);
-	box->nr = 0;
-	box->bytes = 0;
+	*box = &nar_message_none;
+	nar_message_count(m, a->count.frees_to, a->count.bytes_to);
+	count_own(a->count.nr_remote_frees, m->nr);
 	count_own(a->count.nr_remote_batches, 1);
+	nar_queue_post(&owner->queue, m);
 	/* Posted, then looked; its thread marks, then drains: one of us sees the other. */
 	if (unlikely(__atomic_load_n(&owner->is_gone, __ATOMIC_SEQ_CST)))
 		drain_all(owner);
@@ -471,14 +481,9 @@ void nar_arena_send_all(struct nar_arena *a)
 	if (!a->nr_posts)
 		return;
 	for (i = 0; i < NR_OUTBOXES; i++)
-		if (a->outbox[i].nr)
+		if (a->outbox[i] != &nar_message_none)
 			send(a, &a->outbox[i]);
 	a->nr_posts = 0;
-}
-
-static const void *newest(const struct nar_outbox *box, unsigned int nth)
-{
-	return box->nr >= nth ? box->object[box->nr - nth] : NULL;
 }
 
 void nar_arena_note_free(struct nar_arena *a, const void *p, size_t bytes)
@@ -489,24 +494,56 @@ void nar_arena_note_free(struct nar_arena *a, const void *p, size_t bytes)
 	count_own(a->count.bytes_to[node], bytes);
 }
 
+void nar_arena_count_unsent(const struct nar_arena *a, u64 *frees, u64 *bytes)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_OUTBOXES; i++) {
+		const struct nar_message *m = READ_ONCE(a->outbox[i]);
+
+		if (m && m != &nar_message_none)
+			nar_message_count(m, frees, bytes);
+	}
+}
+
+/* The one being filled for @owner, or a new one; NULL if there is no memory. */
+static struct nar_message *message_for(struct nar_arena *a, u32 owner)
+{
+	struct nar_message **box = &a->outbox[owner % NR_OUTBOXES], *m = *box;
+
+	if (m->owner == owner)
+		return m;
+	if (m != &nar_message_none)
+		send(a, box);
+	if (!a->spare)
+		a->spare = nar_messages_get(a->member.node);
+	m = a->spare;
+	if (!m)
+		return NULL;
+	a->spare = m->next;
+	m->owner = owner;
+	WRITE_ONCE(*box, m);
+	return m;
+}
+
 void nar_arena_post(struct nar_arena *a, void *p, u32 owner)
 {
 	size_t bytes = nar_class[nar_entry_class(nar_entry_of(p))].shape.size;
-	struct nar_outbox *box = &a->outbox[owner % NR_OUTBOXES];
+	struct nar_message *m = message_for(a, owner);
 
-	if (box->nr && box->owner != owner)
-		send(a, box);
-	/* As in a magazine, the newest two: the rest is found when the batch is drained. */
-	if (unlikely(p == newest(box, 1) || p == newest(box, 2)))
+	if (unlikely(!m)) {
+		nar_arena_note_free(a, p, bytes);
+		nar_arena_free_direct(p);
+		return;
+	}
+	/* As in a magazine, the newest two: the rest is found when the message is drained. */
+	if (unlikely(p == nar_message_newest(m, 1) || p == nar_message_newest(m, 2)))
 		nar_die_double_free(p);
-	box->owner = owner;
-	box->object[box->nr++] = p;
-	box->bytes += bytes;
-	count_own(a->count.nr_remote_frees, 1);
-	nar_arena_note_free(a, p, bytes);
-	if (box->nr == NAR_BATCH_MAX || box->bytes >= NAR_BATCH_BYTES)
-		send(a, box);
-	if (++a->nr_posts >= POSTS_MAX)
+	nar_message_add(m, p, bytes);
+	a->nr_posts++;
+	if (m->nr == NAR_MESSAGE_MAX || m->bytes >= NAR_MESSAGE_BYTES)
+		send(a, &a->outbox[owner % NR_OUTBOXES]);
+	if (a->nr_posts >= POSTS_MAX)
 		nar_arena_send_all(a);
 }
 
@@ -579,6 +616,8 @@ void nar_arena_end(struct nar_arena *a)
 {
 	nar_arena_flush_all(a);
 	nar_arena_send_all(a);
+	nar_messages_put(a->spare);
+	a->spare = NULL;
 	nar_recent_flush(&a->recent);
 	arena_retire(a);
 }
@@ -588,13 +627,8 @@ void nar_arena_end(struct nar_arena *a)
 /* What lies in magazines and outboxes of lost threads may be half written: never read. */
 static void forget_thread(struct nar_arena *a)
 {
-	unsigned int i;
-
 	nar_mags_forget(&a->mag);
-	for (i = 0; i < NR_OUTBOXES; i++) {
-		a->outbox[i].nr = 0;
-		a->outbox[i].bytes = 0;
-	}
+	close_outboxes(a);
 	a->recent = (struct nar_recent){ 0 };
 }
 

@@ -31,7 +31,7 @@ struct nar_counters {		/* one writer, the arena's thread */
 	u64 bytes_to[NAR_MAX_NODES];	/* ... and their bytes */
 };
 
-/* Owners that objects are collected for at once; more share a place. */
+/* Owners that objects are collected for at once; more share a place, by turns. */
 #define NR_OUTBOXES 16
 
 struct nar_arena {
@@ -47,6 +47,8 @@ struct nar_arena {
 	struct nar_member member;
 	struct nar_heap *heap;
 	u32 nr_posts;			/* since all outboxes were empty at once */
+	struct nar_message *outbox[NR_OUTBOXES];	/* or nar_message_none */
+	struct nar_message *spare;
 	struct nar_recent recent;
 	struct nar_counters count;
 
@@ -56,17 +58,13 @@ struct nar_arena {
 	u32 doomed;			/* empty slabs to destroy once unlocked */
 	size_t kept_bytes;		/* in empty slabs, kept for the next refill */
 	size_t slab_bytes;		/* relaxed reads */
-	void *batch;			/* taken from the queue, not looked at yet */
-	void *chain;			/* rest of the batch being drained ... */
-	unsigned int nr_chain;		/* ... so many objects ... */
-	void *first;			/* ... and the one it began with */
+	struct nar_message *inbox;	/* taken from the queue; the first may have begun */
 
 	/* Anybody's. */
 	struct nar_queue queue __shared_line;
 	bool is_gone;			/* seq_cst: no thread will drain the queue */
 
-	struct nar_outbox outbox[NR_OUTBOXES] __shared_line;
-	void *slot[];
+	void *slot[] __shared_line;
 };
 
 /* What nar_self points to where there is no arena: empty magazine, owns nothing, no span. */
@@ -100,7 +98,10 @@ void nar_arena_flush_all(struct nar_arena *a);
 /* Count the free of what is not @a's own. */
 void nar_arena_note_free(struct nar_arena *a, const void *p, size_t bytes);
 
-/* Collect @p, owned by arena @owner, and post it with others in time. */
+/* What waits in outboxes and is not counted yet, by node.  A racing reader may miss some. */
+void nar_arena_count_unsent(const struct nar_arena *a, u64 *frees, u64 *bytes);
+
+/* Collect @p, owned by arena @owner, and post it with others in time; any way there is. */
 void nar_arena_post(struct nar_arena *a, void *p, u32 owner);
 void nar_arena_send_all(struct nar_arena *a);
 

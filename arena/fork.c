@@ -37,6 +37,7 @@ static void each_lock(void (*fn)(struct nar_lock *))
 	nar_heap_each_lock(fn);
 	nar_chunk_each_lock(fn);
 	nar_extent_each_lock(fn);
+	nar_messages_each_lock(fn);
 	nar_meta_each_lock(fn);
 	nar_policy_each_lock(fn);
 }

@@ -58,7 +58,7 @@ static size_t usable_size(const void *p)
 	return entry ? nar_class[nar_entry_class(entry)].shape.size : nar_large_bytes(p);
 }
 
-noinline void nar_front_free_slow(void *p)
+static noinline void free_slower(void *p)
 {
 	int saved = errno;
 
@@ -68,6 +68,12 @@ noinline void nar_front_free_slow(void *p)
 		nar_poison(p, usable_size(p));
 	nar_thread_free_slow(p);
 	errno = saved;
+}
+
+noinline void nar_front_free_slow(void *p)
+{
+	if (NAR_HAS_ASAN || !nar_thread_try_post(p))
+		free_slower(p);
 }
 
 void *nar_front_calloc_slow(size_t nmemb, size_t size)

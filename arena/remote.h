@@ -1,56 +1,87 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Remote frees.  A thread that frees an object it does not own cannot touch the
- * owner's slabs, so it collects such objects by owner and posts them in batches.
+ * owner's slabs, so it collects such objects by owner and posts them in messages.
  * Many post, one collects; posting never waits, and no state of the queue is half
  * made: a poster that is preempted or forked away blocks nobody.
+ *
+ *	outbox            queue of the owner           pool of a node
+ *	| message | --->  message -> message -> ... --->  message -> message -> ...
+ *	    ^---------------------------------------------------'
+ *
+ * A message lists its objects beside them: neither who frees nor who collects touches
+ * an object, whose cache lines would travel for nothing.
  */
 #ifndef NAR_REMOTE_H
 #define NAR_REMOTE_H
 
-#include "internal/compiler.h"
+#include "slab.h"
 
-/* A batch goes when it has so many objects or bytes. */
-#define NAR_BATCH_MAX 64
-#define NAR_BATCH_BYTES KIB(16)
+/* A message goes when it has so many objects or bytes. */
+#define NAR_MESSAGE_MAX 64
+#define NAR_MESSAGE_BYTES KIB(16)
 
 /* A queue that holds more than this is drained by whoever posts next. */
 #define NAR_QUEUE_BYTES MIB(1)
 
-/* Batches on their way, by owner; the thread's own. */
-struct nar_outbox {
-	u32 owner;
-	u32 nr;
-	size_t bytes;
-	void *object[NAR_BATCH_MAX];
+/* In an outbox its thread's, in a queue nobody's to change, once taken under the owner's lock. */
+struct nar_message {
+	struct nar_message *next;	/* in a queue or a pool */
+	u32 owner;			/* whom it is for */
+	u32 nr;				/* racy reads */
+	size_t bytes;			/* racy reads */
+	unsigned int node;		/* whose pool it is from; constant */
+	void *guard[2];			/* NULL, below the oldest */
+	void *object[NAR_MESSAGE_MAX];	/* racy reads */
 };
+
+/* Of nobody's and without room: stands for none. */
+extern struct nar_message nar_message_none;
 
 /* What others have posted to an arena. */
 struct nar_queue {
-	void *head;		/* newest batch; compare-and-swap to post, exchange to take */
-	size_t bytes;		/* relaxed: posted and not collected */
+	struct nar_message *head;	/* newest; compare-and-swap to post, exchange to take */
+	size_t bytes;			/* relaxed: posted and not collected */
 };
 
-/* Chain @nr objects through themselves and post them as one. */
-void nar_queue_post(struct nar_queue *q, void *const *object, unsigned int nr, size_t bytes);
+void nar_queue_post(struct nar_queue *q, struct nar_message *m);
 
-/* All batches, newest first; NULL. */
-void *nar_queue_take_all(struct nar_queue *q);
+/* All messages, newest first; NULL. */
+struct nar_message *nar_queue_take_all(struct nar_queue *q);
 
 static inline bool nar_queue_is_empty(const struct nar_queue *q)
 {
 	return !READ_ONCE(q->head);
 }
 
+static inline const void *nar_message_newest(const struct nar_message *m, unsigned int nth)
+{
+	return *(m->object + m->nr - nth);
+}
+
+static inline void nar_message_add(struct nar_message *m, void *p, size_t bytes)
+{
+	WRITE_ONCE(m->object[m->nr], p);
+	WRITE_ONCE(m->bytes, m->bytes + bytes);
+	WRITE_ONCE(m->nr, m->nr + 1);
+}
+
+/* A few empty ones of @node's pool, linked; NULL if there is no memory.  Hold no lock. */
+struct nar_message *nar_messages_get(unsigned int node);
+/* Linked ones go back, each to its node. */
+void nar_messages_put(struct nar_message *m);
+
+/* What lies in a message, by node.  A racing reader sees the latest or not. */
+void nar_message_count(const struct nar_message *m, u64 *frees, u64 *bytes);
+
 /*
- * Walking what was taken: the next object of a batch, the next batch.  An object is
- * read before it is given back to its slab.  The caller checks what it gets before it
- * follows it: a program that writes to freed memory writes here.
+ * A chain of free objects through themselves, for those of a message that turn out to be
+ * another's by now.
  */
 void *nar_chain_next(const void *object);
-void *nar_batch_next(const void *first_object, unsigned int *nr_objects);
-
-/* A chain made by hand, of objects that are to be sent elsewhere. */
 void nar_chain_link(void *object, void *next);
+
+/* For fork. */
+void nar_messages_each_lock(void (*fn)(struct nar_lock *));
 
 #endif /* NAR_REMOTE_H */

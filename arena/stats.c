@@ -20,11 +20,40 @@ static void add_node(struct numarena_stats *s, unsigned int node)
 	s->nr_slabs_made += nar_chunk_nr_slabs_made(node);
 }
 
+/* Frees of what is another's and their bytes, by node: sent and not sent yet. */
+struct remote {
+	u64 frees[NAR_MAX_NODES];
+	u64 bytes[NAR_MAX_NODES];
+};
+
+static void read_arena_remote(struct remote *r, const struct nar_arena *a)
+{
+	unsigned int node;
+
+	for (node = 0; node < nar_nodes.nr; node++) {
+		r->frees[node] = READ_ONCE(a->count.frees_to[node]);
+		r->bytes[node] = READ_ONCE(a->count.bytes_to[node]);
+	}
+	nar_arena_count_unsent(a, r->frees, r->bytes);
+}
+
+static u64 nr_unsent(const struct nar_arena *a)
+{
+	struct remote r = { 0 };
+	unsigned int node;
+	u64 nr = 0;
+
+	nar_arena_count_unsent(a, r.frees, r.bytes);
+	for (node = 0; node < nar_nodes.nr; node++)
+		nr += r.frees[node];
+	return nr;
+}
+
 static void add_arena(struct numarena_stats *s, const struct nar_arena *a)
 {
 	s->nr_refills += READ_ONCE(a->count.nr_refills);
 	s->nr_flushes += READ_ONCE(a->count.nr_flushes);
-	s->nr_remote_frees += READ_ONCE(a->count.nr_remote_frees);
+	s->nr_remote_frees += READ_ONCE(a->count.nr_remote_frees) + nr_unsent(a);
 	s->nr_remote_batches += READ_ONCE(a->count.nr_remote_batches);
 	s->lock_contended += READ_ONCE(a->lock.nr_contended);
 }
@@ -147,11 +176,13 @@ static void read_remote(struct numarena_node_stats *s, unsigned int node)
 
 	for (id = OWNER_FIRST_ARENA; id < nar_registry_end(); id++) {
 		const struct nar_arena *a = nar_arena_of(id);
+		struct remote r;
 
 		if (a->member.node == node)
 			continue;
-		s->remote_frees_in += READ_ONCE(a->count.frees_to[node]);
-		s->remote_bytes_in += READ_ONCE(a->count.bytes_to[node]);
+		read_arena_remote(&r, a);
+		s->remote_frees_in += r.frees[node];
+		s->remote_bytes_in += r.bytes[node];
 	}
 }
 
@@ -178,7 +209,7 @@ static void add_row(u64 *row, const u64 *counts)
 	unsigned int node;
 
 	for (node = 0; row && node < nar_nodes.nr; node++)
-		row[node] += READ_ONCE(counts[node]);
+		row[node] += counts[node];
 }
 
 void nar_stats_read_matrix(u64 *frees, u64 *bytes)
@@ -193,8 +224,10 @@ void nar_stats_read_matrix(u64 *frees, u64 *bytes)
 	for (id = OWNER_FIRST_ARENA; id < nar_registry_end(); id++) {
 		const struct nar_arena *a = nar_arena_of(id);
 		size_t row = a->member.node * nr;
+		struct remote r;
 
-		add_row(frees ? frees + row : NULL, a->count.frees_to);
-		add_row(bytes ? bytes + row : NULL, a->count.bytes_to);
+		read_arena_remote(&r, a);
+		add_row(frees ? frees + row : NULL, r.frees);
+		add_row(bytes ? bytes + row : NULL, r.bytes);
 	}
 }

@@ -90,4 +90,30 @@ static __always_inline bool nar_thread_try_free(void *p)
 	return true;
 }
 
+/*
+ * Another arena's object, if the message for its owner has room for two.  Called when the
+ * above declines; what it cannot tell apart, the slow path does.
+ */
+static __always_inline bool nar_thread_try_post(void *p)
+{
+	struct nar_arena *a = nar_self;
+	size_t offset = (uintptr_t)p - a->base, bytes;
+	struct nar_message *m;
+	u32 entry, owner;
+
+	if (unlikely(offset >= a->span_bytes))
+		return false;
+	entry = READ_ONCE(a->map[offset >> SLICE_SHIFT]);
+	owner = nar_entry_owner(entry);
+	m = a->outbox[owner % NR_OUTBOXES];
+	bytes = nar_class[nar_entry_class(entry)].shape.size;
+	if (m->owner != owner || m->nr + 1 >= NAR_MESSAGE_MAX || m->bytes + bytes >= NAR_MESSAGE_BYTES)
+		return false;
+	if (unlikely(p == nar_message_newest(m, 1) || p == nar_message_newest(m, 2)))
+		return false;
+	nar_message_add(m, p, bytes);
+	a->nr_posts++;
+	return true;
+}
+
 #endif /* NAR_THREAD_H */

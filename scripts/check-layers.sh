@@ -44,7 +44,7 @@ arena/shard	54
 arena/heap	56
 arena/recent	56
 arena/registry	56
-arena/remote	56
+arena/remote	58
 arena/arena	60
 arena/maint	60
 arena/audit	62

@@ -355,10 +355,10 @@ static void move_and_free_old(void *arg)
 	ck_assert_uint_eq(owner_of(h->object), OWNER_SHARD);
 	pthread_barrier_wait(&h->barrier);
 	pthread_barrier_wait(&h->barrier);
-	before = nar_arena_own->count.nr_remote_frees;
+	before = stats_now().nr_remote_frees;
 	ck_assert_uint_eq(owner_of(h->object), h->owner);
 	numarena_free(h->object);
-	ck_assert_uint_eq(nar_arena_own->count.nr_remote_frees, before + 1);
+	ck_assert_uint_eq(stats_now().nr_remote_frees, before + 1);
 	pthread_barrier_wait(&h->barrier);
 }
 

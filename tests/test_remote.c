@@ -2,50 +2,77 @@
 /*
  * The queue of remote frees.
  *
- *	head -> [ batch 3 ] -> [ batch 2 ] -> [ batch 1 ]	newest first
+ *	head -> [ message 3 ] -> [ message 2 ] -> [ message 1 ]		newest first
  *	            |
- *	          object -> object -> object -> NULL
+ *	          object, object, object
  */
 #include <pthread.h>
 
 #include "arena/remote.h"
+#include "arena/start.h"
 
+#include "fake_numa.h"
 #include "tap.h"
 
 #define NR_PRODUCERS 4u
-#define NR_BATCHES 20000u
+#define NR_MESSAGES 20000u
 #define SIZE 32u
+#define NODE 2u
+#define OTHER 1u
 
-/* An object: two words of links, and who posted it. */
+/* Who posted it. */
 struct object {
-	void *link[2];
-	u32 producer, batch, index, reserved;
+	void *link;
+	u32 producer, batch, index;
 };
-
-_Static_assert(sizeof(struct object) == SIZE, "bytes that the queue is told");
 
 static struct nar_queue queue;
 
-static void post(struct object *first, unsigned int nr)
+static struct nar_message *message_get(unsigned int node)
 {
-	void *batch[NAR_BATCH_MAX];
+	struct nar_message *m = nar_messages_get(node), *rest;
+
+	ck_assert_ptr_nonnull(m);
+	rest = m->next;
+	m->next = NULL;
+	nar_messages_put(rest);
+	return m;
+}
+
+static struct nar_message *message_new(struct object *first, unsigned int nr)
+{
+	struct nar_message *m = message_get(NODE);
 	unsigned int i;
 
 	for (i = 0; i < nr; i++)
-		batch[i] = &first[i];
-	nar_queue_post(&queue, batch, nr, nr * SIZE);
+		nar_message_add(m, &first[i], SIZE);
+	return m;
 }
 
-/* Return: the next batch, after this one was found to be @nr objects from @first on. */
-static void *check_batch(void *taken, struct object *first, unsigned int nr)
+static void post(struct object *first, unsigned int nr)
 {
-	unsigned int said = 0, i;
-	void *p = taken, *next = nar_batch_next(taken, &said);
+	nar_queue_post(&queue, message_new(first, nr));
+}
 
-	ck_assert_uint_eq(said, nr);
-	for (i = 0; i < nr; i++, p = nar_chain_next(p))
-		ck_assert_ptr_eq(p, &first[i]);
-	ck_assert_ptr_null(p);
+static void message_empty(struct nar_message *m)
+{
+	m->nr = 0;
+	m->bytes = 0;
+	m->next = NULL;
+	nar_messages_put(m);
+}
+
+/* Return: the next message, after this one was found to be @nr objects from @first on. */
+static struct nar_message *check_message(struct nar_message *m, struct object *first, unsigned int nr)
+{
+	struct nar_message *next = m->next;
+	unsigned int i;
+
+	ck_assert_uint_eq(m->nr, nr);
+	ck_assert_uint_eq(m->bytes, nr * SIZE);
+	for (i = 0; i < nr; i++)
+		ck_assert_ptr_eq(m->object[i], &first[i]);
+	message_empty(m);
 	return next;
 }
 
@@ -64,91 +91,124 @@ END_TEST
 /*
  *	post 1, 3, 64 objects	->	64, 3, 1
  *
- * Expect: one take has all, the newest batch first, each in the order it was posted
- * in and with its number; bytes are summed; then the queue is empty and works again.
+ * Expect: one take has all, the newest message first, each in the order it was filled
+ * in; bytes are summed; then the queue is empty and works again.
  */
 START_TEST(all_at_once_newest_first)
 {
-	static struct object a[1], b[3], c[NAR_BATCH_MAX];
-	void *batch;
+	static struct object a[1], b[3], c[NAR_MESSAGE_MAX];
+	struct nar_message *m;
 
 	post(a, 1);
 	post(b, 3);
-	post(c, NAR_BATCH_MAX);
+	post(c, NAR_MESSAGE_MAX);
 	ck_assert(!nar_queue_is_empty(&queue));
-	ck_assert_uint_eq(queue.bytes, (1 + 3 + NAR_BATCH_MAX) * SIZE);
-	batch = nar_queue_take_all(&queue);
+	ck_assert_uint_eq(queue.bytes, (1 + 3 + NAR_MESSAGE_MAX) * SIZE);
+	m = nar_queue_take_all(&queue);
 	ck_assert(nar_queue_is_empty(&queue));
-	batch = check_batch(batch, c, NAR_BATCH_MAX);
-	batch = check_batch(batch, b, 3);
-	ck_assert_ptr_null(check_batch(batch, a, 1));
+	m = check_message(m, c, NAR_MESSAGE_MAX);
+	m = check_message(m, b, 3);
+	ck_assert_ptr_null(check_message(m, a, 1));
 	post(b, 2);
-	ck_assert_ptr_null(check_batch(nar_queue_take_all(&queue), b, 2));
+	ck_assert_ptr_null(check_message(nar_queue_take_all(&queue), b, 2));
 }
 END_TEST
 
 /*
- *	a -> b -> c -> NULL, made by hand
+ *	message: | NULL NULL | a | b | ...
  *
- * Expect: it is walked as one that was posted.
+ * Expect: the newest two, or NULL where there are none.
  */
-START_TEST(chains_made_by_hand)
+START_TEST(newest_of_a_message)
 {
-	static struct object o[3];
+	struct nar_message *m = message_get(NODE);
+	struct object a, b;
 
-	nar_chain_link(&o[2], NULL);
-	nar_chain_link(&o[1], &o[2]);
-	nar_chain_link(&o[0], &o[1]);
-	ck_assert_ptr_eq(nar_chain_next(&o[0]), &o[1]);
-	ck_assert_ptr_eq(nar_chain_next(nar_chain_next(&o[0])), &o[2]);
-	ck_assert_ptr_null(nar_chain_next(&o[2]));
+	ck_assert_ptr_null(nar_message_newest(m, 1));
+	ck_assert_ptr_null(nar_message_newest(m, 2));
+	nar_message_add(m, &a, SIZE);
+	ck_assert_ptr_eq(nar_message_newest(m, 1), &a);
+	ck_assert_ptr_null(nar_message_newest(m, 2));
+	nar_message_add(m, &b, SIZE);
+	ck_assert_ptr_eq(nar_message_newest(m, 1), &b);
+	ck_assert_ptr_eq(nar_message_newest(m, 2), &a);
+	message_empty(m);
+}
+END_TEST
+
+/*
+ *	pool of NODE -> m -> queue -> pool of NODE, whoever empties it
+ *
+ * Expect: a message's memory is on the node it is from, it goes back there, and what has
+ * come back is used again before more memory is.
+ */
+START_TEST(pools_are_nodes_own)
+{
+	struct nar_message *m = message_get(NODE), *other = message_get(OTHER);
+	size_t bytes;
+	unsigned int i;
+
+	ck_assert_uint_eq(fake_bound_node(m), NODE);
+	ck_assert_uint_eq(fake_bound_node(other), OTHER);
+	m->next = other;
+	other->next = NULL;
+	nar_messages_put(m);
+	bytes = nar_meta_bytes();
+	for (i = 0; i < 100; i++) {
+		m = message_get(NODE);
+		ck_assert_uint_eq(m->node, NODE);
+		nar_messages_put(m);
+	}
+	ck_assert_uint_eq(nar_meta_bytes(), bytes);
 }
 END_TEST
 
 /* ---- Several producers ---- */
 
-/* One to three objects a batch. */
-#define BATCH_OBJECTS(batch) (1 + (batch) % 3)
+/* One to three objects a message. */
+#define MESSAGE_OBJECTS(batch) (1 + (batch) % 3)
 
-static struct object posted[NR_PRODUCERS][NR_BATCHES][3];
+static struct object posted[NR_PRODUCERS][NR_MESSAGES][3];
 
 static void *producer_thread(void *arg)
 {
 	u32 producer = *(const u32 *)arg, batch, i;
 
-	for (batch = 0; batch < NR_BATCHES; batch++) {
+	for (batch = 0; batch < NR_MESSAGES; batch++) {
 		struct object *o = posted[producer][batch];
 
-		for (i = 0; i < BATCH_OBJECTS(batch); i++) {
+		for (i = 0; i < MESSAGE_OBJECTS(batch); i++) {
 			o[i].producer = producer;
 			o[i].batch = batch;
 			o[i].index = i;
 		}
-		post(o, BATCH_OBJECTS(batch));
+		post(o, MESSAGE_OBJECTS(batch));
 	}
 	return NULL;
 }
 
-/* Newest first, so each producer's batches come in falling order within one take. */
-static unsigned int collect(void *batch, u8 (*seen)[NR_BATCHES])
+/* Newest first, so each producer's messages come in falling order within one take. */
+static unsigned int collect(struct nar_message *m, u8 (*seen)[NR_MESSAGES])
 {
 	u32 last[NR_PRODUCERS] = { 0 };
-	unsigned int nr_batches = 0, nr;
+	unsigned int nr;
 
-	for (; batch; nr_batches++) {
-		const struct object *o = batch;
+	for (nr = 0; m; nr++) {
+		const struct object *o = m->object[0];
 		u32 i, producer = o->producer;
-		void *next = nar_batch_next(batch, &nr);
+		struct nar_message *next = m->next;
 
-		ck_assert(nr == BATCH_OBJECTS(o->batch) && !seen[producer][o->batch]++);
+		ck_assert(m->nr == MESSAGE_OBJECTS(o->batch) && !seen[producer][o->batch]++);
 		ck_assert(!last[producer] || o->batch + 1 < last[producer]);
 		last[producer] = o->batch + 1;
-		for (i = 0; i < nr; i++, o = nar_chain_next(o))
-			ck_assert(o && o->producer == producer && o->index == i);
-		ck_assert_ptr_null(o);
-		batch = next;
+		for (i = 0; i < m->nr; i++) {
+			o = m->object[i];
+			ck_assert(o->producer == producer && o->index == i);
+		}
+		message_empty(m);
+		m = next;
 	}
-	return nr_batches;
+	return nr;
 }
 
 /*
@@ -156,11 +216,11 @@ static unsigned int collect(void *batch, u8 (*seen)[NR_BATCHES])
  *	producer 1  > queue -> one collector, meanwhile
  *	...        /
  *
- * Expect: each batch arrives once and whole, and those of one producer in its order.
+ * Expect: each message arrives once and whole, and those of one producer in its order.
  */
 START_TEST(several_producers)
 {
-	static u8 seen[NR_PRODUCERS][NR_BATCHES];
+	static u8 seen[NR_PRODUCERS][NR_MESSAGES];
 	u32 name[NR_PRODUCERS], i, nr = 0;
 	pthread_t thread[NR_PRODUCERS];
 
@@ -168,17 +228,18 @@ START_TEST(several_producers)
 		name[i] = i;
 		ck_assert_int_eq(pthread_create(&thread[i], NULL, producer_thread, &name[i]), 0);
 	}
-	while (nr < NR_PRODUCERS * NR_BATCHES)
+	while (nr < NR_PRODUCERS * NR_MESSAGES)
 		nr += collect(nar_queue_take_all(&queue), seen);
 	for (i = 0; i < NR_PRODUCERS; i++)
 		ck_assert_int_eq(pthread_join(thread[i], NULL), 0);
-	ck_assert_uint_eq(nr, NR_PRODUCERS * NR_BATCHES);
+	ck_assert_uint_eq(nr, NR_PRODUCERS * NR_MESSAGES);
 	ck_assert(nar_queue_is_empty(&queue));
 }
 END_TEST
 
 static void queue_clear(void)
 {
+	ck_assert(nar_start_early());
 	queue = (struct nar_queue){ 0 };
 }
 
@@ -191,7 +252,8 @@ int main(void)
 	tcase_add_checked_fixture(tc, queue_clear, NULL);
 	tcase_add_test(tc, empty_queue);
 	tcase_add_test(tc, all_at_once_newest_first);
-	tcase_add_test(tc, chains_made_by_hand);
+	tcase_add_test(tc, newest_of_a_message);
+	tcase_add_test(tc, pools_are_nodes_own);
 	tcase_add_test(tc, several_producers);
 	suite_add_tcase(suite, tc);
 	return tap_run(suite);
