@@ -204,19 +204,24 @@ void nar_span_release(void *p)
 	nar_unlock(&x->lock);
 }
 
-/* Pages of a pool go back by leaving the space without memory. */
-static bool try_uncommit(struct nar_window *x, u32 page, u32 nr, void *p)
+int nar_span_give_back(void *p)
 {
+	struct nar_window *x = nar_window_of(nar_node_of(p));
+	u32 page = nar_page_of(p), nr = x->table[page].nr_pages;
 	size_t bytes = (size_t)nr << PAGE_SHIFT;
+	int err;
 
-	if (x->table[page].backing != BACKING_HUGETLB || nar_pages_uncommit(p, bytes))
-		return false;
+	if (x->table[page].backing != BACKING_HUGETLB)
+		return nar_pages_purge(p, bytes);
+	err = nar_pages_uncommit(p, bytes);
+	if (err)
+		return err;
 	nar_lock(&x->lock);
 	WRITE_ONCE(x->committed[BACKING_HUGETLB], x->committed[BACKING_HUGETLB] - bytes);
 	note_units(x, page, nr, BACKING_NONE);
 	nar_set_kin(&x->table[page], NAR_KIN_NONE);
 	nar_unlock(&x->lock);
-	return true;
+	return 0;
 }
 
 void nar_span_drop(void *p)
@@ -224,8 +229,7 @@ void nar_span_drop(void *p)
 	struct nar_window *x = nar_window_of(nar_node_of(p));
 	u32 page = nar_page_of(p), nr = x->table[page].nr_pages, unit;
 
-	if (!try_uncommit(x, page, nr, p) && x->table[page].backing != BACKING_HUGETLB)
-		nar_pages_purge(p, (size_t)nr << PAGE_SHIFT);
+	nar_span_give_back(p);
 	nar_lock(&x->lock);
 	for (unit = nar_unit_floor(page); unit < nar_unit_floor(page + nr); unit++)
 		WRITE_ONCE(x->unit[unit].is_reserved, false);

@@ -90,13 +90,7 @@ static u32 hold_stale(struct nar_window *x, u32 before_ms, size_t max, u32 *nr)
 	return 0;
 }
 
-/* Nobody has the run; what it is made of stays as it is. */
-static int purge_held(void *p, size_t bytes, u8 backing)
-{
-	return backing == BACKING_HUGETLB ? nar_pages_uncommit(p, bytes) : nar_pages_purge(p, bytes);
-}
-
-static void note_purged(struct nar_window *x, u32 unit, u32 nr, u8 backing)
+static void note_purged(struct nar_window *x, u32 unit, u32 nr)
 {
 	u32 end = unit + nr;
 
@@ -105,24 +99,17 @@ static void note_purged(struct nar_window *x, u32 unit, u32 nr, u8 backing)
 
 		x->nr_huge -= u->touched_pages && u->backing == BACKING_HUGE;
 		WRITE_ONCE(u->touched_pages, 0);
-		if (backing == BACKING_HUGETLB)
-			WRITE_ONCE(u->backing, BACKING_NONE);
 	}
-	if (backing == BACKING_HUGETLB)
-		WRITE_ONCE(x->committed[backing], x->committed[backing] - ((size_t)nr << HUGE_SHIFT));
 }
 
 /* Units that could not be purged are as they were, and young again. */
 static void unhold(struct nar_window *x, u32 page, u32 nr_units, bool is_purged)
 {
-	struct nar_kin k = nar_kin_of(&x->table[page]);
 	u32 dirty = x->nr_dirty;
 
-	if (is_purged) {
-		note_purged(x, nar_unit_floor(page), nr_units, k.backing);
-		k = k.backing == BACKING_HUGETLB ? NAR_KIN_NONE : k;
-	}
-	nar_window_give(x, page, nr_units * (u32)PAGES_PER_UNIT, k);
+	if (is_purged)
+		note_purged(x, nar_unit_floor(page), nr_units);
+	nar_window_give(x, page, nr_units * (u32)PAGES_PER_UNIT, nar_kin_of(&x->table[page]));
 	/* Clean units are no work for the next purge. */
 	if (is_purged)
 		WRITE_ONCE(x->nr_dirty, dirty);
@@ -140,7 +127,7 @@ static size_t purge_run(unsigned int node, u32 before_ms, size_t max)
 	nar_unlock(&x->lock);
 	if (!page)
 		return 0;
-	is_purged = !purge_held(nar_page_at(node, page), (size_t)nr << HUGE_SHIFT, x->table[page].backing);
+	is_purged = !nar_span_give_back(nar_page_at(node, page));
 	if (is_purged)
 		nar_node_event(node, purged_units, nr);
 	nar_lock(&x->lock);
