@@ -94,7 +94,8 @@ struct nar_unit {
 	bool is_reserved;	/* by the program: never given back; racy reads */
 	bool is_parted;		/* of a chunk: free slices may have no pages; chunk lock, racy reads */
 	u8 nr_tries;		/* relaxed: times it was not made huge, just then */
-	u8 reserved[21];
+	bool is_collapsing;	/* so it cannot be purged */
+	u8 reserved[20];
 };
 
 /*

@@ -31,6 +31,7 @@ struct nar_window {
 	u32 small_end;			/* units from here on began huge */
 	u32 next_collapse;		/* relaxed: where to look for a unit to make huge */
 	bool is_grown;			/* relaxed reads */
+	u32 nr_collapsing;
 } __shared_line;
 
 /* What has no memory has no policy either. */

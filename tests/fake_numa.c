@@ -115,6 +115,17 @@ static bool is_refused(const void *addr, u32 *calls, u32 refused)
 	return refused >> nar_node_of(addr) & 1;
 }
 
+/* Nothing else happens while they do. */
+static void others_turn(void)
+{
+	void (*turn)(void) = READ_ONCE(fake.meanwhile);
+
+	if (!turn)
+		return;
+	fake.meanwhile = NULL;
+	turn();
+}
+
 /* ---- numa/bind.h ---- */
 
 unsigned int nar_policy_current(void)
@@ -232,6 +243,7 @@ int nar_pages_purge(void *addr, size_t bytes)
 {
 	if (is_refused(addr, fake_calls.purge, READ_ONCE(fake.refuse_purge)))
 		return -EINVAL;
+	others_turn();
 	return madvise(addr, bytes, MADV_DONTNEED) ? -errno : 0;
 }
 
@@ -257,7 +269,10 @@ void nar_pages_advise_small(void *addr, size_t bytes)
 
 int nar_pages_collapse(void *addr)
 {
-	return is_refused(addr, fake_calls.collapse, READ_ONCE(fake.refuse_collapse)) ? -EINVAL : 0;
+	if (is_refused(addr, fake_calls.collapse, READ_ONCE(fake.refuse_collapse)))
+		return -EINVAL;
+	others_turn();
+	return 0;
 }
 
 /* The pool: so many units on each node, ordinary memory. */

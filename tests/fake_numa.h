@@ -35,6 +35,7 @@ struct fake_machine {
 	u32 refuse_collapse;
 	u32 forbid;		/* nodes that the cpuset does not allow */
 	u32 is_full;		/* nodes without room */
+	void (*meanwhile)(void);	/* what others do while the kernel purges or collapses; once */
 	u64 pool_units;		/* 2 MiB pages in hugetlb pools */
 	u64 clock_ms;
 };
