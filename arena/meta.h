@@ -89,7 +89,7 @@ struct nar_unit {
 
 	u16 touched_pages;	/* pages from here on are zero from the kernel; racy reads */
 	u8 backing;		/* enum nar_backing: what the kernel was asked for; racy reads */
-	u8 policy;		/* of a chunk: constant while it is one */
+	u8 policy;		/* constant while it has memory */
 	u32 free_since_ms;	/* wholly free since, low half of the clock */
 	bool is_reserved;	/* by the program: never given back; racy reads */
 	bool is_parted;		/* of a chunk: free slices may have no pages; chunk lock, racy reads */
