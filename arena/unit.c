@@ -234,6 +234,8 @@ static void grow_up(struct nar_window *x)
 	nar_window_make_huge(x, BACKING_SMALL);
 	x->next_collapse = nar_unit_floor(GUARD_BYTES >> PAGE_SHIFT);
 	WRITE_ONCE(x->is_grown, true);
+	/* What was small has not been looked at. */
+	WRITE_ONCE(x->nr_unseen, x->nr_unseen + 1);
 }
 
 /* Chunks are looked after by their own, who know how full they are, for a first try. */

@@ -171,12 +171,36 @@ void nar_bind_pool(void *addr, size_t bytes, struct nar_place place)
 	nar_bind(addr, bytes, place);
 }
 
+static enum nar_whereabouts whereabouts(unsigned int node)
+{
+	if (READ_ONCE(fake.absent) >> node & 1)
+		return WHERE_NONE;
+	if (READ_ONCE(fake.theirs) >> node & 1)
+		return WHERE_THEIRS;
+	return READ_ONCE(fake.away) >> node & 1 ? WHERE_AWAY : WHERE_HOME;
+}
+
+int nar_bind_ask(void **page, unsigned int nr, struct nar_place place, enum nar_whereabouts *where)
+{
+	unsigned int i;
+
+	add_relaxed(&fake_calls.asked_pages[place.node], nr);
+	if (is_refused(page[0], fake_calls.ask, READ_ONCE(fake.refuse_ask))) {
+		nar_note_missing(MISSING_MOVE_PAGES);
+		return -EPERM;
+	}
+	for (i = 0; i < nr; i++)
+		where[i] = whereabouts(place.node);
+	others_turn();
+	return 0;
+}
+
 /* A full node has its pages elsewhere, and they stay there. */
 int nar_bind_enforce(void *addr, size_t bytes, struct nar_place place)
 {
-	(void)addr;
 	(void)bytes;
-	return READ_ONCE(fake.is_full) >> place.node & 1 ? -ENOMEM : 0;
+	is_refused(addr, fake_calls.enforce, 0);
+	return READ_ONCE(fake.is_full) >> place.node & 1 || addr == fake.pinned ? -ENOMEM : 0;
 }
 
 unsigned int fake_bound_policy(const void *p)
