@@ -214,14 +214,13 @@ static u32 take_slices(struct chunks *c, enum nar_pool pool, unsigned int nr)
 }
 
 /* A new chunk serves its maker first: nobody else has seen it yet. */
-static u32 cut_chunk(struct chunks *c, void *p, u8 policy, unsigned int nr)
+static u32 cut_chunk(struct chunks *c, void *p, unsigned int nr)
 {
 	u32 unit = (u32)(nar_offset(p) >> HUGE_SHIFT), slice;
 	struct nar_unit *u = &nar_mem.unit[unit];
 
 	u->free_mask = ~0ull;
 	u->nr_free = SLICES_PER_UNIT;
-	u->policy = policy;
 	/* What there was, which is not always what was asked for. */
 	u->pool = READ_ONCE(u->backing) == BACKING_SMALL ? POOL_SMALL : POOL_HUGE;
 	u->start_mask = 0;
@@ -271,7 +270,7 @@ static u32 cut_new(struct nar_place place, enum nar_pool pool, unsigned int nr)
 		slice = take_slices(c, pool, nr);
 	if (!c || slice)
 		return release_extent(p), slice;
-	return cut_chunk(c, p, place.policy, nr);
+	return cut_chunk(c, p, nr);
 }
 
 /* What was given back in need would be faulted in anywhere. */

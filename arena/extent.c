@@ -446,6 +446,10 @@ bool nar_extent_try_move(void *from, void *to, size_t nr_pages)
 		return false;
 	err = nar_pages_move(from, to, bytes);
 	nar_span_prepare(place_of(x, to), to, bytes, nar_kin_of(&x->table[nar_page_of(to)]).backing);
+	nar_lock(&x->lock);
+	nar_window_look_again(x, nar_page_of(from), (u32)nr_pages);
+	nar_window_look_again(x, nar_page_of(to), (u32)nr_pages);
+	nar_unlock(&x->lock);
 	add_relaxed(&nr_moves, 1);
 	nar_event(moved_pages, err ? 0 : nr_pages);
 	return !err;

@@ -71,6 +71,7 @@ static void after_fork_child(void)
 	nar_forkpool_child();
 	nar_tid_cached = 0;
 	nar_unit_note_fork();
+	nar_unit_forget_threads();
 	each_lock(nar_lock_reset);
 	nar_arenas_orphan(nar_arena_own);
 	if (holds_rcu)

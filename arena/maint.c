@@ -11,6 +11,7 @@
 
 #include "chunk.h"
 #include "heap.h"
+#include "home.h"
 #include "maint.h"
 #include "unit.h"
 
@@ -28,13 +29,15 @@ static void make_step(u64 now)
 {
 	u32 before = (u32)(now - READ_ONCE(nar_opt.decay_ms));
 	unsigned int node;
-	size_t purged = 0;
+	size_t done = 0;
 
-	for (node = 0; node < nar_nodes.nr && purged < STEP_UNITS; node++)
-		purged += nar_unit_purge(node, before, STEP_UNITS - purged);
-	/* Collapsing one unit takes as long as all that. */
-	for (node = 0; node < nar_nodes.nr && !purged; node++)
-		purged += nar_chunk_collapse(node) || nar_unit_collapse(node);
+	/* Moving one unit takes as long as purging all that, and so does collapsing one. */
+	for (node = 0; node < nar_nodes.nr && !done; node++)
+		done = nar_home_look(node, (u32)now) ? STEP_UNITS : 0;
+	for (node = 0; node < nar_nodes.nr && done < STEP_UNITS; node++)
+		done += nar_unit_purge(node, before, STEP_UNITS - done);
+	for (node = 0; node < nar_nodes.nr && !done; node++)
+		done += nar_chunk_collapse(node) || nar_unit_collapse(node);
 }
 
 void nar_maint_poll(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Maintenance: giving free memory back and making filled chunks huge, in small steps
- * made by whatever thread comes by.
+ * Maintenance: giving free memory back, bringing home what lies elsewhere and making filled
+ * chunks huge, in small steps made by whatever thread comes by.
  */
 #ifndef NAR_MAINT_H
 #define NAR_MAINT_H

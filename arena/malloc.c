@@ -145,8 +145,8 @@ static const struct row rows[] = {
 	ROW(nr_slabs_made), ROW(nr_refills), ROW(nr_flushes), ROW(nr_remote_frees),
 	ROW(nr_remote_batches), ROW(nr_orphans), ROW(nr_adopted), ROW(bind_done),
 	ROW(bind_refused), ROW(bind_skipped), ROW(huge_refused), ROW(huge_off),
-	ROW(huge_pool_empty), ROW(huge_forked), ROW(huge_parted), ROW(collapse_done),
-	ROW(collapse_failed), ROW(purged_bytes), ROW(moved_bytes), ROW(limit_hit),
+	ROW(huge_pool_empty), ROW(huge_forked), ROW(huge_parted), ROW(huge_elsewhere),
+	ROW(huge_brought_home), ROW(collapse_done), ROW(collapse_failed), ROW(purged_bytes), ROW(moved_bytes), ROW(limit_hit),
 	ROW(commit_failed), ROW(node_switches), ROW(policy_switches), ROW(node_fallback),
 	ROW(strict_failed), ROW(strict_unproven), ROW(fork_leaked), ROW(lock_contended),
 };
@@ -157,8 +157,8 @@ static const struct row node_rows[] = {
 	NODE_ROW(bind_refused), NODE_ROW(bind_skipped), NODE_ROW(node_fallback),
 	NODE_ROW(strict_failed), NODE_ROW(strict_unproven), NODE_ROW(huge_refused),
 	NODE_ROW(huge_off), NODE_ROW(huge_pool_empty), NODE_ROW(huge_forked),
-	NODE_ROW(huge_parted), NODE_ROW(collapse_done), NODE_ROW(collapse_failed),
-	NODE_ROW(purged_bytes), NODE_ROW(remote_frees_in), NODE_ROW(remote_bytes_in),
+	NODE_ROW(huge_parted), NODE_ROW(huge_elsewhere), NODE_ROW(huge_brought_home),
+	NODE_ROW(collapse_done), NODE_ROW(collapse_failed), NODE_ROW(purged_bytes), NODE_ROW(remote_frees_in), NODE_ROW(remote_bytes_in),
 };
 
 /* By enum numarena_missing. */

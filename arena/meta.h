@@ -89,12 +89,16 @@ struct nar_unit {
 
 	u16 touched_pages;	/* pages from here on are zero from the kernel; racy reads */
 	u8 backing;		/* enum nar_backing: what the kernel was asked for; racy reads */
-	u8 policy;		/* of a chunk: constant while it is one */
+	u8 policy;		/* constant while it has memory */
 	u32 free_since_ms;	/* wholly free since, low half of the clock */
+	u32 look_ms;		/* when to look next where it is */
 	bool is_reserved;	/* by the program: never given back; racy reads */
 	bool is_parted;		/* of a chunk: free slices may have no pages; chunk lock, racy reads */
 	u8 nr_tries;		/* relaxed: times it was not made huge, just then */
-	u8 reserved[21];
+	bool is_collapsing;	/* so it cannot be purged */
+	u8 nr_looks;		/* since it was handed out untouched: see home.c */
+	bool is_away;		/* one of them has found it elsewhere */
+	u8 reserved[14];
 };
 
 /*

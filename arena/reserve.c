@@ -12,6 +12,7 @@
 #include "numa/hugetlb.h"
 
 #include "heap.h"
+#include "home.h"
 #include "reserve.h"
 #include "span.h"
 
@@ -107,6 +108,8 @@ static long long reserve_pages(struct nar_place place, size_t bytes, enum nar_ba
 		nar_span_drop(p);
 		return -ENOMEM;
 	}
+	if (backing == BACKING_HUGE)
+		nar_home_bring(place, p, all);
 	nar_span_release(p);
 	return bytes_of_kind(all, backing);
 }

@@ -207,30 +207,38 @@ bool nar_slab_is_object(u32 slab, const void *p)
 	return index < s->nr_objects && (size_t)index * s->size == offset;
 }
 
+/* @index is not that of an object to take back: why. */
+static noinline void __cold die_of(const struct nar_slab *s, const void *p, size_t offset, u32 index)
+{
+	if (index >= s->nr_objects || (size_t)index * s->size != offset)
+		nar_die_interior(p);
+	nar_die_double_free(p);
+}
+
 unsigned int nar_slab_give_run(struct nar_bins *bins, u32 slab, void *const *p, unsigned int nr)
 {
 	struct nar_slab *s = nar_slab_at(slab);
 	const u32 nr_used = (u32)(s->nr_objects - s->nr_fresh);
-	u32 first_word = s->first_word;
+	const size_t bytes = (size_t)s->nr_slices << SLICE_SHIFT;
 	u64 *bits = nar_mem.bits[slab];
 	char *base = nar_slab_base(slab);
+	u32 lowest = UINT32_MAX;
 	unsigned int i;
 
 	for (i = 0; i < nr; i++) {
 		size_t offset = (size_t)((char *)p[i] - base);
-		u32 index = object_index(s, offset), word = index / 64;
-		u64 bit = 1ull << (index % 64);
+		u32 index = object_index(s, offset);
+		u64 word;
 
-		if (offset >= (size_t)s->nr_slices << SLICE_SHIFT)
+		if (offset >= bytes)
 			break;
-		if (unlikely((size_t)index * s->size != offset || index >= s->nr_objects))
-			nar_die_interior(p[i]);
-		if (unlikely(index >= nr_used || bits[word] & bit))
-			nar_die_double_free(p[i]);
-		bits[word] |= bit;
-		first_word = min_of(word, first_word);
+		word = bits[index / 64];
+		if (unlikely(index >= nr_used || (size_t)index * s->size != offset || word >> index % 64 & 1))
+			die_of(s, p[i], offset, index);
+		bits[index / 64] = word | 1ull << index % 64;
+		lowest = min_of(lowest, index);
 	}
-	s->first_word = (u16)first_word;
+	s->first_word = (u16)min_of((u32)s->first_word, lowest / 64);
 	s->nr_free = (u16)(s->nr_free + i);
 	slab_rebin(bins, slab);
 	return i;

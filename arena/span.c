@@ -88,21 +88,23 @@ static int commit_span(struct nar_place place, u32 page, u32 nr, u8 backing, uns
 	return err;
 }
 
-static void note_units(struct nar_window *x, u32 page, u32 nr, u8 backing)
+static void note_units(struct nar_window *x, u32 page, u32 nr, struct nar_kin k)
 {
 	u32 unit = nar_unit_floor(page), end = nar_unit_floor(page + nr);
 
-	for (; unit < end; unit++)
-		WRITE_ONCE(x->unit[unit].backing, backing);
+	for (; unit < end; unit++) {
+		WRITE_ONCE(x->unit[unit].backing, k.backing);
+		x->unit[unit].policy = k.policy;
+	}
 }
 
-static void note_backing(struct nar_window *x, u32 page, u32 nr, u8 backing)
+static void note_kin(struct nar_window *x, u32 page, u32 nr, struct nar_kin k)
 {
-	note_units(x, page, nr, backing);
+	note_units(x, page, nr, k);
 	/* It is for young arenas, but what is left of it serves others. */
-	if (backing == BACKING_SMALL)
+	if (k.backing == BACKING_SMALL)
 		x->small_end = max_of(x->small_end, nar_unit_floor(page + nr));
-	WRITE_ONCE(x->committed[backing], x->committed[backing] + ((size_t)nr << PAGE_SHIFT));
+	WRITE_ONCE(x->committed[k.backing], x->committed[k.backing] + ((size_t)nr << PAGE_SHIFT));
 }
 
 /*
@@ -128,7 +130,7 @@ static u32 span_hold(struct nar_place place, u32 nr, u32 align, u8 backing, unsi
 		return 0;
 	if (!commit_span(place, page, nr, backing, shift)) {
 		nar_lock(&x->lock);
-		note_backing(x, page, nr, backing);
+		note_kin(x, page, nr, (struct nar_kin){ place.policy, backing });
 		nar_unlock(&x->lock);
 		return page;
 	}
@@ -204,19 +206,24 @@ void nar_span_release(void *p)
 	nar_unlock(&x->lock);
 }
 
-/* Pages of a pool go back by leaving the space without memory. */
-static bool try_uncommit(struct nar_window *x, u32 page, u32 nr, void *p)
+int nar_span_give_back(void *p)
 {
+	struct nar_window *x = nar_window_of(nar_node_of(p));
+	u32 page = nar_page_of(p), nr = x->table[page].nr_pages;
 	size_t bytes = (size_t)nr << PAGE_SHIFT;
+	int err;
 
-	if (x->table[page].backing != BACKING_HUGETLB || nar_pages_uncommit(p, bytes))
-		return false;
+	if (x->table[page].backing != BACKING_HUGETLB)
+		return nar_pages_purge(p, bytes);
+	err = nar_pages_uncommit(p, bytes);
+	if (err)
+		return err;
 	nar_lock(&x->lock);
 	WRITE_ONCE(x->committed[BACKING_HUGETLB], x->committed[BACKING_HUGETLB] - bytes);
-	note_units(x, page, nr, BACKING_NONE);
+	note_units(x, page, nr, NAR_KIN_NONE);
 	nar_set_kin(&x->table[page], NAR_KIN_NONE);
 	nar_unlock(&x->lock);
-	return true;
+	return 0;
 }
 
 void nar_span_drop(void *p)
@@ -224,8 +231,7 @@ void nar_span_drop(void *p)
 	struct nar_window *x = nar_window_of(nar_node_of(p));
 	u32 page = nar_page_of(p), nr = x->table[page].nr_pages, unit;
 
-	if (!try_uncommit(x, page, nr, p) && x->table[page].backing != BACKING_HUGETLB)
-		nar_pages_purge(p, (size_t)nr << PAGE_SHIFT);
+	nar_span_give_back(p);
 	nar_lock(&x->lock);
 	for (unit = nar_unit_floor(page); unit < nar_unit_floor(page + nr); unit++)
 		WRITE_ONCE(x->unit[unit].is_reserved, false);

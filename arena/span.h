@@ -27,6 +27,12 @@ void nar_span_advise_huge(unsigned int node, void *start, size_t bytes);
 void *nar_span_hold(struct nar_place place, size_t bytes, enum nar_backing backing,
 		    unsigned int shift);
 
+/*
+ * Units that are held (EXTENT_HELD) go back to the kernel; pages of a pool by leaving the
+ * space without memory.  Return: 0; or -errno, and they are as they were.
+ */
+int nar_span_give_back(void *p);
+
 /* Then it is for everybody.  Or it goes back to the kernel, and is like any other. */
 void nar_span_release(void *p);
 void nar_span_drop(void *p);

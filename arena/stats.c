@@ -103,6 +103,8 @@ static void add_node_events(struct numarena_stats *s)
 	s->huge_pool_empty = all_nodes(&first->huge_pool_empty);
 	s->huge_forked = all_nodes(&first->huge_forked);
 	s->huge_parted = all_nodes(&first->huge_parted);
+	s->huge_elsewhere = all_nodes(&first->huge_elsewhere);
+	s->huge_brought_home = all_nodes(&first->huge_brought_home);
 	s->collapse_done = all_nodes(&first->collapse_done);
 	s->collapse_failed = all_nodes(&first->collapse_failed);
 	s->purged_bytes = all_nodes(&first->purged_units) << HUGE_SHIFT;
@@ -164,6 +166,8 @@ static void read_node_events(struct numarena_node_stats *s, const struct nar_nod
 	s->huge_pool_empty = READ_ONCE(e->huge_pool_empty);
 	s->huge_forked = READ_ONCE(e->huge_forked);
 	s->huge_parted = READ_ONCE(e->huge_parted);
+	s->huge_elsewhere = READ_ONCE(e->huge_elsewhere);
+	s->huge_brought_home = READ_ONCE(e->huge_brought_home);
 	s->collapse_done = READ_ONCE(e->collapse_done);
 	s->collapse_failed = READ_ONCE(e->collapse_failed);
 	s->purged_bytes = READ_ONCE(e->purged_units) << HUGE_SHIFT;

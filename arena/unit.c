@@ -5,6 +5,10 @@
  *
  * Under huge:auto a node begins on small pages.  Once the process has more than a small
  * program's memory, all of it counts as huge, and what is small follows unit by unit.
+ *
+ * The kernel collapses a unit that was purged into 2 MiB of zeros.  So the two keep out of
+ * each other's way: what is purged counts as untouched from the moment it is held, which
+ * is not collapsed; what is being collapsed is not purged.  It may change hands meanwhile.
  */
 #include <errno.h>
 
@@ -37,12 +41,12 @@ static bool is_dirty(const struct nar_unit *u)
 static bool is_stale(const struct nar_unit *u, u32 before_ms)
 {
 	/* The clock wraps after 49 days: compare by difference. */
-	return is_dirty(u) && (int32_t)(before_ms - u->free_since_ms) >= 0;
+	return is_dirty(u) && !u->is_collapsing && (int32_t)(before_ms - u->free_since_ms) >= 0;
 }
 
 /*
  * The first run of stale units, of at most @max, in the free extent at @page.  Those
- * met that are too young are noted: there will be work later.
+ * met that are dirty and not stale are noted: there will be work later.
  */
 static u32 stale_run(struct nar_window *x, u32 page, u32 before_ms, size_t max, u32 *nr)
 {
@@ -58,6 +62,20 @@ static u32 stale_run(struct nar_window *x, u32 page, u32 before_ms, size_t max, 
 	return first;
 }
 
+/* From now on they read as zeros, for all that anybody knows; or they do not, and are as if full. */
+static void note_touched(struct nar_window *x, u32 unit, u32 nr, u16 pages)
+{
+	u32 end = unit + nr;
+
+	for (; unit < end; unit++) {
+		struct nar_unit *u = &x->unit[unit];
+
+		if (u->backing == BACKING_HUGE)
+			x->nr_huge += (u32)(pages != 0) - (u32)(u->touched_pages != 0);
+		WRITE_ONCE(u->touched_pages, pages);
+	}
+}
+
 /* Largest extents first.  Return: the first page of what was taken out of the tree. */
 static u32 hold_stale_kin(struct nar_window *x, struct nar_kin k, u32 before_ms, size_t max, u32 *nr)
 {
@@ -71,6 +89,7 @@ static u32 hold_stale_kin(struct nar_window *x, struct nar_kin k, u32 before_ms,
 		if (!*nr)
 			continue;
 		nar_window_carve(x, page, from, *nr * (u32)PAGES_PER_UNIT, EXTENT_HELD);
+		note_touched(x, nar_unit_floor(from), *nr, 0);
 		WRITE_ONCE(x->nr_dirty, x->nr_dirty + 1);
 		return from;
 	}
@@ -90,39 +109,14 @@ static u32 hold_stale(struct nar_window *x, u32 before_ms, size_t max, u32 *nr)
 	return 0;
 }
 
-/* Nobody has the run; what it is made of stays as it is. */
-static int purge_held(void *p, size_t bytes, u8 backing)
-{
-	return backing == BACKING_HUGETLB ? nar_pages_uncommit(p, bytes) : nar_pages_purge(p, bytes);
-}
-
-static void note_purged(struct nar_window *x, u32 unit, u32 nr, u8 backing)
-{
-	u32 end = unit + nr;
-
-	for (; unit < end; unit++) {
-		struct nar_unit *u = &x->unit[unit];
-
-		x->nr_huge -= u->touched_pages && u->backing == BACKING_HUGE;
-		WRITE_ONCE(u->touched_pages, 0);
-		if (backing == BACKING_HUGETLB)
-			WRITE_ONCE(u->backing, BACKING_NONE);
-	}
-	if (backing == BACKING_HUGETLB)
-		WRITE_ONCE(x->committed[backing], x->committed[backing] - ((size_t)nr << HUGE_SHIFT));
-}
-
-/* Units that could not be purged are as they were, and young again. */
+/* Units that could not be purged are young again. */
 static void unhold(struct nar_window *x, u32 page, u32 nr_units, bool is_purged)
 {
-	struct nar_kin k = nar_kin_of(&x->table[page]);
 	u32 dirty = x->nr_dirty;
 
-	if (is_purged) {
-		note_purged(x, nar_unit_floor(page), nr_units, k.backing);
-		k = k.backing == BACKING_HUGETLB ? NAR_KIN_NONE : k;
-	}
-	nar_window_give(x, page, nr_units * (u32)PAGES_PER_UNIT, k);
+	if (!is_purged)
+		note_touched(x, nar_unit_floor(page), nr_units, PAGES_PER_UNIT);
+	nar_window_give(x, page, nr_units * (u32)PAGES_PER_UNIT, nar_kin_of(&x->table[page]));
 	/* Clean units are no work for the next purge. */
 	if (is_purged)
 		WRITE_ONCE(x->nr_dirty, dirty);
@@ -140,7 +134,7 @@ static size_t purge_run(unsigned int node, u32 before_ms, size_t max)
 	nar_unlock(&x->lock);
 	if (!page)
 		return 0;
-	is_purged = !purge_held(nar_page_at(node, page), (size_t)nr << HUGE_SHIFT, x->table[page].backing);
+	is_purged = !nar_span_give_back(nar_page_at(node, page));
 	if (is_purged)
 		nar_node_event(node, purged_units, nr);
 	nar_lock(&x->lock);
@@ -162,13 +156,39 @@ size_t nar_unit_purge(unsigned int node, u32 before_ms, size_t max_units)
 
 /* ---- Huge pages ---- */
 
-/* Whether or not that worked: there is no further try. */
-static void count_as_huge(struct nar_window *x, struct nar_unit *u)
+static struct nar_window *window_of_unit(u32 unit)
 {
+	return nar_window_of(nar_node_of(nar_at((size_t)unit << HUGE_SHIFT)));
+}
+
+/* Return: whether it is there, and nobody else makes it huge. */
+static bool try_begin_collapse(u32 unit)
+{
+	struct nar_window *x = window_of_unit(unit);
+	struct nar_unit *u = &nar_mem.unit[unit];
+	bool begins;
+
 	nar_lock(&x->lock);
-	/* It may have gone back to the kernel, and come again as something else. */
-	if (u->backing == BACKING_SMALL) {
-		x->nr_huge += u->touched_pages != 0;
+	begins = u->touched_pages && !u->is_collapsing;
+	if (begins) {
+		u->is_collapsing = true;
+		x->nr_collapsing++;
+	}
+	nar_unlock(&x->lock);
+	return begins;
+}
+
+/* @counts_huge: whether or not it is, there is no further try. */
+static void end_collapse(u32 unit, bool counts_huge)
+{
+	struct nar_window *x = window_of_unit(unit);
+	struct nar_unit *u = &nar_mem.unit[unit];
+
+	nar_lock(&x->lock);
+	u->is_collapsing = false;
+	x->nr_collapsing--;
+	if (counts_huge && u->backing == BACKING_SMALL) {
+		x->nr_huge++;
 		WRITE_ONCE(u->backing, BACKING_HUGE);
 	}
 	nar_unlock(&x->lock);
@@ -176,30 +196,36 @@ static void count_as_huge(struct nar_window *x, struct nar_unit *u)
 
 static int note_huge(u32 unit, int err)
 {
-	void *p = nar_at((size_t)unit << HUGE_SHIFT);
+	unsigned int node = nar_node_of(nar_at((size_t)unit << HUGE_SHIFT));
 
 	if (err)
-		nar_node_event(nar_node_of(p), collapse_failed, 1);
+		nar_node_event(node, collapse_failed, 1);
 	else
-		nar_node_event(nar_node_of(p), collapse_done, 1);
-	count_as_huge(nar_window_of(nar_node_of(p)), &nar_mem.unit[unit]);
+		nar_node_event(node, collapse_done, 1);
 	WRITE_ONCE(nar_mem.unit[unit].nr_tries, 0);
+	end_collapse(unit, true);
 	return err;
 }
 
 int nar_unit_make_huge(u32 unit)
 {
+	if (!try_begin_collapse(unit))
+		return 0;
 	return note_huge(unit, nar_pages_collapse(nar_at((size_t)unit << HUGE_SHIFT)));
 }
 
 /* While other threads fault in or look at its pages, the kernel says -EAGAIN. */
 int nar_unit_try_huge(u32 unit)
 {
-	int err = nar_pages_collapse(nar_at((size_t)unit << HUGE_SHIFT));
+	int err;
 
-	if (err == -EAGAIN && add_relaxed(&nar_mem.unit[unit].nr_tries, 1) < COLLAPSE_TRIES)
-		return err;
-	return note_huge(unit, err);
+	if (!try_begin_collapse(unit))
+		return 0;
+	err = nar_pages_collapse(nar_at((size_t)unit << HUGE_SHIFT));
+	if (err != -EAGAIN || add_relaxed(&nar_mem.unit[unit].nr_tries, 1) >= COLLAPSE_TRIES)
+		return note_huge(unit, err);
+	end_collapse(unit, false);
+	return err;
 }
 
 /* Everything that is small counts as huge from now on; units follow one at a time. */
@@ -208,6 +234,8 @@ static void grow_up(struct nar_window *x)
 	nar_window_make_huge(x, BACKING_SMALL);
 	x->next_collapse = nar_unit_floor(GUARD_BYTES >> PAGE_SHIFT);
 	WRITE_ONCE(x->is_grown, true);
+	/* What was small has not been looked at. */
+	WRITE_ONCE(x->nr_unseen, x->nr_unseen + 1);
 }
 
 /* Chunks are looked after by their own, who know how full they are, for a first try. */
@@ -295,4 +323,19 @@ void nar_unit_note_fork(void)
 
 	for (node = 0; node < nar_nodes.nr; node++)
 		nar_node_event(node, huge_forked, nar_window_of(node)->nr_huge);
+}
+
+void nar_unit_forget_threads(void)
+{
+	unsigned int node;
+	u32 unit;
+
+	for (node = 0; node < nar_nodes.nr; node++) {
+		struct nar_window *x = nar_window_of(node);
+
+		for (unit = 0; x->nr_collapsing && unit < nar_unit_floor(x->end); unit++) {
+			x->nr_collapsing -= x->unit[unit].is_collapsing;
+			x->unit[unit].is_collapsing = false;
+		}
+	}
 }

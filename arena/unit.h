@@ -13,7 +13,10 @@
  */
 size_t nar_unit_purge(unsigned int node, u32 before_ms, size_t max_units);
 
-/* Make one huge and count how that went.  Hold no lock.  Return: 0 or -errno. */
+/*
+ * Make one huge and count how that went, but for one that has no memory or is being made
+ * huge.  Hold no lock.  Return: 0 or -errno.
+ */
 int nar_unit_make_huge(u32 unit);
 
 /* The same, and -EAGAIN is nothing to count: it is as it was and should be tried again later. */
@@ -30,5 +33,8 @@ size_t nar_unit_recover(unsigned int node);
 
 /* In a fork, all locks held: what is huge is shared from now on. */
 void nar_unit_note_fork(void);
+
+/* In its child, all locks held: nobody is making anything huge. */
+void nar_unit_forget_threads(void);
 
 #endif /* NAR_UNIT_H */

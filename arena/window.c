@@ -230,6 +230,20 @@ u32 nar_window_find(const struct nar_window *x, u32 nr, u32 align, struct nar_ki
 
 /* ---- Zero knowledge ---- */
 
+static void look_again(struct nar_window *x, struct nar_unit *u)
+{
+	u->nr_looks = 0;
+	WRITE_ONCE(x->nr_unseen, x->nr_unseen + 1);
+}
+
+void nar_window_look_again(struct nar_window *x, u32 page, u32 nr)
+{
+	u32 unit = nar_unit_floor(page), end = nar_unit_ceil(page + nr);
+
+	for (; unit < end; unit++)
+		look_again(x, &x->unit[unit]);
+}
+
 bool nar_window_take(struct nar_window *x, u32 page, u32 nr)
 {
 	u32 end = page + nr;
@@ -242,7 +256,11 @@ bool nar_window_take(struct nar_window *x, u32 page, u32 nr)
 
 		if (page - first < u->touched_pages)
 			is_zero = false;
-		x->nr_huge += !u->touched_pages && u->backing == BACKING_HUGE;
+		if (!u->touched_pages) {
+			x->nr_huge += u->backing == BACKING_HUGE;
+			u->is_away = false;
+			look_again(x, u);
+		}
 		if (stop - first > u->touched_pages)
 			WRITE_ONCE(u->touched_pages, (u16)(stop - first));
 		page = stop;

@@ -30,7 +30,10 @@ struct nar_window {
 	u32 nr_huge;			/* units touched that were asked to be huge */
 	u32 small_end;			/* units from here on began huge */
 	u32 next_collapse;		/* relaxed: where to look for a unit to make huge */
+	u32 next_look;			/* ... and for one that is not at home */
+	u32 nr_unseen;			/* relaxed reads; 0: there is none to look at */
 	bool is_grown;			/* relaxed reads */
+	u32 nr_collapsing;
 } __shared_line;
 
 /* What has no memory has no policy either. */
@@ -117,6 +120,9 @@ void nar_window_carve(struct nar_window *x, u32 page, u32 from, u32 nr, u8 state
 
 /* The first page from @page on whose address is a multiple of @align pages.  No lock. */
 u32 nar_window_first_fit(const struct nar_window *x, u32 page, u32 align);
+
+/* Pages of these units may be new. */
+void nar_window_look_again(struct nar_window *x, u32 page, u32 nr);
 
 /* The best free extent for @nr pages, and where in it they begin; 0 if there is none. */
 u32 nar_window_find(const struct nar_window *x, u32 nr, u32 align, struct nar_kin k, u32 *from);

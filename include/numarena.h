@@ -235,6 +235,9 @@ int numarena_option_set(const char *name, const char *value);
  * @huge_pool_empty: 2 MiB units that should come from a hugetlb pool that had none left
  * @huge_forked: 2 MiB units that were huge when a fork shared them, each fork
  * @huge_parted: 2 MiB units of which a part was given back in need
+ * @huge_elsewhere: 2 MiB units that were to be huge and were found on another node, where the
+ *                  kernel had a huge page and at home none
+ * @huge_brought_home: ... and that have been moved home since, on small pages if need be
  * @strict_failed: allocations refused under policy:strict, since the node was full
  * @strict_unproven: allocations under policy:strict of which nobody may ask where they are
  * @missing: what the machine or its container does not give: bits, 1 << an enum
@@ -276,6 +279,8 @@ struct numarena_stats {
 	uint64_t huge_pool_empty;
 	uint64_t huge_forked;
 	uint64_t huge_parted;
+	uint64_t huge_elsewhere;
+	uint64_t huge_brought_home;
 	uint64_t strict_failed;
 	uint64_t strict_unproven;
 	uint64_t missing;
@@ -287,7 +292,8 @@ struct numarena_stats {
  * @NUMARENA_MISSING_GET_MEMPOLICY: refused; numarena does not know whether the program has a
  *	memory policy, so it binds nothing and the first touch places memory
  * @NUMARENA_MISSING_MBIND: refused; the first touch places memory
- * @NUMARENA_MISSING_MOVE_PAGES: refused; audits read /proc/self/numa_maps
+ * @NUMARENA_MISSING_MOVE_PAGES: refused; audits read /proc/self/numa_maps, and huge pages that
+ *	the kernel took from another node are not brought home
  * @NUMARENA_MISSING_SYSFS: /sys/devices/system/node cannot be read; of the nodes those count
  *	that the cpuset allows, and they are near by number
  * @NUMARENA_MISSING_LIBNUMA: libnuma finds no NUMA here, for want of get_mempolicy; numarena
@@ -425,6 +431,8 @@ struct numarena_node_stats {
 	uint64_t huge_pool_empty;
 	uint64_t huge_forked;
 	uint64_t huge_parted;
+	uint64_t huge_elsewhere;
+	uint64_t huge_brought_home;
 	uint64_t collapse_done;
 	uint64_t collapse_failed;
 	uint64_t purged_bytes;
@@ -446,7 +454,8 @@ int numarena_node_stats_get(unsigned int index, struct numarena_node_stats *stat
  * numarena_remote_matrix() - who frees whose memory
  * @frees: room for @nr * @nr numbers, or NULL: row i, column j counts the frees, by threads that
  *         work for node i, of memory of node j that was not their own; on the diagonal,
- *         that of other threads of the same node
+ *         small objects of other threads of the same node.  Blocks above 32 KiB belong to
+ *         their node and to no thread: freeing one there is in no column
  * @bytes: the same in bytes, or NULL
  * @nr: numarena_stats.nr_nodes
  *

@@ -194,6 +194,46 @@ static int batch_move(char *addr, unsigned int nr, const int *ids, int *status)
 	return move_pages(0, nr, pages, ids, status, MPOL_MF_MOVE) < 0 ? -errno : 0;
 }
 
+/* Not if the program has bound its block itself, as it may. */
+static bool is_bound_to(void *page, int id)
+{
+	unsigned long mask[MASK_WORDS] = { 0 };
+	int mode;
+
+	return !get_mempolicy(&mode, mask, MASK_BITS, page, MPOL_F_ADDR) && mode == MPOL_PREFERRED &&
+	       mask[id / 64] >> (id % 64) & 1;
+}
+
+static enum nar_whereabouts whereabouts(void *page, int status, int id)
+{
+	if (status < 0)
+		return WHERE_NONE;
+	if (status == id)
+		return WHERE_HOME;
+	return is_bound_to(page, id) ? WHERE_AWAY : WHERE_THEIRS;
+}
+
+static int note_refused(int err)
+{
+	if (err != -EPERM && err != -ENOSYS)
+		return err;
+	nar_note_missing(MISSING_MOVE_PAGES);
+	return -EPERM;
+}
+
+int nar_bind_ask(void **page, unsigned int nr, struct nar_place place, enum nar_whereabouts *where)
+{
+	int status[BATCH_PAGES], id = nar_nodes.id[place.node];
+	unsigned int i;
+
+	NAR_ASSERT(nr <= BATCH_PAGES);
+	if (move_pages(0, nr, page, NULL, status, 0))
+		return note_refused(-errno);
+	for (i = 0; i < nr; i++)
+		where[i] = whereabouts(page[i], status[i], id);
+	return 0;
+}
+
 static bool batch_is_home(const int *status, unsigned int nr, int id)
 {
 	unsigned int i;
@@ -232,9 +272,6 @@ int nar_bind_enforce(void *addr, size_t bytes, struct nar_place place)
 		err = batch_enforce(at, nr, nar_nodes.id[place.node]);
 		at += (size_t)nr * PAGE_BYTES;
 	}
-	if (err == -EPERM || err == -ENOSYS) {
-		nar_note_missing(MISSING_MOVE_PAGES);
-		return -EPERM;
-	}
-	return err ? -ENOMEM : 0;
+	err = err ? note_refused(err) : 0;
+	return err && err != -EPERM ? -ENOMEM : err;
 }

@@ -47,6 +47,16 @@ void nar_bind(void *addr, size_t bytes, struct nar_place place);
  */
 void nar_bind_pool(void *addr, size_t bytes, struct nar_place place);
 
+enum nar_whereabouts {
+	WHERE_NONE,		/* not resident */
+	WHERE_HOME,
+	WHERE_AWAY,
+	WHERE_THEIRS,		/* away, and the program has bound it since nar_bind() */
+};
+
+/* Where each of @nr pages is.  Return: 0; or -errno, -EPERM if nobody may ask. */
+int nar_bind_ask(void **page, unsigned int nr, struct nar_place place, enum nar_whereabouts *where);
+
 /*
  * Bring what lies elsewhere to its node.  Return: 0; -ENOMEM if the node has no room;
  * -EPERM if neither question nor answer is allowed, and nobody knows.

@@ -40,21 +40,20 @@ struct scan_arg {
 
 /* ---- Who answers ---- */
 
-/* @node: the kernel's number of it, or -errno if there is no page.  Return: 0 or -errno. */
-static int ask_one(const void *p, int *node)
+/* Of a page of the stack. */
+static bool may_ask(void)
 {
-	void *page = (void *)ALIGN_DOWN((uintptr_t)p, PAGE_BYTES);
+	int node;
+	void *page = (void *)ALIGN_DOWN((uintptr_t)&node, PAGE_BYTES);
 
-	return move_pages(0, 1, &page, NULL, node, 0) ? -errno : 0;
+	return !move_pages(0, 1, &page, NULL, &node, 0);
 }
 
 enum nar_verify_how nar_verify_how(void)
 {
-	int node;
-
 	if (access(SMAPS, R_OK))
 		return VERIFY_NONE;
-	if (!ask_one(&node, &node))
+	if (may_ask())
 		return VERIFY_MOVE_PAGES;
 	return access(NUMA_MAPS, R_OK) ? VERIFY_NONE : VERIFY_NUMA_MAPS;
 }
@@ -308,32 +307,4 @@ int nar_verify_range(struct nar_verify *v, const void *addr, size_t bytes, struc
 	int send_err = batch_send(&v->batch, w);
 
 	return err ? err : send_err;
-}
-
-/* ---- One page ---- */
-
-/*
- * get_mempolicy brings in a page that is not there, so it is asked only after mincore.
- * A page that was read and never written is on the node of the zero page then.
- */
-static int ask_mempolicy(const void *p)
-{
-	void *page = (void *)ALIGN_DOWN((uintptr_t)p, PAGE_BYTES);
-	unsigned char is_resident;
-	int node;
-
-	if (mincore(page, PAGE_BYTES, &is_resident) || !(is_resident & 1))
-		return -ENOENT;
-	return get_mempolicy(&node, NULL, 0, page, MPOL_F_NODE | MPOL_F_ADDR) ? -errno : node;
-}
-
-int nar_verify_node(const void *p)
-{
-	int node;
-
-	if (ask_one(p, &node))
-		node = ask_mempolicy(p);
-	else if (node < 0)
-		node = -ENOENT;
-	return node < 0 ? node : nar_where_node((unsigned int)node);
 }

@@ -80,10 +80,4 @@ void nar_verify_end(struct nar_verify *v);
  */
 int nar_verify_range(struct nar_verify *v, const void *addr, size_t bytes, struct nar_where *w);
 
-/*
- * The dense number of the node @p's page is on now.  Return: -ENOENT if it is not
- * resident; -ENODEV if the node has no dense number; -errno if nobody answers.
- */
-int nar_verify_node(const void *p);
-
 #endif /* NAR_VERIFY_H */

@@ -33,6 +33,7 @@ arena/meta	20
 arena/tree	25
 arena/window	26
 arena/span	27
+arena/home	28
 arena/unit	28
 arena/extent	30
 arena/chunk	40

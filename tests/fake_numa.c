@@ -115,6 +115,17 @@ static bool is_refused(const void *addr, u32 *calls, u32 refused)
 	return refused >> nar_node_of(addr) & 1;
 }
 
+/* Nothing else happens while they do. */
+static void others_turn(void)
+{
+	void (*turn)(void) = READ_ONCE(fake.meanwhile);
+
+	if (!turn)
+		return;
+	fake.meanwhile = NULL;
+	turn();
+}
+
 /* ---- numa/bind.h ---- */
 
 unsigned int nar_policy_current(void)
@@ -160,12 +171,36 @@ void nar_bind_pool(void *addr, size_t bytes, struct nar_place place)
 	nar_bind(addr, bytes, place);
 }
 
+static enum nar_whereabouts whereabouts(unsigned int node)
+{
+	if (READ_ONCE(fake.absent) >> node & 1)
+		return WHERE_NONE;
+	if (READ_ONCE(fake.theirs) >> node & 1)
+		return WHERE_THEIRS;
+	return READ_ONCE(fake.away) >> node & 1 ? WHERE_AWAY : WHERE_HOME;
+}
+
+int nar_bind_ask(void **page, unsigned int nr, struct nar_place place, enum nar_whereabouts *where)
+{
+	unsigned int i;
+
+	add_relaxed(&fake_calls.asked_pages[place.node], nr);
+	if (is_refused(page[0], fake_calls.ask, READ_ONCE(fake.refuse_ask))) {
+		nar_note_missing(MISSING_MOVE_PAGES);
+		return -EPERM;
+	}
+	for (i = 0; i < nr; i++)
+		where[i] = whereabouts(place.node);
+	others_turn();
+	return 0;
+}
+
 /* A full node has its pages elsewhere, and they stay there. */
 int nar_bind_enforce(void *addr, size_t bytes, struct nar_place place)
 {
-	(void)addr;
 	(void)bytes;
-	return READ_ONCE(fake.is_full) >> place.node & 1 ? -ENOMEM : 0;
+	is_refused(addr, fake_calls.enforce, 0);
+	return READ_ONCE(fake.is_full) >> place.node & 1 || addr == fake.pinned ? -ENOMEM : 0;
 }
 
 unsigned int fake_bound_policy(const void *p)
@@ -232,6 +267,7 @@ int nar_pages_purge(void *addr, size_t bytes)
 {
 	if (is_refused(addr, fake_calls.purge, READ_ONCE(fake.refuse_purge)))
 		return -EINVAL;
+	others_turn();
 	return madvise(addr, bytes, MADV_DONTNEED) ? -errno : 0;
 }
 
@@ -257,7 +293,10 @@ void nar_pages_advise_small(void *addr, size_t bytes)
 
 int nar_pages_collapse(void *addr)
 {
-	return is_refused(addr, fake_calls.collapse, READ_ONCE(fake.refuse_collapse)) ? -EINVAL : 0;
+	if (is_refused(addr, fake_calls.collapse, READ_ONCE(fake.refuse_collapse)))
+		return -EINVAL;
+	others_turn();
+	return 0;
 }
 
 /* The pool: so many units on each node, ordinary memory. */

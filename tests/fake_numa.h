@@ -33,8 +33,12 @@ struct fake_machine {
 	u32 refuse_bind;
 	u32 refuse_huge;
 	u32 refuse_collapse;
+	u32 refuse_ask;
+	u32 absent, away, theirs;	/* where pages of the window are, if not at home */
 	u32 forbid;		/* nodes that the cpuset does not allow */
 	u32 is_full;		/* nodes without room */
+	void (*meanwhile)(void);	/* what others do while the kernel is asked; once */
+	const void *pinned;	/* what cannot move */
 	u64 pool_units;		/* 2 MiB pages in hugetlb pools */
 	u64 clock_ms;
 };
@@ -46,6 +50,9 @@ struct fake_calls {
 	u32 bind[FAKE_NODES];
 	u32 huge[FAKE_NODES];
 	u32 collapse[FAKE_NODES];
+	u32 ask[FAKE_NODES];
+	u32 asked_pages[FAKE_NODES];
+	u32 enforce[FAKE_NODES];
 };
 
 extern struct fake_machine fake;

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
  * Threads that run from node to node and from policy to policy, on the pretend machine of
- * fake_numa.h, while nodes fill up, pools run dry and time flies.
+ * fake_numa.h, while nodes fill up, pools run dry, pages land elsewhere and time flies.
  *
  *	node 0 | node 1 | node 2 | node 3	under 3 policies, on pool pages while there are any
  *	  ^- 4 threads, 1 who forks, 1 who turns the machine
  *
  * Expect: no object is overwritten or lost, a large block is of the policy that its thread
- * was under, a child finds all locks free, and in the end nothing is in use.
+ * was under, a child finds all locks free, no more comes home than was seen elsewhere, and in
+ * the end nothing is in use.
  */
 #include "stress.h"
 
@@ -74,6 +75,8 @@ static void *turner_run(void *arg)
 	while (atomic_load(&nr_working)) {
 		WRITE_ONCE(fake.is_full, (u32)rng_between(&rng, 0, FAKE_ALL_NODES));
 		WRITE_ONCE(fake.refuse_purge, (u32)rng_between(&rng, 0, FAKE_ALL_NODES));
+		WRITE_ONCE(fake.away, (u32)rng_between(&rng, 0, FAKE_ALL_NODES));
+		WRITE_ONCE(fake.absent, (u32)rng_between(&rng, 0, FAKE_ALL_NODES));
 		add_relaxed(&fake.clock_ms, TURN_MS);
 		if (rng_between(&rng, 0, 15) == 0)
 			numarena_malloc_trim(0);
@@ -128,6 +131,9 @@ int main(void)
 	numarena_malloc_trim(0);
 	numarena_stats_get(&stats, sizeof(stats));
 	require(!stats.large_bytes, "%" PRIu64 " bytes of large blocks are lost", stats.large_bytes);
+	require(stats.huge_brought_home <= stats.huge_elsewhere, "%" PRIu64 " of %" PRIu64,
+		stats.huge_brought_home, stats.huge_elsewhere);
+	printf("%" PRIu64 " of %" PRIu64 " brought home, ", stats.huge_brought_home, stats.huge_elsewhere);
 	printf("%" PRIu64 " node, %" PRIu64 " policy switches, %" PRIu64 " fallbacks, %" PRIu64 " pool empty\n",
 	       stats.node_switches, stats.policy_switches, stats.node_fallback, stats.huge_pool_empty);
 	return 0;

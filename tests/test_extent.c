@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "arena/extent.h"
 #include "arena/start.h"
@@ -460,6 +461,94 @@ static void block_toggle(struct block *b, char sign)
 	block_sign(b, sign);
 }
 
+/* ---- Purge and collapse at a time ---- */
+
+static char *chosen;		/* one unit */
+
+static u32 unit_of(const void *p)
+{
+	return (u32)(nar_offset(p) >> HUGE_SHIFT);
+}
+
+static void free_and_purge(void)
+{
+	give(chosen);
+	ck_assert_uint_eq(nar_unit_purge(NODE, now(), SIZE_MAX), 0);
+}
+
+/*
+ *	collapse:	| chosen .......................... huge |
+ *	meanwhile:	          | freed | purge |		   purge
+ *
+ * Expect: the purge leaves it alone, or it would be there and nobody know; the next one
+ * finds it.
+ */
+START_TEST(purge_keeps_off_what_is_collapsed)
+{
+	chosen = take(UNIT);
+	fake.meanwhile = free_and_purge;
+	ck_assert_int_eq(nar_unit_make_huge(unit_of(chosen)), 0);
+	ck_assert_uint_eq(fake_calls.collapse[NODE], 1);
+	ck_assert_uint_eq(fake_calls.purge[NODE], 0);
+	ck_assert_uint_eq(nar_window_of(NODE)->nr_huge, 1);
+	ck_assert_uint_eq(nar_unit_purge(NODE, now(), SIZE_MAX), 1);
+	ck_assert_uint_eq(nar_window_of(NODE)->nr_huge, 0);
+	ck_assert_ptr_eq(take(UNIT), chosen);
+	ck_assert(was_zero);
+}
+END_TEST
+
+static void collapse_chosen(void)
+{
+	ck_assert_int_eq(nar_unit_make_huge(unit_of(chosen)), 0);
+}
+
+/*
+ *	purge:		| held ............... gone |
+ *	meanwhile:	       | collapse |		      collapse
+ *
+ * Expect: the kernel is asked neither time; where it refused to purge, it may be asked again.
+ */
+START_TEST(collapse_keeps_off_what_is_purged)
+{
+	chosen = take(UNIT);
+	give(chosen);
+	fake.meanwhile = collapse_chosen;
+	ck_assert_uint_eq(nar_unit_purge(NODE, now(), SIZE_MAX), 1);
+	collapse_chosen();
+	ck_assert_uint_eq(fake_calls.collapse[NODE], 0);
+	ck_assert_uint_eq(nar_node_events[NODE].collapse_done, 0);
+
+	give(take(UNIT));
+	fake.refuse_purge = 1u << NODE;
+	ck_assert_uint_eq(nar_unit_purge(NODE, now(), SIZE_MAX), 0);
+	collapse_chosen();
+	ck_assert_uint_eq(fake_calls.collapse[NODE], 1);
+}
+END_TEST
+
+static void fork_and_purge(void)
+{
+	give(chosen);
+	nar_unit_forget_threads();
+	ck_assert_uint_eq(nar_unit_purge(NODE, now(), SIZE_MAX), 1);
+	_exit(0);
+}
+
+/*
+ *	collapse:	| chosen ... fork	in the child: freed | purge |
+ *
+ * Expect: who collapsed is not there any more, so the unit can be purged.
+ */
+START_TEST(fork_forgets_who_collapsed)
+{
+	chosen = take(UNIT);
+	fake.meanwhile = fork_and_purge;
+	nar_unit_make_huge(unit_of(chosen));
+	ck_abort_msg("no collapse");
+}
+END_TEST
+
 /*
  *	[ ][    ][ ][  ][      ] ...	64 blocks that come and go, purges between
  *
@@ -510,6 +599,9 @@ int main(void)
 	tcase_add_test(tc, whole_stale_units_are_purged);
 	tcase_add_test(tc, purge_is_bounded);
 	tcase_add_test(tc, refused_purge_changes_nothing);
+	tcase_add_test(tc, purge_keeps_off_what_is_collapsed);
+	tcase_add_test(tc, collapse_keeps_off_what_is_purged);
+	tcase_add_test(tc, fork_forgets_who_collapsed);
 	tcase_add_test(tc, refused_commit_is_made_up_for);
 	tcase_add_test(tc, full_window_falls_over);
 	tcase_add_test(tc, resize_in_place);

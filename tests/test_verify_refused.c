@@ -16,7 +16,6 @@
 struct found {
 	enum nar_verify_how how;
 	int err;
-	int node[2];
 	bool is_by_scan[2];
 	struct nar_where where[2][NR_ANSWERS];
 };
@@ -97,8 +96,6 @@ static void find_by_numa_maps(struct found *found, bool (*refuse_it)(void))
 	}
 	found->err |= ask_for(found, 1, CUT, base, 50 * PAGE_BYTES);
 	found->err |= ask_for(found, 1, CUT + 1, base + PAGE_BYTES, 200 * PAGE_BYTES);
-	found->node[0] = nar_verify_node(base);
-	found->node[1] = nar_verify_node(page_of(base, 10));
 }
 
 static bool refuse_as_container(void)
@@ -139,27 +136,22 @@ static void must_be_by_mapping(const struct found *found)
  *	| 30 of 100 small pages |   | huge | huge |   | node 0 | node 1 | ...   | hugetlb |
  *
  * Expect: move_pages answers, then it is EPERM and numa_maps answers the same for
- * mappings that are asked for as a whole; what is cut is said to be undivided.  A single
- * page is nobody's to tell.
+ * mappings that are asked for as a whole; what is cut is said to be undivided.
  */
 START_TEST(container_refuses_move_pages)
 {
 	const struct found *found = in_child(find_in_container);
 
 	must_be_by_mapping(found);
-	ck_assert_int_eq(found->node[0], -ENOENT);
-	ck_assert_int_eq(found->node[1], -EPERM);
 }
 END_TEST
 
-/* Expect: the same where it does not exist; then get_mempolicy answers for one page. */
+/* Expect: the same where it does not exist. */
 START_TEST(kernel_without_move_pages)
 {
 	const struct found *found = in_child(find_without_move_pages);
 
 	must_be_by_mapping(found);
-	ck_assert_int_eq(found->node[0], -ENOENT);
-	ck_assert_int_ge(found->node[1], 0);
 }
 END_TEST
 
@@ -175,13 +167,12 @@ static void find_without_proc(struct found *found)
 	refuse(SYS_faccessat, ENOENT);
 	refuse(SYS_openat, ENOENT);
 	found->err = ask_for(found, 0, 0, base, PAGE_BYTES);
-	found->node[0] = nar_verify_node(base);
 }
 
 /*
  *	/proc: ENOENT
  *
- * Expect: nobody answers for a range; move_pages still does for a page.
+ * Expect: nobody answers.
  */
 START_TEST(no_proc)
 {
@@ -189,7 +180,6 @@ START_TEST(no_proc)
 
 	ck_assert_int_eq(found->how, VERIFY_NONE);
 	ck_assert_int_eq(found->err, -EOPNOTSUPP);
-	ck_assert_int_ge(found->node[0], 0);
 }
 END_TEST
 

@@ -35,6 +35,8 @@ struct nar_node_events {
 	u64 huge_pool_empty;	/* ... but the hugetlb pool had none left */
 	u64 huge_forked;	/* ... and were when a fork shared them: the next write splits */
 	u64 huge_parted;	/* ... and were, until a part was given back in need */
+	u64 huge_elsewhere;	/* units advised huge that were seen on another node */
+	u64 huge_brought_home;	/* ... and that have come from there */
 	u64 collapse_done;	/* units made huge after they had filled */
 	u64 collapse_failed;	/* ... and those the kernel would not */
 	u64 purged_units;	/* free 2 MiB units given back */

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Huge pages that the kernel took from another node are brought home.
+ */
+#ifndef NAR_HOME_H
+#define NAR_HOME_H
+
+#include "internal/compiler.h"
+
+#include "numa/bind.h"
+
+/*
+ * Look where some units of @node are that were handed out and not looked at, and try to
+ * bring at most one of them home.  Hold no lock.  Return: whether there was one to bring.
+ */
+bool nar_home_look(unsigned int node, u32 now_ms);
+
+/* All of a range of whole units that was faulted in just now and that nobody has yet. */
+void nar_home_bring(struct nar_place place, char *start, size_t bytes);
+
+#endif /* NAR_HOME_H */
