@@ -16,6 +16,7 @@ cd "$(dirname "$0")/.."
 usage() {
 	cat <<-END
 	usage: scripts/numa_bench.sh [--quick | --smoke | --help]
+	       scripts/numa_bench.sh --suite full|quick|smoke [--fresh]
 
 	Installs what is missing, builds, runs the benchmark and prints a table.  Results:
 
@@ -27,6 +28,7 @@ usage() {
 	  (nothing)   1, 2 and 4 threads, 5 rounds: within 20 minutes
 	  --quick     1 and 2 threads, 3 rounds, a quarter of the operations: within 2 minutes
 	  --smoke     2 allocators, 1 round, few operations: only shows that everything works
+	  --suite     what rivals are judged by, in up to 90 minutes: see --suite --help
 
 	environment:
 
@@ -377,6 +379,9 @@ write_results() {
 	fi
 }
 
+if [[ ${1-} == --suite ]]; then
+	exec scripts/bench_suite.sh "${@:2}"
+fi
 read_arguments "$@"
 read_settings
 # A preload of the caller's would sit in every allocator's place.
