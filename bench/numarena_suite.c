@@ -158,11 +158,28 @@ static void lanes_start(void)
 	}
 }
 
-/* The barrier that begins a pass has been passed; so long it lasts. */
-static void pass_run(unsigned int pass, unsigned int msec)
+static void warm_run(void)
 {
-	nap(msec);
-	atomic_store_explicit(&lane_pass, pass + 1, memory_order_relaxed);
+	nap(options.msec / WARM_DIVISOR);
+	atomic_store_explicit(&lane_pass, PASS_WARM + 1, memory_order_relaxed);
+}
+
+/* A look from outside while lanes count: nothing or something is all that it tells. */
+static bool has_ops(void)
+{
+	for (unsigned int i = 0; i < options.nr_lanes; i++)
+		if (__atomic_load_n(&lanes[i].nr_ops, __ATOMIC_RELAXED))
+			return true;
+	return false;
+}
+
+/* On a busy machine the lanes may not have had a processor yet: no figure comes of that. */
+static void work_run(void)
+{
+	nap(options.msec);
+	while (options.row->kind != ROW_MEMORY && !has_ops())
+		nap(1);
+	atomic_store_explicit(&lane_pass, PASS_WORK + 1, memory_order_relaxed);
 }
 
 static void pass_begin(unsigned int pass)
@@ -192,7 +209,7 @@ static void work_watch(void)
 	uint64_t nr_faults = faults_count();
 
 	pass_begin(PASS_WORK);
-	pass_run(PASS_WORK, options.msec);
+	work_run();
 	meet();
 	found.nr_faults = (double)(faults_count() - nr_faults);
 	found.others_cpu_share = NOT_MEASURED;
@@ -206,8 +223,10 @@ static void lanes_watch(void)
 {
 	meet();			/* all are there */
 	pass_begin(PASS_WARM);	/* filled */
-	pass_run(PASS_WARM, options.msec / WARM_DIVISOR);
+	warm_run();
 	meet();			/* warm */
+	for (unsigned int i = 0; i < options.nr_lanes; i++)
+		lanes[i].nr_ops = 0;
 	work_watch();
 	found.peak_rss = peak_rss_bytes();
 	meet();
