@@ -298,22 +298,13 @@ static void options_read(int argc, char **argv)
 		bad_value("threads", "an odd number, where threads work in pairs");
 }
 
-/* A preload that failed is only a warning of the loader's: the rival would be glibc. */
-static void library_check(void)
-{
-	const char *path = malloc_library(), *name = strrchr(path, '/');
-
-	name = name ? name + 1 : path;
-	if (options.library && strcmp(name, options.library))
-		die("malloc is from %s, not from %s", path, options.library);
-}
-
 int main(int argc, char **argv)
 {
 	static struct run_result result;
 
 	options_read(argc, argv);
-	library_check();
+	if (options.library)
+		malloc_library_expect(options.library);
 	machine_read();
 	if (options.pretend_nodes)
 		machine_pretend(options.pretend_nodes);

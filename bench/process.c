@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +17,9 @@ static size_t mapped_bytes;
 
 _Noreturn void die(const char *fmt, ...)
 {
-	char text[512] = "numarena_bench: ";
-	size_t len = strlen(text);
+	char text[512];
+	size_t len = (size_t)snprintf(text, sizeof(text) / 2, "%s: ",
+				      program_invocation_short_name);
 	va_list args;
 
 	va_start(args, fmt);
@@ -94,6 +96,15 @@ double peak_rss_bytes(void)
 	return field_bytes(text, "\nVmHWM:");
 }
 
+double rss_bytes(void)
+{
+	char text[4096];
+
+	if (file_read("/proc/self/status", text, sizeof(text)))
+		return NOT_MEASURED;
+	return field_bytes(text, "\nVmRSS:");
+}
+
 double huge_coverage(void)
 {
 	char text[4096];
@@ -108,11 +119,32 @@ double huge_coverage(void)
 	return huge / anon;
 }
 
-const char *malloc_library(void)
+/* Path of the object that a function is in. */
+static const char *library_of(void (*function)(void))
 {
 	/* ISO C has no cast from a function to an object pointer; POSIX promises this one. */
-	union { void *(*function)(size_t); void *object; } address = { .function = malloc };
+	union { void (*function)(void); void *object; } address = { .function = function };
 	Dl_info info;
 
 	return dladdr(address.object, &info) ? info.dli_fname : "";
+}
+
+static const char *malloc_library(void)
+{
+	return library_of((void (*)(void))malloc);
+}
+
+void malloc_give_back(void)
+{
+	if (!strcmp(library_of((void (*)(void))malloc_trim), malloc_library()))
+		malloc_trim(0);
+}
+
+void malloc_library_expect(const char *file)
+{
+	const char *path = malloc_library(), *name = strrchr(path, '/');
+
+	name = name ? name + 1 : path;
+	if (strcmp(name, file))
+		die("malloc is from %s, not from %s", path, file);
 }

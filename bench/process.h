@@ -35,7 +35,19 @@ double peak_rss_bytes(void);
 /* Of the resident heap (all anonymous memory but our own), the share on huge pages. */
 double huge_coverage(void);
 
-/* Path of the object that the program's malloc is in. */
-const char *malloc_library(void);
+/* Resident bytes now, or NOT_MEASURED. */
+double rss_bytes(void);
+
+/*
+ * Ends the process unless malloc is from a file of this name.  A preload that failed is only
+ * a warning of the loader's: the rival would be glibc.
+ */
+void malloc_library_expect(const char *file);
+
+/*
+ * malloc_trim(0), if it is of malloc's own library.  libc's, called by several threads while
+ * malloc is another's, sets itself up in all of them at once and crashes.
+ */
+void malloc_give_back(void);
 
 #endif

@@ -3,7 +3,7 @@
 #
 # Install the Debian or Ubuntu packages that numarena needs and that are missing.
 #
-#   deps.sh [build|test|bench|ci|guest]...	groups, build if none is named
+#   deps.sh [build|test|bench|suite|ci|guest]...	groups, build if none is named
 #
 # Silent if nothing is missing.  Where packages cannot be installed, without rights or
 # network, it prints one line that names them and exits 1.
@@ -22,6 +22,9 @@ declare -A groups=(
 		libmimalloc3|libmimalloc2.1|libmimalloc2.0
 		libtcmalloc-minimal4t64|libtcmalloc-minimal4'
 
+	# What the suite runs besides its own rows.
+	[suite]='python3 sqlite3 redis-tools strace'
+
 	[ci]='clang libclang-rt-dev|libclang-common-14-dev sparse'
 
 	# Its kernel is not installed: scripts/numa_guest.sh takes it out of the package.
@@ -29,7 +32,7 @@ declare -A groups=(
 )
 
 usage() {
-	echo "usage: scripts/deps.sh [build|test|bench|ci|guest]..." >&2
+	echo "usage: scripts/deps.sh [build|test|bench|suite|ci|guest]..." >&2
 	exit 2
 }
 

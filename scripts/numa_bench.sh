@@ -10,12 +10,13 @@
 set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "$0")/.."
-# shellcheck source=scripts/bench_allocators.sh
-. scripts/bench_allocators.sh
+# shellcheck source=scripts/bench_common.sh
+. scripts/bench_common.sh
 
 usage() {
 	cat <<-END
 	usage: scripts/numa_bench.sh [--quick | --smoke | --help]
+	       scripts/numa_bench.sh --suite full|quick|smoke [--fresh]
 
 	Installs what is missing, builds, runs the benchmark and prints a table.  Results:
 
@@ -27,6 +28,7 @@ usage() {
 	  (nothing)   1, 2 and 4 threads, 5 rounds: within 20 minutes
 	  --quick     1 and 2 threads, 3 rounds, a quarter of the operations: within 2 minutes
 	  --smoke     2 allocators, 1 round, few operations: only shows that everything works
+	  --suite     what rivals are judged by, in up to 90 minutes: see --suite --help
 
 	environment:
 
@@ -67,29 +69,6 @@ workload_ops() {
 }
 
 # ---- Arguments and environment ----
-
-bad() {
-	echo "numa_bench.sh: bad $1: $2" >&2
-	exit 2
-}
-
-# Is $2, the value of $1, a whole number from $3 to $4?
-need_number() {
-	if [[ ! $2 =~ ^[0-9]{1,18}$ ]] || ((10#$2 < $3 || 10#$2 > $4)); then
-		bad "$1" "\"$2\""
-	fi
-}
-
-# Split the list in variable $1 into array $2; each entry must be one of $3.
-need_names() {
-	local name
-	read -r -a "$2" <<< "${!1//,/ }"
-	local -n names=$2
-	((${#names[@]})) || bad "$1" "\"${!1}\""
-	for name in "${names[@]}"; do
-		[[ " $3 " == *" $name "* ]] || bad "$1" "\"$name\" is none of $3"
-	done
-}
 
 read_settings() {
 	local name number
@@ -147,23 +126,6 @@ build() {
 	[[ " ${allocators[*]} " != *" numarena"* ]] || targets+=(lib)
 	make -s -j"$(nproc)" O="$O" "${targets[@]}"
 	bench=$O/bench/numarena_bench
-}
-
-# library[name] is what to preload.
-find_libraries() {
-	local name path
-	present=()
-	skipped=()
-	for name in "${allocators[@]}"; do
-		if path=$(allocator_library "$name" "$O"); then
-			library[$name]=$path
-			present+=("$name")
-		else
-			skipped+=("$name")
-			echo "numa_bench.sh: $name is not installed, skipped" >&2
-		fi
-	done
-	((${#present[@]})) || bad BENCH_ALLOCATORS "none of \"$BENCH_ALLOCATORS\" is installed"
 }
 
 software_events='task-clock context-switches cpu-migrations page-faults'
@@ -284,18 +246,6 @@ run_once() {
 	timeout -k 5 "$run_timeout" "${perf[@]}" "${preload[@]}" "$bench" "${arguments[@]}"
 }
 
-# The row ends with: others' share of the processors, disturbed.
-is_disturbed() {
-	[[ $1 == *,1 ]]
-}
-
-# Was row $1 disturbed less than row $2?  Shares have four decimals, or are not known.
-is_calmer() {
-	local a=${1%,*} b=${2%,*}
-	a=${a##*,} b=${b##*,}
-	((10#0${a/./} < 10#0${b/./}))
-}
-
 # Repeat a disturbed run while that is allowed, and while repeats are few: on a machine
 # that is always busy they would cost time and change nothing.  The calmest attempt
 # enters the CSV.
@@ -327,10 +277,6 @@ fail_run() {
 	clear_progress
 	echo "numa_bench.sh: failed: ${failed[-1]}:" >&2
 	tail -n 3 "$work/stderr" >&2
-}
-
-clear_progress() {
-	[[ ! -t 2 ]] || printf '\r\033[K' >&2
 }
 
 # On a terminal, one line that follows each run; elsewhere a line a combination.
@@ -390,38 +336,6 @@ run_rounds() {
 # Tables, plots and start_cost.sh take about so long.
 results_seconds=5
 
-# What a reader must know of the machine, as "key: value" lines.
-machine_facts() {
-	local thp=/sys/kernel/mm/transparent_hugepage
-	echo "date: $(date -u +%Y-%m-%d)"
-	echo "kernel: $(uname -sr), $(uname -m)"
-	echo "processor: $(awk -F': ' '/^model name/ { print $2; exit }' /proc/cpuinfo)," \
-		"$(nproc) usable, $("$bench" --nodes) NUMA nodes"
-	echo "memory: $(awk '$1 == "MemTotal:" { printf "%.1f GiB", $2 / 1048576 }' /proc/meminfo)"
-	echo "huge pages: THP $(sed 's/.*\[\(.*\)\].*/\1/' $thp/enabled 2>/dev/null || echo none)," \
-		"defrag $(sed 's/.*\[\(.*\)\].*/\1/' $thp/defrag 2>/dev/null || echo none)"
-	echo "virtual machine: $(systemd-detect-virt --vm 2>/dev/null ||
-		{ grep -qw hypervisor /proc/cpuinfo && echo yes; } || echo no)"
-	echo "libc: $(getconf GNU_LIBC_VERSION)"
-}
-
-# The package's version tells more than a soname.
-allocator_facts() {
-	local name path package
-	for name in "${present[@]}"; do
-		path=${library[$name]}
-		[[ $path ]] || path=libc6
-		package=$(dpkg-query -S "$(realpath -q "$path" || echo "$path")" 2>/dev/null |
-			head -n 1 | cut -d: -f1) || true
-		case $name in
-		system) echo "system: glibc $(getconf GNU_LIBC_VERSION | cut -d' ' -f2)" ;;
-		numarena*) echo "$name: libnumarena.so, $(allocator_mode "$name")${BENCH_CONF:+,$BENCH_CONF}" ;;
-		*) echo "$name: $(basename "$path")${package:+, $package $(dpkg-query -W \
-			-f '${Version}' "$package" 2>/dev/null)}" ;;
-		esac
-	done
-}
-
 csv_header() {
 	{
 		echo "numarena benchmark, $kind run"
@@ -465,6 +379,9 @@ write_results() {
 	fi
 }
 
+if [[ ${1-} == --suite ]]; then
+	exec scripts/bench_suite.sh "${@:2}"
+fi
 read_arguments "$@"
 read_settings
 # A preload of the caller's would sit in every allocator's place.
