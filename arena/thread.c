@@ -2,7 +2,8 @@
 /*
  * A thread's life with its arena.
  *
- *	THREAD_NEW    first allocation or free gives it an arena	-> LIVE
+ *	THREAD_NEW    first allocation or free gives it an arena; where there
+ *		      are many already, the first after a few		-> LIVE
  *	THREAD_LIVE   magazines; follows its CPU to another node, and the
  *		      program's memory policy to another heap		-> RELEASED
  *	THREAD_RELEASED   late destructors still allocate and free: by the shards
@@ -27,6 +28,13 @@
 #define AWAY_MS 10
 
 /*
+ * An arena costs some 16 KiB.  Where there are many, most threads sleep or do little: a new
+ * one has to show that it is not of those.  Until then the shards serve it.
+ */
+#define MANY_ARENAS 16
+#define FIRST_STEPS 16
+
+/*
  * libnuma before 2.0.19 writes up to 8 bytes past a buffer of its own constructor
  * (its pull request 230): requests before ours are padded.
  */
@@ -38,6 +46,7 @@ struct thread {
 	u64 away_since_ms;
 	u32 away_refills;
 	u8 state;
+	u8 nr_steps;		/* allocations and frees without an arena, as far as they count */
 	u8 bound_to;		/* the node that numarena_thread_bind() named, plus one; or 0 */
 };
 
@@ -85,12 +94,19 @@ struct nar_place nar_thread_place(void)
 	return (struct nar_place){ (u8)wanted_node(), (u8)nar_policy_current() };
 }
 
+static bool is_early(void)
+{
+	return nar_arena_nr_live() >= MANY_ARENAS && self.nr_steps++ < FIRST_STEPS;
+}
+
 static struct nar_arena *thread_begin(void)
 {
 	struct nar_heap *heap;
 	struct nar_arena *a;
 
 	if (self.state != THREAD_NEW || !load_acquire(&nar_is_started) || nar_opt.mode != MODE_ARENA)
+		return NULL;
+	if (is_early())
 		return NULL;
 	/* The constructor may have had no memory for the first stage. */
 	if (!nar_start_early())
@@ -184,9 +200,17 @@ static void *mark_live(void *p)
 }
 
 /*
- * Without an arena: built-in classes, batch one.  What the default heap's shelf has serves
- * everybody; which policy the thread is under is only asked when it is empty.
+ * In the ablation modes and before start-up is done what the default heap's shelf has
+ * serves everybody; which policy the thread is under is only asked when it is empty.
  */
+static void *take_from_default(unsigned int node, unsigned int class)
+{
+	if (nar_opt.mode == MODE_ARENA && load_acquire(&nar_is_started))
+		return NULL;
+	return nar_heap_take(&nar_heap_default, node, class);
+}
+
+/* Without an arena: built-in classes, batch one. */
 static void *alloc_shared_class(unsigned int class)
 {
 	unsigned int node = wanted_node();
@@ -194,14 +218,13 @@ static void *alloc_shared_class(unsigned int class)
 	void *p;
 
 	nar_maint_poll();
-	p = nar_heap_take(&nar_heap_default, node, class);
+	p = take_from_default(node, class);
 	if (p)
 		return mark_live(p);
 	heap = nar_heap_current();
 	if (!heap)
 		return NULL;
-	if (heap != &nar_heap_default)
-		p = nar_heap_take(heap, node, class);
+	p = nar_heap_take(heap, node, class);
 	return mark_live(p ? p : nar_heap_grow(heap, node, class));
 }
 

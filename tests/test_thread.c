@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+/*
+ * When a thread gets its arena, on the pretend machine of fake_numa.h.
+ *
+ *	thread 1 .. 16	arena at the first malloc
+ *	thread 17	shard shard shard ... shard arena
+ */
+#include <numarena.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "arena/thread.h"
+
+#include "fake_numa.h"
+#include "tap.h"
+
+#define MANY 16
+#define STEPS 16
+#define SIZE 300
+#define NODE 2u
+#define THEIRS 2u
+
+static pthread_barrier_t barrier;
+static bool had_arena[MANY];
+
+static void *crowd_thread(void *arg)
+{
+	bool *had = arg;
+
+	numarena_free(numarena_malloc(SIZE));
+	*had = nar_arena_own;
+	pthread_barrier_wait(&barrier);
+	pthread_barrier_wait(&barrier);
+	return NULL;
+}
+
+/* Run @fn in a thread of its own while MANY others have arenas. */
+static void in_a_crowd(void *(*fn)(void *), void *arg)
+{
+	pthread_t crowd[MANY], last;
+	unsigned int i;
+
+	ck_assert_int_eq(pthread_barrier_init(&barrier, NULL, MANY + 1), 0);
+	for (i = 0; i < MANY; i++)
+		ck_assert_int_eq(pthread_create(&crowd[i], NULL, crowd_thread, &had_arena[i]), 0);
+	pthread_barrier_wait(&barrier);
+	ck_assert_int_eq(pthread_create(&last, NULL, fn, arg), 0);
+	ck_assert_int_eq(pthread_join(last, NULL), 0);
+	pthread_barrier_wait(&barrier);
+	for (i = 0; i < MANY; i++)
+		ck_assert_int_eq(pthread_join(crowd[i], NULL), 0);
+}
+
+static unsigned int owner_of(const void *p)
+{
+	return nar_entry_owner(nar_entry_of(p));
+}
+
+static void *few_steps(void *arg)
+{
+	void *p[STEPS];
+	unsigned int i;
+
+	(void)arg;
+	fake_node = NODE;
+	for (i = 0; i < STEPS; i++) {
+		p[i] = numarena_malloc(SIZE);
+		memset(p[i], (int)i, SIZE);
+		ck_assert_ptr_null(nar_arena_own);
+		ck_assert_uint_eq(owner_of(p[i]), OWNER_SHARD);
+		ck_assert_uint_eq(nar_node_of(p[i]), NODE);
+	}
+	numarena_free(numarena_malloc(SIZE));
+	ck_assert_ptr_nonnull(nar_arena_own);
+	ck_assert_uint_eq(nar_arena_own->member.node, NODE);
+	for (i = 0; i < STEPS; i++) {
+		ck_assert_int_eq(*(char *)p[i], (int)i);
+		numarena_free(p[i]);
+	}
+	return NULL;
+}
+
+/*
+ *	17th thread on node 2: 16 objects, one more
+ *
+ * Expect: the first come from the node's shard, at the next it has an arena there; what it
+ * had before is whole and can be freed.
+ */
+START_TEST(in_a_crowd_arenas_are_earned)
+{
+	unsigned int i;
+
+	in_a_crowd(few_steps, NULL);
+	for (i = 0; i < MANY; i++)
+		ck_assert(had_arena[i]);
+}
+END_TEST
+
+static void *under_a_policy(void *arg)
+{
+	void *ours, *theirs;
+
+	(void)arg;
+	ours = numarena_malloc(SIZE);
+	fake_policy = THEIRS;
+	theirs = numarena_malloc(SIZE);
+	ck_assert_ptr_null(nar_arena_own);
+	ck_assert_uint_eq(nar_slab_at(nar_slab_around(ours))->heap, POLICY_OURS);
+	ck_assert_uint_eq(nar_slab_at(nar_slab_around(theirs))->heap, THEIRS);
+	numarena_free(ours);
+	numarena_free(theirs);
+	fake_policy = POLICY_OURS;
+	return NULL;
+}
+
+/*
+ *	17th thread: an object, set_mempolicy, an object
+ *
+ * Expect: without an arena too, memory of one policy is not used for another.
+ */
+START_TEST(early_objects_follow_the_policy)
+{
+	in_a_crowd(under_a_policy, NULL);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("thread");
+	TCase *tc = tcase_create("four nodes");
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, in_a_crowd_arenas_are_earned);
+	tcase_add_test(tc, early_objects_follow_the_policy);
+	suite_add_tcase(suite, tc);
+	return tap_run(suite);
+}
