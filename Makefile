@@ -233,10 +233,11 @@ check: all tests
 check-full: all tests
 	@$(prove-cmd) scripts/tap-run.sh $(run-check) $(run-full)
 
-# The machines stand where prove expects names of tests: numa.sh gets one of them.
+# The machines stand where prove expects names of tests: numa.sh gets one of them.  Comments
+# are shown: which tests took longest.
 TOPOLOGY ?= $(shell scripts/numa_guest.sh --list | cut -d ' ' -f 1)
 check-numa: all tests
-	@NUMARENA_TESTS='$(run-guest)' $(prove-cmd) 'scripts/tap-run.sh tests/numa.sh' $(TOPOLOGY)
+	@NUMARENA_TESTS='$(run-guest)' $(prove-cmd) 'scripts/tap-run.sh tests/numa.sh' --comments $(TOPOLOGY)
 
 # ---- The rest ------------------------------------------------------------
 
