@@ -22,6 +22,7 @@ include/internal/*	0
 numa/bus		10
 numa/lock		10
 numa/text		10
+numa/cgroup		11
 numa/pages		11
 numa/desk		12
 numa/node		12

@@ -8,6 +8,7 @@
  */
 #include <limits.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "arena/window.h"
 
@@ -315,6 +316,51 @@ static void part_too_much(void)
 	must_be_at_home();
 }
 
+#define CGROUP "/sys/fs/cgroup/numarena-reserve"
+#define CGROUP_LIMIT MIB(192)
+#define CACHED "/numarena-cached"
+#define CACHED_BYTES MIB(48)
+
+/* Files count in the cgroup, but make room. */
+static void fill_page_cache(void)
+{
+	static char zeros[MIB(1)];
+	int fd = open(CACHED, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	size_t at;
+
+	for (at = 0; at < CACHED_BYTES; at += sizeof(zeros))
+		require(write(fd, zeros, sizeof(zeros)) == (ssize_t)sizeof(zeros), "no space for a file");
+	fsync(fd);
+	close(fd);
+}
+
+/*
+ *	cgroup		| ours | file	|	    192 MiB |
+ *	asked	224		|-----------------------------------|
+ *		160		|--------------------------|
+ *		 64						|-------|
+ *
+ * Expect: ENOMEM for what is beyond the limit of the cgroup around our own, and we live.
+ */
+static void part_cgroup(void)
+{
+	static const unsigned int flags[] = { 0, NUMARENA_RESERVE_SMALL, NUMARENA_RESERVE_HUGETLB };
+	int id;
+	unsigned int i;
+
+	require(file_write(CGROUP "/inner/cgroup.procs", "0"), "cannot enter");
+	start_library();
+	id = nar_nodes.id[0];
+	fill_page_cache();
+	require(node_free_bytes(0) > MIB(224) + MIB(128), "the node is too small");
+	for (i = 0; i < ARRAY_SIZE(flags); i++)
+		must_fail(id, MIB(224), flags[i], ENOMEM);
+	reserve_on(0, MIB(160), NUMARENA_RESERVE_SMALL);
+	for (i = 0; i < ARRAY_SIZE(flags); i++)
+		must_fail(id, MIB(64), flags[i], ENOMEM);
+	must_serve(0, MIB(150));
+}
+
 /* Expect: EINVAL for each node that has no memory, and for flags that mean nothing. */
 static void part_bad(void)
 {
@@ -387,6 +433,7 @@ static const struct part parts[] = {
 	{ "1gib", part_1gib },
 	{ "no_gib", part_no_gib },
 	{ "too_much", part_too_much },
+	{ "cgroup", part_cgroup },
 	{ "bad", part_bad },
 	{ "parallel", part_parallel },
 };
@@ -458,6 +505,22 @@ START_TEST(too_much_keeps_nothing)
 }
 END_TEST
 
+START_TEST(cgroup_has_a_limit)
+{
+	char limit[32];
+
+	if (!is_guest())
+		return;
+	snprintf(limit, sizeof(limit), "%zu", CGROUP_LIMIT);
+	ck_assert(!mkdir(CGROUP, 0755) && !mkdir(CGROUP "/inner", 0755));
+	ck_assert(file_write(CGROUP "/memory.max", limit));
+	part_must_pass("cgroup", "huge:auto");
+	rmdir(CGROUP "/inner");
+	rmdir(CGROUP);
+	unlink(CACHED);
+}
+END_TEST
+
 START_TEST(bad_arguments_are_refused)
 {
 	part_must_pass("bad", "huge:auto");
@@ -489,6 +552,7 @@ int main(int argc, char **argv)
 	tcase_add_test(tc, pool_that_is_too_small_is_counted);
 	tcase_add_test(tc, pages_of_a_gibibyte_are_there);
 	tcase_add_test(tc, too_much_keeps_nothing);
+	tcase_add_test(tc, cgroup_has_a_limit);
 	tcase_add_test(tc, bad_arguments_are_refused);
 	tcase_add_test(tc, many_reserve_at_a_time);
 	suite_add_tcase(suite, tc);
