@@ -42,13 +42,6 @@ static long nr_faults(void)
 	return usage.ru_minflt + usage.ru_majflt;
 }
 
-static bool has_thp(void)
-{
-	const char *text = file_read("/sys/kernel/mm/transparent_hugepage/enabled");
-
-	return text && !strstr(text, "[never]");
-}
-
 /* Shadow memory of sanitizers is faulted in as well. */
 static void must_not_fault(char *p, size_t bytes)
 {
@@ -533,18 +526,9 @@ START_TEST(many_reserve_at_a_time)
 }
 END_TEST
 
-int main(int argc, char **argv)
+static void add_tests(TCase *tc)
 {
-	Suite *suite;
-	TCase *tc;
-
-	if (part_run(argc, argv, parts, ARRAY_SIZE(parts)))
-		return EXIT_SUCCESS;
-	start_library();
 	stop_balancing();
-	suite = suite_create("reserve");
-	tc = tcase_create("reserve");
-	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, transparent_pages_are_there);
 	tcase_add_test(tc, small_pages_are_there);
 	tcase_add_test(tc, huge_off_is_said);
@@ -555,6 +539,18 @@ int main(int argc, char **argv)
 	tcase_add_test(tc, cgroup_has_a_limit);
 	tcase_add_test(tc, bad_arguments_are_refused);
 	tcase_add_test(tc, many_reserve_at_a_time);
-	suite_add_tcase(suite, tc);
-	return tap_run(suite);
+}
+
+static const struct huge_suite suite = {
+	.name = "reserve",
+	.tests = "reserve",
+	.seconds = 120,
+	.parts = parts,
+	.nr_parts = ARRAY_SIZE(parts),
+	.add = add_tests,
+};
+
+int main(int argc, char **argv)
+{
+	return huge_main(argc, argv, &suite);
 }
