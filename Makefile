@@ -233,10 +233,16 @@ check: all tests
 check-full: all tests
 	@$(prove-cmd) scripts/tap-run.sh $(run-check) $(run-full)
 
-# The machines stand where prove expects names of tests: numa.sh gets one of them.
+# Each with "@machine" for those it is for, unless it was asked for.
+empty :=
+guest-topology = $(subst $(empty) $(empty),,$(addprefix @,$($(basename $(notdir $1))-topology)))
+guest-tests = $(foreach t,$(run-guest),$t$(if $T,,$(call guest-topology,$t)))
+
+# The machines stand where prove expects names of tests: numa.sh gets one of them.  Comments
+# are shown: which tests took longest.
 TOPOLOGY ?= $(shell scripts/numa_guest.sh --list | cut -d ' ' -f 1)
 check-numa: all tests
-	@NUMARENA_TESTS='$(run-guest)' $(prove-cmd) 'scripts/tap-run.sh tests/numa.sh' $(TOPOLOGY)
+	@NUMARENA_TESTS='$(guest-tests)' $(prove-cmd) 'scripts/tap-run.sh tests/numa.sh' --comments $(TOPOLOGY)
 
 # ---- The rest ------------------------------------------------------------
 

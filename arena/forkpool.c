@@ -22,12 +22,10 @@
  * a child: neither waits for ever.
  */
 #include <errno.h>
-#include <setjmp.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
+#include "numa/bus.h"
+#include "numa/desk.h"
 #include "numa/hugetlb.h"
 
 #include "forkpool.h"
@@ -36,16 +34,7 @@
 /* Units in nobody's window: the child has all it needs. */
 #define UNIT_NONE 0
 
-static struct {
-	bool is_open;
-	pid_t parent;
-	int end[2];			/* the parent's, the child's; -1: there is none */
-	char *desk;
-	struct sigaction action;	/* the program's, on SIGBUS */
-	sigset_t mask;			/* ... and the forking thread's */
-	volatile sig_atomic_t is_copying;	/* the child's; so is the next */
-	sigjmp_buf lost;
-} fork_now;
+static bool is_open;	/* between a fork's two ends; all locks are held */
 
 /* ---- Which memory ---- */
 
@@ -87,49 +76,11 @@ static bool find_run(const struct nar_window *x, u32 page, u32 *start, u32 *end)
 
 /* ---- In the child ---- */
 
-static bool try_copy(char *to, const char *from, size_t bytes)
-{
-	if (sigsetjmp(fork_now.lost, 1)) {
-		fork_now.is_copying = false;
-		return false;
-	}
-	/* Of objects that are free, too. */
-	nar_unpoison(from, bytes);
-	fork_now.is_copying = true;
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	memcpy(to, from, bytes);
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	fork_now.is_copying = false;
-	return true;
-}
-
-static bool say(int fd, u32 unit)
-{
-	ssize_t n;
-
-	do
-		n = send(fd, &unit, sizeof(unit), MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	return n == sizeof(unit);
-}
-
-static bool hear(int fd, u32 *unit)
-{
-	ssize_t n;
-
-	do
-		n = recv(fd, unit, sizeof(*unit), 0);
-	while (n < 0 && errno == EINTR);
-	return n == sizeof(*unit);
-}
-
 static bool try_fetch(char *to, u32 unit, size_t bytes)
 {
-	int fd = fork_now.end[1];
-
-	if (fd < 0 || !say(fd, unit) || !hear(fd, &unit))
+	if (!nar_desk_say(DESK_CHILD, unit) || !nar_desk_hear(DESK_CHILD, &unit))
 		return false;
-	memcpy(to, fork_now.desk, bytes);
+	memcpy(to, nar_desk_memory(), bytes);
 	return true;
 }
 
@@ -138,7 +89,7 @@ static void copy_unit(char *to, u32 unit)
 	char *from = nar_at((size_t)unit << HUGE_SHIFT);
 	size_t bytes = (size_t)nar_mem.unit[unit].touched_pages << PAGE_SHIFT;
 
-	if (bytes && !try_copy(to, from, bytes) && !try_fetch(to, unit, bytes))
+	if (bytes && !nar_bus_try_copy(to, from, bytes) && !try_fetch(to, unit, bytes))
 		nar_die("a fork's child has lost its memory at %p: the hugetlb pool is empty", from);
 }
 
@@ -174,8 +125,7 @@ static void leave_window(unsigned int node)
 	nar_window_leave_pool(nar_window_of(node));
 }
 
-/* ---- SIGBUS ---- */
-
+/* Before its turn, for who has touched it. */
 static bool try_leave_at(const void *p)
 {
 	u32 start, end = GUARD_BYTES >> PAGE_SHIFT, page = nar_page_of(p);
@@ -192,98 +142,18 @@ static bool try_leave_at(const void *p)
 	return false;
 }
 
-/* As if we had not been here: the fault comes again, a signal that was sent is sent. */
-static void hand_on(int sig, siginfo_t *info, void *context)
-{
-	const struct sigaction *theirs = &fork_now.action;
-	bool is_sent = info->si_code <= 0;
-
-	if (theirs->sa_flags & SA_SIGINFO) {
-		theirs->sa_sigaction(sig, info, context);
-	} else if (theirs->sa_handler != SIG_DFL && theirs->sa_handler != SIG_IGN) {
-		theirs->sa_handler(sig);
-	} else if (!is_sent || theirs->sa_handler == SIG_DFL) {
-		sigaction(sig, theirs, NULL);
-		if (is_sent)
-			raise(sig);
-	}
-}
-
-static void on_bus(int sig, siginfo_t *info, void *context)
-{
-	int saved = errno;
-
-	if (getpid() != fork_now.parent) {
-		if (fork_now.is_copying)
-			siglongjmp(fork_now.lost, 1);
-		if (try_leave_at(info->si_addr)) {
-			errno = saved;
-			return;
-		}
-	}
-	hand_on(sig, info, context);
-}
-
-static void catch_bus(void)
-{
-	struct sigaction action = { .sa_sigaction = on_bus };
-	sigset_t set;
-
-	action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK | SA_RESTART;
-	sigemptyset(&action.sa_mask);
-	sigaction(SIGBUS, &action, &fork_now.action);
-	sigemptyset(&set);
-	sigaddset(&set, SIGBUS);
-	pthread_sigmask(SIG_UNBLOCK, &set, &fork_now.mask);
-}
-
-static void release_bus(void)
-{
-	sigaction(SIGBUS, &fork_now.action, NULL);
-	pthread_sigmask(SIG_SETMASK, &fork_now.mask, NULL);
-}
-
 /* ---- The fork ---- */
-
-/* Without a desk the child does what it can, and the parent does not wait. */
-static void open_desk(void)
-{
-	fork_now.end[0] = fork_now.end[1] = -1;
-	fork_now.desk = nar_hugetlb_map_desk();
-	if (!fork_now.desk)
-		return;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fork_now.end))
-		fork_now.end[0] = fork_now.end[1] = -1;
-}
-
-static void close_desk(void)
-{
-	unsigned int i;
-
-	for (i = 0; i < 2; i++)
-		if (fork_now.end[i] >= 0)
-			close(fork_now.end[i]);
-	if (fork_now.desk)
-		nar_pages_release(fork_now.desk, HUGE_BYTES);
-}
-
-static void close_end(unsigned int which)
-{
-	if (fork_now.end[which] >= 0)
-		close(fork_now.end[which]);
-	fork_now.end[which] = -1;
-}
 
 void nar_forkpool_open(void)
 {
 	int saved = errno;
 
-	fork_now.is_open = has_pool_memory();
-	if (!fork_now.is_open)
+	is_open = has_pool_memory();
+	if (!is_open)
 		return;
-	fork_now.parent = getpid();
-	open_desk();
-	catch_bus();
+	/* Without a desk the child does what it can, and the parent does not wait. */
+	nar_desk_open();
+	nar_bus_catch(try_leave_at);
 	errno = saved;
 }
 
@@ -292,16 +162,16 @@ void nar_forkpool_parent(void)
 	int saved = errno;
 	u32 unit;
 
-	if (!fork_now.is_open)
+	if (!is_open)
 		return;
-	close_end(1);
-	while (fork_now.end[0] >= 0 && hear(fork_now.end[0], &unit) && unit != UNIT_NONE) {
+	nar_desk_leave(DESK_CHILD);
+	while (nar_desk_hear(DESK_PARENT, &unit) && unit != UNIT_NONE) {
 		nar_unpoison(nar_at((size_t)unit << HUGE_SHIFT), HUGE_BYTES);
-		memcpy(fork_now.desk, nar_at((size_t)unit << HUGE_SHIFT), HUGE_BYTES);
-		say(fork_now.end[0], unit);
+		memcpy(nar_desk_memory(), nar_at((size_t)unit << HUGE_SHIFT), HUGE_BYTES);
+		nar_desk_say(DESK_PARENT, unit);
 	}
-	release_bus();
-	close_desk();
+	nar_bus_release();
+	nar_desk_close();
 	errno = saved;
 }
 
@@ -310,14 +180,13 @@ void nar_forkpool_child(void)
 	int saved = errno;
 	unsigned int node;
 
-	if (!fork_now.is_open)
+	if (!is_open)
 		return;
-	close_end(0);
+	nar_desk_leave(DESK_PARENT);
 	for (node = 0; node < nar_nodes.nr; node++)
 		leave_window(node);
-	if (fork_now.end[1] >= 0)
-		say(fork_now.end[1], UNIT_NONE);
-	release_bus();
-	close_desk();
+	nar_desk_say(DESK_CHILD, UNIT_NONE);
+	nar_bus_release();
+	nar_desk_close();
 	errno = saved;
 }

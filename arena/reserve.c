@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "internal/option.h"
+#include "numa/cgroup.h"
 #include "numa/hugetlb.h"
 
 #include "heap.h"
@@ -85,10 +86,16 @@ static long long bytes_of_kind(size_t bytes, enum nar_backing backing)
 	return backing == BACKING_HUGE && nar_is_missing(MISSING_THP) ? 0 : (long long)bytes;
 }
 
+/* Beside the pages: their page tables, a 512th, and stacks of threads and tables of ours. */
+static size_t charge_of(size_t bytes)
+{
+	return bytes + bytes / 512 + MIB(2);
+}
+
 /* Faulting in more than there is would end in the process's death. */
 static bool is_too_much(struct nar_place place, size_t bytes)
 {
-	return bytes > nar_pages_of_machine() ||
+	return bytes > nar_pages_of_machine() || charge_of(bytes) > nar_cgroup_room() ||
 	       (nar_policy_names_node(place.policy) && !nar_node_has_room(place.node, bytes));
 }
 

@@ -385,7 +385,8 @@ int numarena_node_of(const void *ptr);
  *
  * Return: the bytes that lie on pages of the kind asked for, by what the kernel answered to
  * the call; -1 with errno EINVAL for a node that is not there or unknown flags, ENOMEM if
- * there is not so much memory, and then none of it is kept.
+ * there is not so much memory on the node or below the limits of the process's cgroups, as
+ * they are at the call, and then none of it is kept.
  */
 long long numarena_reserve(int node, size_t bytes, unsigned int flags);
 

@@ -86,10 +86,3 @@ void nar_hugetlb_supplant(void *addr, void *with, size_t bytes)
 	if (mremap(with, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, addr) == MAP_FAILED)
 		nar_die("a fork's child cannot have %zu bytes at %p: raise vm.max_map_count", bytes, addr);
 }
-
-void *nar_hugetlb_map_desk(void)
-{
-	void *p = mmap(NULL, HUGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	return p == MAP_FAILED ? NULL : p;
-}

@@ -22,7 +22,4 @@ size_t nar_hugetlb_room(struct nar_place place, unsigned int shift);
 void *nar_hugetlb_stand_in(size_t bytes);
 void nar_hugetlb_supplant(void *addr, void *with, size_t bytes);
 
-/* A unit that parent and child share; NULL. */
-void *nar_hugetlb_map_desk(void);
-
 #endif /* NAR_HUGETLB_H */

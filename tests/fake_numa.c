@@ -7,6 +7,7 @@
 #include "internal/option.h"
 #include "internal/stat.h"
 #include "numa/bind.h"
+#include "numa/cgroup.h"
 
 #include "fake_numa.h"
 
@@ -26,7 +27,7 @@ struct nar_events nar_events;
 struct nar_node_events nar_node_events[NAR_MAX_NODES];
 u32 nar_missing_mask;
 
-struct fake_machine fake = { .clock_ms = 1000000 };
+struct fake_machine fake = { .clock_ms = 1000000, .cgroup_room = SIZE_MAX };
 struct fake_calls fake_calls;
 __thread unsigned int fake_node, fake_policy;
 
@@ -223,6 +224,13 @@ unsigned int fake_bound_node(const void *p)
 		if (at >= bound[i].start && at < bound[i].end)
 			return bound[i].node;
 	return FAKE_NOT_BOUND;
+}
+
+/* ---- numa/cgroup.h ---- */
+
+size_t nar_cgroup_room(void)
+{
+	return READ_ONCE(fake.cgroup_room);
 }
 
 /* ---- numa/pages.h ---- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A pretend machine for tests: numa/node.h, bind.h and pages.h with four nodes, on
+ * A pretend machine for tests: numa/node.h, bind.h, cgroup.h and pages.h with four nodes, on
  * real memory of whatever machine there is.
  *
  *	socket A		socket B
@@ -8,7 +8,7 @@
  *
  * It says no when it is told to, remembers which range was bound to which node, and its
  * clock stands still until a test moves it.  Linked before libnumarena.a it stands
- * in for node.o, bind.o and pages.o; the library above is the real one.
+ * in for node.o, bind.o, cgroup.o and pages.o; the library above is the real one.
  */
 #ifndef NAR_TESTS_FAKE_NUMA_H
 #define NAR_TESTS_FAKE_NUMA_H
@@ -39,6 +39,7 @@ struct fake_machine {
 	u32 is_full;		/* nodes without room */
 	void (*meanwhile)(void);	/* what others do while the kernel is asked; once */
 	const void *pinned;	/* what cannot move */
+	size_t cgroup_room;	/* what the cgroup's limit leaves */
 	u64 pool_units;		/* 2 MiB pages in hugetlb pools */
 	u64 clock_ms;
 };

@@ -543,6 +543,21 @@ static void use_reserved(void)
 	numarena_free(p);
 }
 
+/* Before anything is committed; page tables need some room too. */
+static void refuse_beyond_cgroup(void)
+{
+	u32 before = fake_calls.commit[1];
+
+	fake.cgroup_room = MIB(8);
+	ck_assert_int_eq(numarena_reserve(1, MIB(8), 0), -1);
+	ck_assert_int_eq(errno, ENOMEM);
+	ck_assert_int_eq(numarena_reserve(1, MIB(8), NUMARENA_RESERVE_SMALL), -1);
+	ck_assert_int_eq(errno, ENOMEM);
+	ck_assert_uint_eq(fake_calls.commit[1], before);
+	ck_assert_int_eq(numarena_reserve(1, MIB(2), 0), (long long)MIB(2));
+	fake.cgroup_room = SIZE_MAX;
+}
+
 START_TEST(reserved_memory_serves)
 {
 	u32 purges;
@@ -560,6 +575,7 @@ START_TEST(reserved_memory_serves)
 	ck_assert_int_eq(numarena_reserve(1, MIB(32), 0), -1);
 	ck_assert_int_eq(errno, ENOMEM);
 	fake.refuse_commit = 0;
+	refuse_beyond_cgroup();
 	fake.pool_units = 2;
 	ck_assert_int_eq(numarena_reserve(1, MIB(8), NUMARENA_RESERVE_HUGETLB), (long long)MIB(4));
 	ck_assert_uint_eq(node_now(1).huge_pool_empty, 2);

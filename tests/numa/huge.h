@@ -55,16 +55,13 @@ static inline void part_must_pass(const char *name, const char *conf)
 		      WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 }
 
-/* For main(): the part that was asked for.  Return: false if this is the judge. */
-static inline bool part_run(int argc, char **argv, const struct part *parts, size_t nr)
+static inline _Noreturn void part_run(const char *name, const struct part *parts, size_t nr)
 {
 	size_t i;
 
-	if (argc != 2)
-		return false;
 	alarm(CHILD_TIMEOUT);
 	for (i = 0; i < nr; i++) {
-		if (strcmp(parts[i].name, argv[1]))
+		if (strcmp(parts[i].name, name))
 			continue;
 		parts[i].run();
 		exit(EXIT_SUCCESS);
@@ -105,6 +102,13 @@ static inline bool file_write(const char *path, const char *text)
 	if (fd >= 0)
 		close(fd);
 	return done;
+}
+
+static inline bool has_thp(void)
+{
+	const char *text = file_read("/sys/kernel/mm/transparent_hugepage/enabled");
+
+	return text && !strstr(text, "[never]");
 }
 
 static inline unsigned int nr_open_files(void)
@@ -289,6 +293,41 @@ static inline void start_library(void)
 {
 	numarena_free(numarena_malloc(1));
 	require(nar_nodes.nr, "no nodes");
+}
+
+/* ---- Suites ---- */
+
+/*
+ * For main(): run the part that was asked for, or all that @add puts into the case, @seconds
+ * for each.  @why_not, unless NULL, says why the machine does not do.
+ */
+struct huge_suite {
+	const char *name, *tests;
+	double seconds;
+	const struct part *parts;
+	size_t nr_parts;
+	const char *(*why_not)(void);
+	void (*add)(TCase *tc);
+};
+
+static inline int huge_main(int argc, char **argv, const struct huge_suite *what)
+{
+	const char *reason;
+	Suite *suite;
+	TCase *tc;
+
+	if (argc == 2)
+		part_run(argv[1], what->parts, what->nr_parts);
+	start_library();
+	reason = what->why_not ? what->why_not() : NULL;
+	if (reason)
+		tap_skip_all(reason);
+	suite = suite_create(what->name);
+	tc = tcase_create(what->tests);
+	tcase_set_timeout(tc, what->seconds);
+	what->add(tc);
+	suite_add_tcase(suite, tc);
+	return tap_run(suite);
 }
 
 #endif /* NAR_TESTS_NUMA_HUGE_H */

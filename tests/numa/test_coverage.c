@@ -283,27 +283,27 @@ START_TEST(heap_is_huge)
 }
 END_TEST
 
-static bool has_thp(void)
+static const char *why_not(void)
 {
-	const char *text = file_read("/sys/kernel/mm/transparent_hugepage/enabled");
-
-	return text && !strstr(text, "[never]");
+	return has_thp() && has_arenas() ? NULL : "no transparent huge pages here";
 }
+
+static void add_tests(TCase *tc)
+{
+	tcase_add_loop_test(tc, heap_is_huge, 0, ARRAY_SIZE(parts));
+}
+
+static const struct huge_suite suite = {
+	.name = "coverage",
+	.tests = "huge:auto",
+	.seconds = 120,
+	.parts = parts,
+	.nr_parts = ARRAY_SIZE(parts),
+	.why_not = why_not,
+	.add = add_tests,
+};
 
 int main(int argc, char **argv)
 {
-	Suite *suite;
-	TCase *tc;
-
-	if (part_run(argc, argv, parts, ARRAY_SIZE(parts)))
-		return EXIT_SUCCESS;
-	start_library();
-	if (!has_thp() || !has_arenas())
-		tap_skip_all("no transparent huge pages here");
-	suite = suite_create("coverage");
-	tc = tcase_create("huge:auto");
-	tcase_set_timeout(tc, 120);
-	tcase_add_loop_test(tc, heap_is_huge, 0, ARRAY_SIZE(parts));
-	suite_add_tcase(suite, tc);
-	return tap_run(suite);
+	return huge_main(argc, argv, &suite);
 }

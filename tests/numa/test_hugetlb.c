@@ -738,19 +738,13 @@ START_TEST(fork_needs_no_files)
 }
 END_TEST
 
-int main(int argc, char **argv)
+static const char *why_not(void)
 {
-	Suite *suite;
-	TCase *tc;
+	return is_guest() ? NULL : "pools are changed in guests only";
+}
 
-	if (part_run(argc, argv, parts, ARRAY_SIZE(parts)))
-		return EXIT_SUCCESS;
-	if (!is_guest())
-		tap_skip_all("pools are changed in guests only");
-	start_library();
-	suite = suite_create("hugetlb");
-	tc = tcase_create("pools");
-	tcase_set_timeout(tc, 120);
+static void add_tests(TCase *tc)
+{
 	tcase_add_test(tc, memory_is_from_the_nodes_own_pool);
 	tcase_add_test(tc, empty_pool_is_counted);
 	tcase_add_test(tc, pool_that_runs_dry_is_counted);
@@ -764,6 +758,19 @@ int main(int argc, char **argv)
 	tcase_add_test(tc, child_may_die_at_once);
 	tcase_add_test(tc, child_may_write_at_once);
 	tcase_add_test(tc, fork_needs_no_files);
-	suite_add_tcase(suite, tc);
-	return tap_run(suite);
+}
+
+static const struct huge_suite suite = {
+	.name = "hugetlb",
+	.tests = "pools",
+	.seconds = 120,
+	.parts = parts,
+	.nr_parts = ARRAY_SIZE(parts),
+	.why_not = why_not,
+	.add = add_tests,
+};
+
+int main(int argc, char **argv)
+{
+	return huge_main(argc, argv, &suite);
 }

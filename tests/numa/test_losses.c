@@ -378,31 +378,31 @@ START_TEST(not_collapsed)
 }
 END_TEST
 
-static bool has_thp(void)
+static const char *why_not(void)
 {
-	const char *text = file_read("/sys/kernel/mm/transparent_hugepage/enabled");
-
-	return text && !strstr(text, "[never]");
+	return has_thp() && has_arenas() ? NULL : "no transparent huge pages here";
 }
 
-int main(int argc, char **argv)
+static void add_tests(TCase *tc)
 {
-	Suite *suite;
-	TCase *tc;
-
-	if (part_run(argc, argv, parts, ARRAY_SIZE(parts)))
-		return EXIT_SUCCESS;
-	start_library();
-	if (!has_thp() || !has_arenas())
-		tap_skip_all("no transparent huge pages here");
-	suite = suite_create("losses");
-	tc = tcase_create("by cause");
-	tcase_set_timeout(tc, 240);
 	tcase_add_test(tc, empty_pool);
 	tcase_add_test(tc, thp_is_off);
 	tcase_add_test(tc, shared_by_fork);
 	tcase_add_test(tc, parted_in_need);
 	tcase_add_test(tc, not_collapsed);
-	suite_add_tcase(suite, tc);
-	return tap_run(suite);
+}
+
+static const struct huge_suite suite = {
+	.name = "losses",
+	.tests = "by cause",
+	.seconds = 240,
+	.parts = parts,
+	.nr_parts = ARRAY_SIZE(parts),
+	.why_not = why_not,
+	.add = add_tests,
+};
+
+int main(int argc, char **argv)
+{
+	return huge_main(argc, argv, &suite);
 }

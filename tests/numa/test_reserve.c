@@ -8,6 +8,7 @@
  */
 #include <limits.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "arena/window.h"
 
@@ -39,13 +40,6 @@ static long nr_faults(void)
 
 	getrusage(RUSAGE_THREAD, &usage);
 	return usage.ru_minflt + usage.ru_majflt;
-}
-
-static bool has_thp(void)
-{
-	const char *text = file_read("/sys/kernel/mm/transparent_hugepage/enabled");
-
-	return text && !strstr(text, "[never]");
 }
 
 /* Shadow memory of sanitizers is faulted in as well. */
@@ -315,6 +309,54 @@ static void part_too_much(void)
 	must_be_at_home();
 }
 
+#define CGROUP "/sys/fs/cgroup/numarena-reserve"
+#define CGROUP_LIMIT MIB(192)
+#define CACHED "/numarena-cached"
+#define CACHED_BYTES MIB(48)
+
+/*
+ * Files count in the cgroup, but make room.  The buffer is small: with 2 MiB of variables in
+ * all, the kernel would have a huge page for them, and what is resident is looked at.
+ */
+static void fill_page_cache(void)
+{
+	static const char zeros[KIB(64)];
+	int fd = open(CACHED, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	size_t at;
+
+	for (at = 0; at < CACHED_BYTES; at += sizeof(zeros))
+		require(write(fd, zeros, sizeof(zeros)) == (ssize_t)sizeof(zeros), "no space for a file");
+	fsync(fd);
+	close(fd);
+}
+
+/*
+ *	cgroup		| ours | file	|	    192 MiB |
+ *	asked	224		|-----------------------------------|
+ *		160		|--------------------------|
+ *		 64						|-------|
+ *
+ * Expect: ENOMEM for what is beyond the limit of the cgroup around our own, and we live.
+ */
+static void part_cgroup(void)
+{
+	static const unsigned int flags[] = { 0, NUMARENA_RESERVE_SMALL, NUMARENA_RESERVE_HUGETLB };
+	int id;
+	unsigned int i;
+
+	require(file_write(CGROUP "/inner/cgroup.procs", "0"), "cannot enter");
+	start_library();
+	id = nar_nodes.id[0];
+	fill_page_cache();
+	require(node_free_bytes(0) > MIB(224) + MIB(128), "the node is too small");
+	for (i = 0; i < ARRAY_SIZE(flags); i++)
+		must_fail(id, MIB(224), flags[i], ENOMEM);
+	reserve_on(0, MIB(160), NUMARENA_RESERVE_SMALL);
+	for (i = 0; i < ARRAY_SIZE(flags); i++)
+		must_fail(id, MIB(64), flags[i], ENOMEM);
+	must_serve(0, MIB(150));
+}
+
 /* Expect: EINVAL for each node that has no memory, and for flags that mean nothing. */
 static void part_bad(void)
 {
@@ -387,6 +429,7 @@ static const struct part parts[] = {
 	{ "1gib", part_1gib },
 	{ "no_gib", part_no_gib },
 	{ "too_much", part_too_much },
+	{ "cgroup", part_cgroup },
 	{ "bad", part_bad },
 	{ "parallel", part_parallel },
 };
@@ -458,6 +501,22 @@ START_TEST(too_much_keeps_nothing)
 }
 END_TEST
 
+START_TEST(cgroup_has_a_limit)
+{
+	char limit[32];
+
+	if (!is_guest())
+		return;
+	snprintf(limit, sizeof(limit), "%zu", CGROUP_LIMIT);
+	ck_assert(!mkdir(CGROUP, 0755) && !mkdir(CGROUP "/inner", 0755));
+	ck_assert(file_write(CGROUP "/memory.max", limit));
+	part_must_pass("cgroup", "huge:auto");
+	rmdir(CGROUP "/inner");
+	rmdir(CGROUP);
+	unlink(CACHED);
+}
+END_TEST
+
 START_TEST(bad_arguments_are_refused)
 {
 	part_must_pass("bad", "huge:auto");
@@ -470,18 +529,9 @@ START_TEST(many_reserve_at_a_time)
 }
 END_TEST
 
-int main(int argc, char **argv)
+static void add_tests(TCase *tc)
 {
-	Suite *suite;
-	TCase *tc;
-
-	if (part_run(argc, argv, parts, ARRAY_SIZE(parts)))
-		return EXIT_SUCCESS;
-	start_library();
 	stop_balancing();
-	suite = suite_create("reserve");
-	tc = tcase_create("reserve");
-	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, transparent_pages_are_there);
 	tcase_add_test(tc, small_pages_are_there);
 	tcase_add_test(tc, huge_off_is_said);
@@ -489,8 +539,21 @@ int main(int argc, char **argv)
 	tcase_add_test(tc, pool_that_is_too_small_is_counted);
 	tcase_add_test(tc, pages_of_a_gibibyte_are_there);
 	tcase_add_test(tc, too_much_keeps_nothing);
+	tcase_add_test(tc, cgroup_has_a_limit);
 	tcase_add_test(tc, bad_arguments_are_refused);
 	tcase_add_test(tc, many_reserve_at_a_time);
-	suite_add_tcase(suite, tc);
-	return tap_run(suite);
+}
+
+static const struct huge_suite suite = {
+	.name = "reserve",
+	.tests = "reserve",
+	.seconds = 120,
+	.parts = parts,
+	.nr_parts = ARRAY_SIZE(parts),
+	.add = add_tests,
+};
+
+int main(int argc, char **argv)
+{
+	return huge_main(argc, argv, &suite);
 }

@@ -183,25 +183,32 @@ START_TEST(disabled_by_prctl)
 }
 END_TEST
 
-int main(int argc, char **argv)
+static const char *why_not(void)
 {
-	Suite *suite;
-	TCase *tc;
+	return is_guest() ? NULL : "THP is set in guests only";
+}
 
-	if (part_run(argc, argv, parts, ARRAY_SIZE(parts)))
-		return EXIT_SUCCESS;
-	if (!is_guest())
-		tap_skip_all("THP is set in guests only");
-	start_library();
+static void add_tests(TCase *tc)
+{
 	/* Says of pages that it watches that they are not there. */
 	file_write("/proc/sys/kernel/numa_balancing", "0");
-	suite = suite_create("thp");
-	tc = tcase_create("settings");
-	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, never);
 	tcase_add_test(tc, madvise_is_asked);
 	tcase_add_test(tc, disabled_by_prctl);
 	tcase_add_test(tc, always);
-	suite_add_tcase(suite, tc);
-	return tap_run(suite);
+}
+
+static const struct huge_suite suite = {
+	.name = "thp",
+	.tests = "settings",
+	.seconds = 120,
+	.parts = parts,
+	.nr_parts = ARRAY_SIZE(parts),
+	.why_not = why_not,
+	.add = add_tests,
+};
+
+int main(int argc, char **argv)
+{
+	return huge_main(argc, argv, &suite);
 }
