@@ -18,6 +18,42 @@ static const u8 order_of_backings[NR_BACKINGS][NR_BACKINGS - 1] = {
 	[BACKING_HUGETLB] = { BACKING_HUGETLB, BACKING_HUGE, BACKING_SMALL },
 };
 
+/* There is room where a free extent is so many times what is wanted. */
+#define ROOM_TIMES 4
+
+/* For its sake alone committed memory is at most doubled, or grows to so much. */
+#define ROOM_BYTES MIB(8)
+
+/*
+ * At the start of the largest, or in the middle, if what grows already lies before it.
+ * Units' starts, since nothing of such a unit is touched then.
+ */
+static u32 find_roomy(const struct nar_window *x, unsigned int policy, const struct nar_want *w, u32 *from)
+{
+	u32 align = max_of((u32)w->align_pages, (u32)PAGES_PER_UNIT), page, nr;
+	unsigned int i;
+
+	for (i = 0; i < NR_BACKINGS - 1; i++) {
+		struct nar_kin k = { (u8)policy, order_of_backings[w->backing][i] };
+
+		page = nar_tree_below(nar_window_tree(x, k), UINT32_MAX, 0);
+		nr = page ? x->table[page].nr_pages : 0;
+		if (nr < ROOM_TIMES * w->nr_pages)
+			continue;
+		*from = nar_window_first_fit(x, x->table[page - 1].grows ? page + nr / 2 : page, align);
+		if (*from + w->nr_pages <= page + nr)
+			return page;
+	}
+	return 0;
+}
+
+/* @p has been taken, or has grown again. */
+static void mark_growing(struct nar_window *x, u32 page)
+{
+	x->table[page].grows = true;
+	x->table[page + x->table[page].nr_pages - 1].grows = true;
+}
+
 static u32 find_any(const struct nar_window *x, unsigned int policy, const struct nar_want *w, u32 *from)
 {
 	unsigned int i;
@@ -31,20 +67,30 @@ static u32 find_any(const struct nar_window *x, unsigned int policy, const struc
 	return page;
 }
 
-static void *take_any(struct nar_place place, const struct nar_want *w, bool *is_zero)
+static void *take(struct nar_place place, const struct nar_want *w, bool *is_zero,
+		  u32 (*find)(const struct nar_window *x, unsigned int policy, const struct nar_want *w,
+			      u32 *from))
 {
 	struct nar_window *x = nar_window_of(place.node);
 	u32 nr = (u32)w->nr_pages, from = 0, page;
 
 	nar_lock(&x->lock);
-	page = find_any(x, place.policy, w, &from);
+	page = find(x, place.policy, w, &from);
 	if (page) {
 		nar_window_carve(x, page, from, nr, (u8)w->state);
 		*is_zero = nar_window_take(x, from, nr);
 		x->large_pages += w->state == EXTENT_LARGE ? nr : 0;
+		x->table[from].grows = false;
+		if (find == find_roomy)
+			mark_growing(x, from);
 	}
 	nar_unlock(&x->lock);
 	return page ? nar_page_at(place.node, from) : NULL;
+}
+
+static void *take_any(struct nar_place place, const struct nar_want *w, bool *is_zero)
+{
+	return take(place, w, is_zero, find_any);
 }
 
 /* Spans start at units, so alignment up to a unit needs no slack. */
@@ -114,6 +160,33 @@ void *nar_extent_try_alloc(struct nar_place place, const struct nar_want *want, 
 	return prove(place, want, take_any(place, want, is_zero));
 }
 
+/* A node that the kernel says is full would have the pages elsewhere, and nobody would know. */
+static bool has_room(struct nar_place place, const struct nar_want *w)
+{
+	return nar_nodes.nr == 1 || !nar_policy_names_node(place.policy) ||
+	       nar_node_has_room(place.node, (size_t)growth_for(w) << PAGE_SHIFT);
+}
+
+static bool is_modest(size_t bytes)
+{
+	return bytes <= max_of(nar_window_committed_all(), ROOM_BYTES);
+}
+
+void *nar_extent_try_alloc_roomy(struct nar_place place, const struct nar_want *want, bool *is_zero)
+{
+	struct nar_want all = *want;
+	void *p;
+
+	if (is_too_much(want) || !nar_window_ready(place))
+		return NULL;
+	p = take(place, want, is_zero, find_roomy);
+	all.nr_pages *= ROOM_TIMES;
+	if (!p && is_modest(all.nr_pages << PAGE_SHIFT) && !is_too_much(&all) && has_room(place, &all) &&
+	    nar_span_grow(place, growth_for(&all), (u8)want->backing))
+		p = take(place, want, is_zero, find_roomy);
+	return prove(place, want, p);
+}
+
 static void *alloc_on_node(struct nar_place place, const struct nar_want *w, bool *is_zero)
 {
 	void *p;
@@ -124,13 +197,6 @@ static void *alloc_on_node(struct nar_place place, const struct nar_want *w, boo
 	p = p ? p : grow_pool_and_take(place, w, is_zero);
 	p = p ? p : grow_and_take(place, w, is_zero);
 	return prove(place, w, p);
-}
-
-/* A node that the kernel says is full would have the pages elsewhere, and nobody would know. */
-static bool has_room(struct nar_place place, const struct nar_want *w)
-{
-	return nar_nodes.nr == 1 || !nar_policy_names_node(place.policy) ||
-	       nar_node_has_room(place.node, (size_t)growth_for(w) << PAGE_SHIFT);
 }
 
 static void *alloc_with_room(struct nar_place place, const struct nar_want *w, bool *is_zero)
@@ -282,6 +348,8 @@ static int resize_locked(struct nar_window *x, u32 page, u32 nr)
 		nar_window_carve(x, end, end, nr - old, EXTENT_NONE);
 		e->nr_pages = nr;
 		nar_window_take(x, end, nr - old);
+		if (e->grows)
+			mark_growing(x, page);
 	}
 	x->large_pages += (size_t)nr - old;
 	return 0;

@@ -27,6 +27,12 @@ void *nar_extent_alloc(struct nar_place place, const struct nar_want *want, bool
 void *nar_extent_try_alloc(struct nar_place place, const struct nar_want *want, bool *is_zero);
 
 /*
+ * The same, but not where they fit best: with much free behind and before them.  May grow
+ * a node by some; NULL if there is no such place.
+ */
+void *nar_extent_try_alloc_roomy(struct nar_place place, const struct nar_want *want, bool *is_zero);
+
+/*
  * policy:strict.  All of it is faulted in and looked at; a page that will not come home
  * makes the whole as good as none.  Return: 0 or -ENOMEM.
  */

@@ -48,8 +48,9 @@ static void *alloc_without_growth(struct nar_place place, const struct nar_want 
 	return p;
 }
 
-void *nar_large_alloc(struct nar_place place, size_t size, size_t alignment, bool *is_zero)
+void *nar_large_alloc(struct nar_place place, const struct nar_block *block, bool *is_zero)
 {
+	size_t size = block->size, alignment = block->alignment;
 	struct nar_want want = { .backing = backing_for(size), .state = EXTENT_LARGE };
 	void *p;
 
@@ -59,7 +60,8 @@ void *nar_large_alloc(struct nar_place place, size_t size, size_t alignment, boo
 		alignment = max_of(alignment, HUGE_BYTES);
 	want.nr_pages = max_of(DIV_ROUND_UP(size, PAGE_BYTES), (size_t)1);
 	want.align_pages = max_of(alignment >> PAGE_SHIFT, (size_t)1);
-	p = alloc_without_growth(place, &want, is_zero);
+	p = block->is_growing ? nar_extent_try_alloc_roomy(place, &want, is_zero) : NULL;
+	p = p ? p : alloc_without_growth(place, &want, is_zero);
 	return p ? p : nar_extent_alloc(place, &want, is_zero);
 }
 
@@ -93,11 +95,25 @@ size_t nar_large_bytes(const void *p)
 	return nr_pages << PAGE_SHIFT;
 }
 
+/*
+ * One that grows takes some more than is asked for, or each step of a program that grows
+ * by little would meet the node's lock.
+ */
+static bool try_grow(void *p, size_t nr_pages)
+{
+	return !nar_extent_resize(p, nr_pages + nr_pages / NAR_LARGE_SLACK) ||
+	       !nar_extent_resize(p, nr_pages);
+}
+
 bool nar_large_try_resize(void *p, size_t size)
 {
-	size_t nr_pages = DIV_ROUND_UP(size, PAGE_BYTES);
+	size_t nr_pages = DIV_ROUND_UP(size, PAGE_BYTES), have = nar_large_bytes(p) >> PAGE_SHIFT;
 
-	return nr_pages << PAGE_SHIFT == nar_large_bytes(p) || !nar_extent_resize(p, nr_pages);
+	if (nr_pages > have)
+		return try_grow(p, nr_pages);
+	if (have - nr_pages <= nr_pages / NAR_LARGE_SLACK)
+		return true;
+	return !nar_extent_resize(p, nr_pages);
 }
 
 bool nar_large_try_move(void *from, void *to, size_t bytes)

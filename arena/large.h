@@ -7,12 +7,21 @@
 
 #include "meta.h"
 
+/* A block may have a part more than its size needs. */
+#define NAR_LARGE_SLACK 8
+
+/* At least @size bytes, aligned to @alignment (a power of two). */
+struct nar_block {
+	size_t size;
+	size_t alignment;
+	bool is_growing;	/* its like has grown until now: with room behind it, if there is some */
+};
+
 /*
- * A block of at least @size bytes aligned to @alignment (a power of two), at @place if
- * possible.  @is_zero: whether it reads as zeros.  May map memory; hold no lock.
- * Return: NULL if there is none or the sum overflows.
+ * At @place if possible.  @is_zero: whether it reads as zeros.  May map memory; hold no
+ * lock.  Return: NULL if there is none or the sum overflows.
  */
-void *nar_large_alloc(struct nar_place place, size_t size, size_t alignment, bool *is_zero);
+void *nar_large_alloc(struct nar_place place, const struct nar_block *block, bool *is_zero);
 
 /* @p is ours and in no slab.  Dies if it is not the start of a live block. */
 void nar_large_free(void *p);

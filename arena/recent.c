@@ -18,7 +18,7 @@ static void drop(struct nar_recent *r, u32 place)
 
 void *nar_recent_take(struct nar_recent *r, size_t nr_pages)
 {
-	u32 most = (u32)(nr_pages + nr_pages / NAR_RECENT_SLACK), place;
+	u32 most = (u32)(nr_pages + nr_pages / NAR_LARGE_SLACK), place;
 
 	if (!r->sum_pages)
 		return NULL;

@@ -6,15 +6,13 @@
 #define NAR_RECENT_H
 
 #include "extent.h"
+#include "large.h"
 
 #define NAR_RECENT_BLOCKS 16
 
 /* Blocks up to a huge page's half; as much of them together. */
 #define NAR_RECENT_BYTES MIB(1)
 #define NAR_RECENT_PAGES (NAR_RECENT_BYTES / PAGE_BYTES)
-
-/* A block may be larger than what is asked for by this part of it. */
-#define NAR_RECENT_SLACK 8
 
 struct nar_recent {
 	u32 next;		/* place that is filled next, the oldest block's */
@@ -23,7 +21,7 @@ struct nar_recent {
 	void *block[NAR_RECENT_BLOCKS];
 };
 
-/* A block of @nr_pages or little more; NULL. */
+/* A block of @nr_pages, or by NAR_LARGE_SLACK more; NULL. */
 void *nar_recent_take(struct nar_recent *r, size_t nr_pages);
 
 /* Keep @p.  Return: false if it is too large or not the start of a live large block. */

@@ -236,7 +236,7 @@ static void *alloc_shared(size_t size)
 		return NULL;
 	size += load_acquire(&nar_is_started) ? 0 : EARLY_PAD;
 	if (size > NAR_SMALL_MAX)
-		return nar_large_alloc(nar_thread_place(), size, 1, &is_zero);
+		return nar_large_alloc(nar_thread_place(), &(struct nar_block){ size, 1, false }, &is_zero);
 	return alloc_shared_class(nar_class_builtin(size));
 }
 
@@ -302,7 +302,7 @@ void *nar_thread_alloc_slow(size_t size)
 }
 
 /* Before there is no memory, none waits here, nor on a strict node. */
-static void *alloc_large_in_need(struct nar_arena *a, size_t size, size_t alignment, bool *is_zero)
+static void *alloc_large_in_need(struct nar_arena *a, const struct nar_block *block, bool *is_zero)
 {
 	struct nar_place place = nar_heap_place(a->heap, a->member.node);
 	bool is_more = a->recent.sum_pages;
@@ -310,10 +310,15 @@ static void *alloc_large_in_need(struct nar_arena *a, size_t size, size_t alignm
 	nar_recent_flush(&a->recent);
 	if (nar_policy_is_strict(place.policy))
 		is_more |= nar_maint_reclaim(place.node);
-	return is_more ? nar_large_alloc(place, size, alignment, is_zero) : NULL;
+	return is_more ? nar_large_alloc(place, block, is_zero) : NULL;
 }
 
-void *nar_thread_alloc_large(size_t size, size_t alignment, bool *is_zero)
+static bool may_be_recent(const struct nar_block *block)
+{
+	return block->alignment <= PAGE_BYTES && block->size <= NAR_RECENT_BYTES && !block->is_growing;
+}
+
+void *nar_thread_alloc_large(const struct nar_block *block, bool *is_zero)
 {
 	struct nar_arena *a = thread_arena();
 	void *p = NULL;
@@ -321,13 +326,13 @@ void *nar_thread_alloc_large(size_t size, size_t alignment, bool *is_zero)
 	nar_maint_poll();
 	*is_zero = false;
 	if (!a)
-		return nar_large_alloc(nar_thread_place(), size, alignment, is_zero);
+		return nar_large_alloc(nar_thread_place(), block, is_zero);
 	a = follow_policy(a);
-	if (alignment <= PAGE_BYTES && size <= NAR_RECENT_BYTES)
-		p = nar_recent_take(&a->recent, DIV_ROUND_UP(size, PAGE_BYTES));
+	if (may_be_recent(block))
+		p = nar_recent_take(&a->recent, DIV_ROUND_UP(block->size, PAGE_BYTES));
 	if (!p)
-		p = nar_large_alloc(nar_heap_place(a->heap, a->member.node), size, alignment, is_zero);
-	return likely(p) ? p : alloc_large_in_need(a, size, alignment, is_zero);
+		p = nar_large_alloc(nar_heap_place(a->heap, a->member.node), block, is_zero);
+	return likely(p) ? p : alloc_large_in_need(a, block, is_zero);
 }
 
 /* ---- free ---- */

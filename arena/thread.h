@@ -7,6 +7,7 @@
 #define NAR_THREAD_H
 
 #include "arena.h"
+#include "large.h"
 
 /*
  * The thread's arena of the default heap on the node it runs on; nar_arena_none until
@@ -23,7 +24,7 @@ void nar_thread_free_slow(void *p);
 void *nar_thread_alloc_class_slow(unsigned int class);
 
 /* A large block, as nar_large_alloc(). */
-void *nar_thread_alloc_large(size_t size, size_t alignment, bool *is_zero);
+void *nar_thread_alloc_large(const struct nar_block *block, bool *is_zero);
 
 /* In our constructor: the key whose destructor ends a thread's arena. */
 void nar_thread_init(void);

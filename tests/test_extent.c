@@ -81,6 +81,57 @@ static u32 now(void)
 	return (u32)nar_clock_ms();
 }
 
+/* ---- Room to grow ---- */
+
+static char *take_roomy(size_t nr_pages)
+{
+	struct nar_want want = { nr_pages, 1, BACKING_SMALL, EXTENT_LARGE };
+	bool zero;
+	char *p = nar_extent_try_alloc_roomy(PLACE, &want, &zero);
+
+	ck_assert_ptr_nonnull(p);
+	return p;
+}
+
+/*
+ *	| a ...... 4 units ......... |		a grows	| a a a a ....... |
+ *	| a ...... | b ............. |		so does b
+ *
+ * Expect: the first at the start of what is largest, the second in the middle of the rest,
+ * so that both grow in place; memory that is not there yet is had for it.
+ */
+START_TEST(what_grows_has_room)
+{
+	char *a = take_roomy(10), *b;
+	size_t room = 4 * UNIT;
+
+	give(a);
+	give(take(room));
+	ck_assert_ptr_eq(take_roomy(10), a);
+	b = take_roomy(10);
+	ck_assert_uint_ge((size_t)(b - a) / PAGE_BYTES, UNIT);
+	ck_assert_int_eq(nar_extent_resize(a, UNIT), 0);
+	ck_assert_int_eq(nar_extent_resize(b, UNIT), 0);
+	check_extent(a, UNIT, EXTENT_LARGE);
+	check_extent(b, UNIT, EXTENT_LARGE);
+}
+END_TEST
+
+/*
+ *	128 MiB wanted, nothing committed
+ *
+ * Expect: room is no reason to commit much more than there is.
+ */
+START_TEST(room_is_modest)
+{
+	struct nar_want want = { 64 * UNIT, 1, BACKING_SMALL, EXTENT_LARGE };
+	bool zero;
+
+	ck_assert_ptr_null(nar_extent_try_alloc_roomy(PLACE, &want, &zero));
+	ck_assert_uint_eq(usage().committed_bytes[BACKING_SMALL], 0);
+}
+END_TEST
+
 /* ---- Best fit ---- */
 
 /*
@@ -590,6 +641,8 @@ int main(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, start, NULL);
+	tcase_add_test(tc, what_grows_has_room);
+	tcase_add_test(tc, room_is_modest);
 	tcase_add_test(tc, smallest_hole_then_lowest);
 	tcase_add_test(tc, free_neighbours_join);
 	tcase_add_test(tc, backings_do_not_mix);

@@ -226,6 +226,35 @@ START_TEST(large_block_moves_its_pages)
 }
 END_TEST
 
+/*
+ *	two blocks, by turns a page more each, to 4 MiB
+ *
+ * Expect: neither is in the other's way for long: they move a few times, not each time;
+ * and what was written is there.
+ */
+START_TEST(two_grow_side_by_side)
+{
+	char *p[2] = { NULL, NULL };
+	unsigned int nr_moves = 0, which;
+
+	for (size_t size = KIB(4); size <= MIB(4); size += KIB(4)) {
+		for (which = 0; which < 2; which++) {
+			char *q = must_give(numarena_realloc(p[which], size));
+
+			nr_moves += size > KIB(64) && q != p[which];
+			q[size - KIB(4)] = (char)(size / KIB(4));
+			p[which] = q;
+		}
+	}
+	ck_assert_uint_le(nr_moves, 16);
+	for (size_t size = KIB(4); size <= MIB(4); size += KIB(4))
+		for (which = 0; which < 2; which++)
+			ck_assert_int_eq(p[which][size - KIB(4)], (char)(size / KIB(4)));
+	numarena_free(p[0]);
+	numarena_free(p[1]);
+}
+END_TEST
+
 START_TEST(by_another_thread)
 {
 	struct object objects[ARRAY_SIZE(boundaries)];
@@ -254,6 +283,7 @@ int main(void)
 	tcase_add_test(tc, refusal_keeps_the_object);
 	tcase_add_test(tc, array_is_resized);
 	tcase_add_test(tc, large_block_moves_its_pages);
+	tcase_add_test(tc, two_grow_side_by_side);
 	tcase_add_test(tc, by_another_thread);
 	suite_add_tcase(suite, tc);
 	return tap_run(suite);
