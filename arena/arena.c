@@ -27,6 +27,7 @@
 
 /* Objects that a refill takes at most: the few microseconds that others wait. */
 #define REFILL_MAX 128u
+#define FIRST_REFILL 8u
 
 /* What magazines may hold beyond their first room: a part of the arena, and so much in any case. */
 #define MAG_PART 16
@@ -104,6 +105,7 @@ struct nar_arena *nar_arena_begin(struct nar_heap *heap, unsigned int node)
 	if (!nar_registry_try_name(&a->member))
 		return nar_registry_put(&a->member), NULL;
 	a->tag = nar_entry(a->member.id, 0);
+	nar_mags_restart(&a->mag);
 	nar_arena_update_classes(a);
 	a->heap = heap;
 	/* Sequentially consistent: from here on the queue is ours to drain. */
@@ -343,10 +345,20 @@ static unsigned int mag_cap(const struct nar_arena *a, unsigned int class)
 	return (unsigned int)(a->mag.end[class] - a->mag.start[class]);
 }
 
-/* Of a magazine that has grown less than half: objects that nobody will want cost, too. */
-static unsigned int refill_batch(const struct nar_arena *a, unsigned int class)
+/*
+ * Of a magazine that has grown less than half; and at first only some, then twice as many:
+ * a thread that wants few gives back the rest at its end.
+ */
+static unsigned int refill_batch(struct nar_arena *a, unsigned int class)
 {
-	return max_of((unsigned int)nar_class[class].batch, min_of(mag_cap(a, class) / 4, REFILL_MAX));
+	unsigned int batch = max_of((unsigned int)nar_class[class].batch,
+				    min_of(mag_cap(a, class) / 4, REFILL_MAX));
+	u8 *last = &a->mag.refilled[class];
+
+	if (*last >= batch)
+		return batch;
+	*last = (u8)min_of(batch, *last ? *last * 2u : FIRST_REFILL);
+	return *last;
 }
 
 /* From the arena's own slabs, else from one left on the shelf. */
@@ -595,11 +607,10 @@ static void shelve_all(struct nar_arena *a)
 {
 	unsigned int class;
 
-	for (class = 0; class < nar_class_count(); class++) {
-		nar_lock(&a->lock);
+	nar_lock(&a->lock);
+	for (class = 0; class < nar_class_count(); class++)
 		shelve_class(a, class);
-		arena_unlock(a);
-	}
+	arena_unlock(a);
 }
 
 static void arena_retire(struct nar_arena *a)

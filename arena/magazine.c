@@ -61,6 +61,18 @@ void nar_mags_forget(struct nar_mags *m)
 		m->top[class] = m->start[class];
 }
 
+void nar_mags_restart(struct nar_mags *m)
+{
+	unsigned int class;
+
+	memset(m->ran_dry, 0, sizeof(m->ran_dry));
+	memset(m->refilled, 0, sizeof(m->refilled));
+	m->grown_bytes = 0;
+	for (class = 0; class < NAR_MAX_CLASSES; class++)
+		if (m->end[class] != m->start[class])
+			m->end[class] = m->start[class] + nar_class[class].cap;
+}
+
 /* ---- Growth ---- */
 
 static unsigned int cap_now(const struct nar_mags *m, unsigned int class)

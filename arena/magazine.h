@@ -27,6 +27,7 @@ struct nar_mags {
 	void **start[NAR_MAX_CLASSES];
 	u16 room[NAR_MAX_CLASSES];	/* slots there are */
 	bool ran_dry[NAR_MAX_CLASSES];	/* refilled since it last ran over */
+	u8 refilled[NAR_MAX_CLASSES];	/* objects at the last refill, while it is a new thread's */
 	size_t grown_bytes;		/* of objects that fit in what has been added */
 	u32 hand;			/* the class to shrink next */
 };
@@ -38,6 +39,9 @@ size_t nar_mags_nr_slots(void);
 /* Empty ones in @slot; and those of classes below @nr_classes that were added since. */
 void nar_mags_init(struct nar_mags *m, void **slot);
 void nar_mags_open(struct nar_mags *m, unsigned int nr_classes);
+
+/* Empty ones, for another thread, of whose habits nothing is known. */
+void nar_mags_restart(struct nar_mags *m);
 
 /* As if nothing had been in them. */
 void nar_mags_forget(struct nar_mags *m);

@@ -164,6 +164,23 @@ START_TEST(room_is_used_again)
 END_TEST
 
 /*
+ *	grown, emptied, another thread's
+ *
+ * Expect: as much room as at first, and a budget of its own.
+ */
+START_TEST(another_thread_begins_anew)
+{
+	ck_assert(swing(small, PLENTY));
+	mags.ran_dry[large] = true;
+	nar_mags_restart(&mags);
+	ck_assert_uint_eq(cap(small), NAR_MAG_MAX);
+	ck_assert_uint_eq(mags.grown_bytes, 0);
+	ck_assert(!nar_mags_wants_more(&mags, large));
+	ck_assert_ptr_eq(mags.end[NAR_NR_BUILTIN], mags.start[NAR_NR_BUILTIN]);
+}
+END_TEST
+
+/*
  *	class 100, not there yet
  *
  * Expect: no room until it is opened.
@@ -194,6 +211,7 @@ int main(void)
 	tcase_add_test(tc, growth_ends);
 	tcase_add_test(tc, budget_is_kept);
 	tcase_add_test(tc, room_is_used_again);
+	tcase_add_test(tc, another_thread_begins_anew);
 	tcase_add_test(tc, added_classes_open_later);
 	suite_add_tcase(suite, tc);
 	return tap_run(suite);
