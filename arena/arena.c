@@ -68,6 +68,15 @@ static void close_outboxes(struct nar_arena *a)
 	a->nr_posts = 0;
 }
 
+/* Whatever state it is in: a fork may have cut short what its thread did. */
+static void begin_anew(struct nar_arena *a)
+{
+	nar_mags_init(&a->mag, a->slot);
+	close_outboxes(a);
+	nar_class_first_view(&a->view);
+	nar_mags_open(&a->mag, a->view.nr_classes);
+}
+
 static struct nar_arena *arena_create(unsigned int node)
 {
 	struct nar_arena *a = nar_meta_alloc(node, sizeof(*a) + nar_mags_nr_slots() * sizeof(a->slot[0]));
@@ -80,10 +89,7 @@ static struct nar_arena *arena_create(unsigned int node)
 	a->member.node = (u16)node;
 	a->lock = (struct nar_lock)NAR_LOCK_INIT(RANK_ARENA);
 	a->is_gone = true;
-	nar_mags_init(&a->mag, a->slot);
-	close_outboxes(a);
-	nar_class_first_view(&a->view);
-	nar_mags_open(&a->mag, a->view.nr_classes);
+	begin_anew(a);
 	return a;
 }
 
@@ -249,7 +255,7 @@ static struct drained drain_locked(struct nar_arena *a, unsigned int max) __must
 		max -= nr;
 		if (m->nr)
 			break;
-		sub_relaxed(&a->queue.bytes, m->bytes);
+		sub_relaxed(&a->queue.bytes, nar_message_weight(m));
 		WRITE_ONCE(m->bytes, 0);
 		a->inbox = m->next;
 		m->next = d.empty;
@@ -269,6 +275,8 @@ static void finish_drain(struct drained d)
 	while (d.strays) {
 		void *next = nar_chain_next(d.strays);
 
+		if (unlikely(next && !nar_is_ours(next)))
+			nar_die("freed memory was written to: %p, which leads to %p", d.strays, next);
 		nar_arena_free_direct(d.strays);
 		d.strays = next;
 	}
@@ -638,25 +646,27 @@ void nar_arena_end(struct nar_arena *a)
 /* What lies in magazines and outboxes of lost threads may be half written: never read. */
 static void forget_thread(struct nar_arena *a)
 {
-	nar_mags_forget(&a->mag);
-	close_outboxes(a);
+	begin_anew(a);
 	a->recent = (struct nar_recent){ 0 };
 }
 
 /* @self is the one thread there is: nothing changes meanwhile. */
 void nar_arenas_orphan(struct nar_arena *self)
 {
-	u32 id;
+	u32 id, nr = 0;
 
 	for (id = OWNER_FIRST_ARENA; id < nar_registry_end(); id++) {
 		struct nar_arena *a = nar_arena_of(id);
 
+		nr += !a->member.is_free;
 		if (a == self || a->member.is_free)
 			continue;
 		nar_registry_orphan(&a->member);
 		a->is_gone = true;
 		nar_event(fork_leaked, 1);
 	}
+	/* What threads were about to count, or had counted. */
+	WRITE_ONCE(nr_live, nr);
 }
 
 bool nar_arena_adopt_orphan(void)

@@ -21,17 +21,14 @@ static const u8 order_of_backings[NR_BACKINGS][NR_BACKINGS - 1] = {
 /* There is room where a free extent is so many times what is wanted. */
 #define ROOM_TIMES 4
 
-/* For its sake alone committed memory is at most doubled, or grows to so much. */
-#define ROOM_BYTES MIB(8)
-
 /*
  * At the start of the largest, or in the middle, if what grows already lies before it.
- * Units' starts, since nothing of such a unit is touched then.
+ * This is memory that is there, so it can hold back no more than that.
  */
 static u32 find_roomy(const struct nar_window *x, unsigned int policy, const struct nar_want *w, u32 *from)
 {
-	u32 align = max_of((u32)w->align_pages, (u32)PAGES_PER_UNIT), page, nr;
 	unsigned int i;
+	u32 page, nr;
 
 	for (i = 0; i < NR_BACKINGS - 1; i++) {
 		struct nar_kin k = { (u8)policy, order_of_backings[w->backing][i] };
@@ -40,18 +37,21 @@ static u32 find_roomy(const struct nar_window *x, unsigned int policy, const str
 		nr = page ? x->table[page].nr_pages : 0;
 		if (nr < ROOM_TIMES * w->nr_pages)
 			continue;
-		*from = nar_window_first_fit(x, x->table[page - 1].grows ? page + nr / 2 : page, align);
+		*from = nar_window_first_fit(x, x->table[page - 1].nr_grown >= NAR_GROWS ? page + nr / 2 : page,
+					     (u32)w->align_pages);
 		if (*from + w->nr_pages <= page + nr)
 			return page;
 	}
 	return 0;
 }
 
-/* @p has been taken, or has grown again. */
-static void mark_growing(struct nar_window *x, u32 page)
+static void note_growth(struct nar_window *x, u32 page, unsigned int nr_before)
 {
-	x->table[page].grows = true;
-	x->table[page + x->table[page].nr_pages - 1].grows = true;
+	struct nar_extent *e = &x->table[page];
+
+	e->nr_grown = (u8)min_of(nr_before + 1, (unsigned int)UINT8_MAX);
+	if (e->nr_grown >= NAR_GROWS)
+		x->table[page + e->nr_pages - 1].nr_grown = e->nr_grown;
 }
 
 static u32 find_any(const struct nar_window *x, unsigned int policy, const struct nar_want *w, u32 *from)
@@ -80,9 +80,7 @@ static void *take(struct nar_place place, const struct nar_want *w, bool *is_zer
 		nar_window_carve(x, page, from, nr, (u8)w->state);
 		*is_zero = nar_window_take(x, from, nr);
 		x->large_pages += w->state == EXTENT_LARGE ? nr : 0;
-		x->table[from].grows = false;
-		if (find == find_roomy)
-			mark_growing(x, from);
+		x->table[from].nr_grown = 0;
 	}
 	nar_unlock(&x->lock);
 	return page ? nar_page_at(place.node, from) : NULL;
@@ -167,24 +165,11 @@ static bool has_room(struct nar_place place, const struct nar_want *w)
 	       nar_node_has_room(place.node, (size_t)growth_for(w) << PAGE_SHIFT);
 }
 
-static bool is_modest(size_t bytes)
-{
-	return bytes <= max_of(nar_window_committed_all(), ROOM_BYTES);
-}
-
 void *nar_extent_try_alloc_roomy(struct nar_place place, const struct nar_want *want, bool *is_zero)
 {
-	struct nar_want all = *want;
-	void *p;
-
 	if (is_too_much(want) || !nar_window_ready(place))
 		return NULL;
-	p = take(place, want, is_zero, find_roomy);
-	all.nr_pages *= ROOM_TIMES;
-	if (!p && is_modest(all.nr_pages << PAGE_SHIFT) && !is_too_much(&all) && has_room(place, &all) &&
-	    nar_span_grow(place, growth_for(&all), (u8)want->backing))
-		p = take(place, want, is_zero, find_roomy);
-	return prove(place, want, p);
+	return prove(place, want, take(place, want, is_zero, find_roomy));
 }
 
 static void *alloc_on_node(struct nar_place place, const struct nar_want *w, bool *is_zero)
@@ -348,8 +333,7 @@ static int resize_locked(struct nar_window *x, u32 page, u32 nr)
 		nar_window_carve(x, end, end, nr - old, EXTENT_NONE);
 		e->nr_pages = nr;
 		nar_window_take(x, end, nr - old);
-		if (e->grows)
-			mark_growing(x, page);
+		note_growth(x, page, e->nr_grown);
 	}
 	x->large_pages += (size_t)nr - old;
 	return 0;
@@ -363,6 +347,22 @@ static int resize(struct nar_window *x, u32 page, u32 nr)
 	err = resize_locked(x, page, nr);
 	nar_unlock(&x->lock);
 	return err;
+}
+
+unsigned int nar_extent_nr_grown(const void *p)
+{
+	const struct nar_window *x = nar_window_of(nar_node_of(p));
+
+	return READ_ONCE(x->table[nar_page_of(p)].nr_grown);
+}
+
+void nar_extent_inherit_growth(void *p, unsigned int nr_before)
+{
+	struct nar_window *x = nar_window_of(nar_node_of(p));
+
+	nar_lock(&x->lock);
+	note_growth(x, nar_page_of(p), nr_before);
+	nar_unlock(&x->lock);
 }
 
 static struct nar_place place_of(const struct nar_window *x, const void *p)

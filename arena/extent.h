@@ -26,10 +26,7 @@ void *nar_extent_alloc(struct nar_place place, const struct nar_want *want, bool
 /* The same, of @place and of memory that is there already. */
 void *nar_extent_try_alloc(struct nar_place place, const struct nar_want *want, bool *is_zero);
 
-/*
- * The same, but not where they fit best: with much free behind and before them.  May grow
- * a node by some; NULL if there is no such place.
- */
+/* The same, but not where they fit best: with much free behind them, or NULL. */
 void *nar_extent_try_alloc_roomy(struct nar_place place, const struct nar_want *want, bool *is_zero);
 
 /*
@@ -61,6 +58,13 @@ int nar_extent_free(void *p, enum nar_extent_state state);
  * of @start_mask an EXTENT_CHUNK of its own.  A chunk lock may be held.
  */
 void nar_extent_part_chunk(u32 unit, u64 free_mask, u64 start_mask);
+
+/* An extent that has grown so often goes on, for all one knows. */
+#define NAR_GROWS 4
+
+/* How often the extent at @p has grown, and that it stands for one that did. */
+unsigned int nar_extent_nr_grown(const void *p);
+void nar_extent_inherit_growth(void *p, unsigned int nr_before);
 
 /* Shrink, or grow into a free right neighbour.  Return: 0 or -ENOSPC. */
 int nar_extent_resize(void *p, size_t nr_pages);

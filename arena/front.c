@@ -44,7 +44,7 @@ noinline void *nar_front_alloc_slow(size_t size)
 	int saved = errno;
 	bool is_zero;
 
-	return answer(size > NAR_SMALL_MAX ? large_alloc(&(struct nar_block){ size, 1, false }, &is_zero) :
+	return answer(size > NAR_SMALL_MAX ? large_alloc(&(struct nar_block){ size, 1, NULL }, &is_zero) :
 		      nar_thread_alloc_slow(size), size, saved);
 }
 
@@ -88,7 +88,7 @@ void *nar_front_calloc_slow(size_t nmemb, size_t size)
 	if (bytes <= NAR_SMALL_MAX)
 		p = nar_thread_alloc_slow(bytes);
 	else
-		p = large_alloc(&(struct nar_block){ bytes, 1, false }, &is_zero);
+		p = large_alloc(&(struct nar_block){ bytes, 1, NULL }, &is_zero);
 	p = answer(p, bytes, saved);
 	if (likely(p) && !is_zero)
 		memset(p, 0, bytes);
@@ -105,20 +105,19 @@ static bool try_stay(void *p, size_t have, size_t size)
 	return !is_small && size > NAR_SMALL_MAX && nar_large_try_resize(p, size);
 }
 
-/* What has grown once will again: by a place with room, most of its growth needs no copy. */
-static void *alloc_grown(size_t size)
+/* From one large block to a larger. */
+static void *alloc_grown(const void *p, size_t size)
 {
 	int saved = errno;
 	bool is_zero;
 
-	if (NAR_HAS_ASAN || size <= NAR_SMALL_MAX)
-		return nar_front_alloc(size);
-	return answer(large_alloc(&(struct nar_block){ size, 1, true }, &is_zero), size, saved);
+	return answer(large_alloc(&(struct nar_block){ size, 1, p }, &is_zero), size, saved);
 }
 
 static void *realloc_move(void *p, size_t have, size_t size)
 {
-	void *to = size > have ? alloc_grown(size) : nar_front_alloc(size);
+	bool is_grown = size > have && have > NAR_SMALL_MAX && !nar_entry_of(p);
+	void *to = is_grown ? alloc_grown(p, size) : nar_front_alloc(size);
 
 	if (!to)
 		return NULL;
@@ -177,7 +176,7 @@ static void *aligned_alloc_any(size_t alignment, size_t size)
 		class = nar_class_aligned(size, alignment);
 	if (class < NAR_MAX_CLASSES)
 		return class_alloc(class);
-	return large_alloc(&(struct nar_block){ size, alignment, false }, &is_zero);
+	return large_alloc(&(struct nar_block){ size, alignment, NULL }, &is_zero);
 }
 
 void *nar_front_aligned(size_t alignment, size_t size)

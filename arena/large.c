@@ -15,6 +15,9 @@
 #define HUGE_START_BYTES MIB(1)
 #define HUGE_START_PART 8
 
+/* Smaller ones are copied soon, and there may be very many. */
+#define ROOMY_BYTES KIB(128)
+
 /* Copying so much takes a millisecond and more, moving it a tenth of that. */
 #define MOVE_BYTES MIB(8)
 
@@ -48,6 +51,22 @@ static void *alloc_without_growth(struct nar_place place, const struct nar_want 
 	return p;
 }
 
+/* With room behind it, if it goes on as it did: then most of its growth needs no copy. */
+static void *alloc_grown(struct nar_place place, const struct nar_block *block,
+			 const struct nar_want *want, bool *is_zero)
+{
+	unsigned int nr = nar_extent_nr_grown(block->grown);
+	void *p = NULL;
+
+	if (nr >= NAR_GROWS && block->size >= ROOMY_BYTES)
+		p = nar_extent_try_alloc_roomy(place, want, is_zero);
+	p = p ? p : alloc_without_growth(place, want, is_zero);
+	p = p ? p : nar_extent_alloc(place, want, is_zero);
+	if (p)
+		nar_extent_inherit_growth(p, nr);
+	return p;
+}
+
 void *nar_large_alloc(struct nar_place place, const struct nar_block *block, bool *is_zero)
 {
 	size_t size = block->size, alignment = block->alignment;
@@ -60,8 +79,9 @@ void *nar_large_alloc(struct nar_place place, const struct nar_block *block, boo
 		alignment = max_of(alignment, HUGE_BYTES);
 	want.nr_pages = max_of(DIV_ROUND_UP(size, PAGE_BYTES), (size_t)1);
 	want.align_pages = max_of(alignment >> PAGE_SHIFT, (size_t)1);
-	p = block->is_growing ? nar_extent_try_alloc_roomy(place, &want, is_zero) : NULL;
-	p = p ? p : alloc_without_growth(place, &want, is_zero);
+	if (block->grown)
+		return alloc_grown(place, block, &want, is_zero);
+	p = alloc_without_growth(place, &want, is_zero);
 	return p ? p : nar_extent_alloc(place, &want, is_zero);
 }
 
@@ -96,13 +116,14 @@ size_t nar_large_bytes(const void *p)
 }
 
 /*
- * One that grows takes some more than is asked for, or each step of a program that grows
- * by little would meet the node's lock.
+ * One that grows by little takes some more than is asked for, or each of many steps would
+ * meet the node's lock.
  */
-static bool try_grow(void *p, size_t nr_pages)
+static bool try_grow(void *p, size_t have, size_t nr_pages)
 {
-	return !nar_extent_resize(p, nr_pages + nr_pages / NAR_LARGE_SLACK) ||
-	       !nar_extent_resize(p, nr_pages);
+	size_t slack = nr_pages - have <= have / NAR_LARGE_SLACK ? nr_pages / NAR_LARGE_SLACK : 0;
+
+	return (slack && !nar_extent_resize(p, nr_pages + slack)) || !nar_extent_resize(p, nr_pages);
 }
 
 bool nar_large_try_resize(void *p, size_t size)
@@ -110,7 +131,7 @@ bool nar_large_try_resize(void *p, size_t size)
 	size_t nr_pages = DIV_ROUND_UP(size, PAGE_BYTES), have = nar_large_bytes(p) >> PAGE_SHIFT;
 
 	if (nr_pages > have)
-		return try_grow(p, nr_pages);
+		return try_grow(p, have, nr_pages);
 	if (have - nr_pages <= nr_pages / NAR_LARGE_SLACK)
 		return true;
 	return !nar_extent_resize(p, nr_pages);

@@ -14,7 +14,7 @@
 struct nar_block {
 	size_t size;
 	size_t alignment;
-	bool is_growing;	/* its like has grown until now: with room behind it, if there is some */
+	const void *grown;	/* the smaller block that it is to take the place of; or NULL */
 };
 
 /*

@@ -37,6 +37,7 @@ void nar_mags_init(struct nar_mags *m, void **slot)
 {
 	unsigned int class;
 
+	*m = (struct nar_mags){ 0 };
 	for (class = 0; class < NAR_MAX_CLASSES; class++) {
 		m->room[class] = (u16)first_cap(class);
 		m->start[class] = m->top[class] = m->end[class] = &slot[slot_of_class[class]];
@@ -51,14 +52,6 @@ void nar_mags_open(struct nar_mags *m, unsigned int nr_classes)
 	for (class = 0; class < nr_classes; class++)
 		if (m->end[class] == m->start[class])
 			m->end[class] = m->start[class] + nar_class[class].cap;
-}
-
-void nar_mags_forget(struct nar_mags *m)
-{
-	unsigned int class;
-
-	for (class = 0; class < NAR_MAX_CLASSES; class++)
-		m->top[class] = m->start[class];
 }
 
 void nar_mags_restart(struct nar_mags *m)

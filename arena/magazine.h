@@ -43,9 +43,6 @@ void nar_mags_open(struct nar_mags *m, unsigned int nr_classes);
 /* Empty ones, for another thread, of whose habits nothing is known. */
 void nar_mags_restart(struct nar_mags *m);
 
-/* As if nothing had been in them. */
-void nar_mags_forget(struct nar_mags *m);
-
 /* @class has run over; it has run dry since the last time, and has not all it may have. */
 bool nar_mags_wants_more(const struct nar_mags *m, unsigned int class);
 

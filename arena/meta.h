@@ -70,7 +70,7 @@ struct nar_extent {
 	u8 state;		/* enum nar_extent_state */
 	u8 backing;		/* enum nar_backing */
 	u8 policy;		/* with the window's node its place */
-	bool grows;		/* also at the last page: taken with room to grow; a hint, may be old */
+	u8 nr_grown;		/* times it has grown; at the last page, too, once it is known to; a hint */
 	u8 reserved[12];
 };
 

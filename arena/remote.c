@@ -35,7 +35,7 @@ void nar_queue_post(struct nar_queue *q, struct nar_message *m)
 {
 	struct nar_message *seen = READ_ONCE(q->head);
 
-	add_relaxed(&q->bytes, m->bytes);
+	add_relaxed(&q->bytes, nar_message_weight(m));
 	/*
 	 * Release: the message is written; pairs with the exchange in nar_queue_take_all().
 	 * Sequentially consistent, since the poster then looks whether the owner is gone;

@@ -54,6 +54,12 @@ static inline bool nar_queue_is_empty(const struct nar_queue *q)
 	return !READ_ONCE(q->head);
 }
 
+/* What it holds back: its objects, and itself. */
+static inline size_t nar_message_weight(const struct nar_message *m)
+{
+	return m->bytes + sizeof(*m);
+}
+
 static inline const void *nar_message_newest(const struct nar_message *m, unsigned int nth)
 {
 	return *(m->object + m->nr - nth);

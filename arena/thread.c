@@ -96,7 +96,9 @@ struct nar_place nar_thread_place(void)
 
 static bool is_early(void)
 {
-	return nar_arena_nr_live() >= MANY_ARENAS && self.nr_steps++ < FIRST_STEPS;
+	/* Under policy:strict arenas know better what to do when a node is full. */
+	return nar_arena_nr_live() >= MANY_ARENAS && !nar_policy_is_strict(POLICY_OURS) &&
+	       self.nr_steps++ < FIRST_STEPS;
 }
 
 static struct nar_arena *thread_begin(void)
@@ -236,7 +238,7 @@ static void *alloc_shared(size_t size)
 		return NULL;
 	size += load_acquire(&nar_is_started) ? 0 : EARLY_PAD;
 	if (size > NAR_SMALL_MAX)
-		return nar_large_alloc(nar_thread_place(), &(struct nar_block){ size, 1, false }, &is_zero);
+		return nar_large_alloc(nar_thread_place(), &(struct nar_block){ size, 1, NULL }, &is_zero);
 	return alloc_shared_class(nar_class_builtin(size));
 }
 
@@ -315,7 +317,7 @@ static void *alloc_large_in_need(struct nar_arena *a, const struct nar_block *bl
 
 static bool may_be_recent(const struct nar_block *block)
 {
-	return block->alignment <= PAGE_BYTES && block->size <= NAR_RECENT_BYTES && !block->is_growing;
+	return block->alignment <= PAGE_BYTES && block->size <= NAR_RECENT_BYTES && !block->grown;
 }
 
 void *nar_thread_alloc_large(const struct nar_block *block, bool *is_zero)

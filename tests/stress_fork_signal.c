@@ -13,6 +13,7 @@
 #define NR_SIGNALS 600
 #define NR_CHURNERS 2
 #define MAX_SHIFT 17
+#define LUCK 20
 #define PAUSE_NS 200000
 
 static struct churn churns[NR_CHURNERS + 1];
@@ -92,7 +93,8 @@ static void send_signals(pthread_t target)
 	unsigned long nr_signals = stress_scaled(NR_SIGNALS);
 	struct timespec pause = { .tv_nsec = PAUSE_NS };
 
-	for (unsigned long i = 0; i < nr_signals; i++) {
+	/* More, should none of them have come at the right time. */
+	for (unsigned long i = 0; i < nr_signals || (!nr_inside && i < LUCK * nr_signals); i++) {
 		pthread_kill(target, SIGUSR1);
 		while (atomic_load(&nr_forks) <= i)
 			nanosleep(&pause, NULL);

@@ -94,35 +94,52 @@ static char *take_roomy(size_t nr_pages)
 }
 
 /*
- *	| a ...... 4 units ......... |		a grows	| a a a a ....... |
- *	| a ...... | b ............. |		so does b
+ *	| a ...... 4 units free ..... |		a has grown often
+ *	| a ...... | b ............. |
  *
  * Expect: the first at the start of what is largest, the second in the middle of the rest,
- * so that both grow in place; memory that is not there yet is had for it.
+ * so that both grow in place.
  */
 START_TEST(what_grows_has_room)
 {
-	char *a = take_roomy(10), *b;
-	size_t room = 4 * UNIT;
+	char *a, *b;
 
-	give(a);
-	give(take(room));
-	ck_assert_ptr_eq(take_roomy(10), a);
+	give(take(4 * UNIT));
+	a = take_roomy(10);
+	ck_assert_ptr_eq(a, FIRST);
+	nar_extent_inherit_growth(a, NAR_GROWS);
+	ck_assert_uint_eq(nar_extent_nr_grown(a), NAR_GROWS + 1);
 	b = take_roomy(10);
 	ck_assert_uint_ge((size_t)(b - a) / PAGE_BYTES, UNIT);
 	ck_assert_int_eq(nar_extent_resize(a, UNIT), 0);
 	ck_assert_int_eq(nar_extent_resize(b, UNIT), 0);
+	ck_assert_uint_eq(nar_extent_nr_grown(b), 1);
 	check_extent(a, UNIT, EXTENT_LARGE);
 	check_extent(b, UNIT, EXTENT_LARGE);
 }
 END_TEST
 
 /*
+ *	b behind a, which has not grown before
+ *
+ * Expect: no gap is left for it.
+ */
+START_TEST(what_stays_needs_no_room)
+{
+	char *a;
+
+	give(take(4 * UNIT));
+	a = take_roomy(10);
+	ck_assert_ptr_eq(take_roomy(10), a + 10 * PAGE_BYTES);
+}
+END_TEST
+
+/*
  *	128 MiB wanted, nothing committed
  *
- * Expect: room is no reason to commit much more than there is.
+ * Expect: room is taken where there is some, and no memory is had for its sake.
  */
-START_TEST(room_is_modest)
+START_TEST(room_is_not_made)
 {
 	struct nar_want want = { 64 * UNIT, 1, BACKING_SMALL, EXTENT_LARGE };
 	bool zero;
@@ -642,7 +659,8 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, start, NULL);
 	tcase_add_test(tc, what_grows_has_room);
-	tcase_add_test(tc, room_is_modest);
+	tcase_add_test(tc, what_stays_needs_no_room);
+	tcase_add_test(tc, room_is_not_made);
 	tcase_add_test(tc, smallest_hole_then_lowest);
 	tcase_add_test(tc, free_neighbours_join);
 	tcase_add_test(tc, backings_do_not_mix);

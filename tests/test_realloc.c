@@ -246,12 +246,45 @@ START_TEST(two_grow_side_by_side)
 			p[which] = q;
 		}
 	}
-	ck_assert_uint_le(nr_moves, 16);
+	ck_assert_uint_le(nr_moves, 64);
 	for (size_t size = KIB(4); size <= MIB(4); size += KIB(4))
 		for (which = 0; which < 2; which++)
 			ck_assert_int_eq(p[which][size - KIB(4)], (char)(size / KIB(4)));
 	numarena_free(p[0]);
 	numarena_free(p[1]);
+}
+END_TEST
+
+/* Committed, of all nodes. */
+static uint64_t committed_bytes(void)
+{
+	struct numarena_stats stats;
+
+	ck_assert_int_eq(numarena_stats_get(&stats, sizeof(stats)), 0);
+	return stats.committed_bytes;
+}
+
+/*
+ *	2000 buffers: 20,000 bytes -> 40,000; 100,000 -> 200,000
+ *
+ * Expect: a buffer that has grown once costs what it holds, and no room beside it.
+ */
+START_TEST(many_that_grew_once)
+{
+	static char *p[2000];
+	size_t i, from;
+
+	for (from = 20000; from <= 100000; from *= 5) {
+		uint64_t before = committed_bytes();
+
+		for (i = 0; i < ARRAY_SIZE(p); i++) {
+			p[i] = must_give(numarena_malloc(from));
+			p[i] = must_give(numarena_realloc(p[i], 2 * from));
+		}
+		ck_assert_uint_le(committed_bytes() - before, 3 * from * ARRAY_SIZE(p));
+		for (i = 0; i < ARRAY_SIZE(p); i++)
+			numarena_free(p[i]);
+	}
 }
 END_TEST
 
@@ -284,6 +317,7 @@ int main(void)
 	tcase_add_test(tc, array_is_resized);
 	tcase_add_test(tc, large_block_moves_its_pages);
 	tcase_add_test(tc, two_grow_side_by_side);
+	tcase_add_test(tc, many_that_grew_once);
 	tcase_add_test(tc, by_another_thread);
 	suite_add_tcase(suite, tc);
 	return tap_run(suite);

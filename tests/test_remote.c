@@ -103,7 +103,7 @@ START_TEST(all_at_once_newest_first)
 	post(b, 3);
 	post(c, NAR_MESSAGE_MAX);
 	ck_assert(!nar_queue_is_empty(&queue));
-	ck_assert_uint_eq(queue.bytes, (1 + 3 + NAR_MESSAGE_MAX) * SIZE);
+	ck_assert_uint_eq(queue.bytes, (1 + 3 + NAR_MESSAGE_MAX) * SIZE + 3 * sizeof(struct nar_message));
 	m = nar_queue_take_all(&queue);
 	ck_assert(nar_queue_is_empty(&queue));
 	m = check_message(m, c, NAR_MESSAGE_MAX);
