@@ -218,17 +218,32 @@ static void *stray(void *p, void *strays)
 	return p;
 }
 
+/* The arena's own thread needs no bitmap for what its magazines have room for. */
+static bool try_push(struct nar_arena *a, unsigned int class, void *p)
+{
+	void **top = a->mag.top[class];
+
+	if (unlikely(p == top[-1] || p == top[-2]))
+		nar_die_double_free(p);
+	if (top == a->mag.end[class])
+		return false;
+	*top = p;
+	a->mag.top[class] = top + 1;
+	return true;
+}
+
 /* What is still the arena's goes back; the rest is chained to @strays.  Return: the chain. */
-static void *give_posted(struct nar_arena *a, void *const *p, unsigned int nr, void *strays)
+static void *give_posted(struct nar_arena *a, void *const *p, unsigned int nr, bool is_own, void *strays)
 	__must_hold(&a->lock)
 {
 	while (nr) {
+		u32 entry = nar_entry_of(*p);
 		unsigned int n = 1;
 
-		if (likely(nar_entry_owner(nar_entry_of(*p)) == a->member.id))
-			n = give_run(a, p, nr);
-		else
+		if (unlikely(nar_entry_owner(entry) != a->member.id))
 			strays = stray(*p, strays);
+		else if (!is_own || !try_push(a, nar_entry_class(entry), *p))
+			n = give_run(a, p, nr);
 		p += n;
 		nr -= n;
 	}
@@ -241,17 +256,28 @@ struct drained {
 	void *strays;		/* objects whose slab has changed hands since they were posted */
 };
 
-/* Up to @max objects from the queue into slabs. */
-static struct drained drain_locked(struct nar_arena *a, unsigned int max) __must_hold(&a->lock)
+#define BY_A_STRANGER NAR_MAX_CLASSES
+
+static bool has_enough(const struct nar_arena *a, unsigned int class)
+{
+	return class != BY_A_STRANGER && nar_mag_nr(&a->mag, class) >= nar_class[class].batch;
+}
+
+/*
+ * Up to @max objects from the queue into slabs; if the arena's own thread does it to refill
+ * @class, into magazines first, and no more than that takes.
+ */
+static struct drained drain_locked(struct nar_arena *a, unsigned int max, unsigned int class)
+	__must_hold(&a->lock)
 {
 	struct drained d = { 0 };
 	struct nar_message *m;
 
-	while (max && (m = next_message(a))) {
+	while (max && !has_enough(a, class) && (m = next_message(a))) {
 		unsigned int nr = min_of(max, m->nr);
 
 		WRITE_ONCE(m->nr, m->nr - nr);
-		d.strays = give_posted(a, &m->object[m->nr], nr, d.strays);
+		d.strays = give_posted(a, &m->object[m->nr], nr, class != BY_A_STRANGER, d.strays);
 		max -= nr;
 		if (m->nr)
 			break;
@@ -291,7 +317,7 @@ static void drain_all(struct nar_arena *a)
 		struct drained d;
 
 		nar_lock(&a->lock);
-		d = drain_locked(a, HELP_MAX);
+		d = drain_locked(a, HELP_MAX, BY_A_STRANGER);
 		more = has_posts(a);
 		arena_unlock(a);
 		finish_drain(d);
@@ -304,7 +330,7 @@ static void try_help(struct nar_arena *owner)
 
 	if (!nar_trylock(&owner->lock))
 		return;
-	d = drain_locked(owner, HELP_MAX);
+	d = drain_locked(owner, HELP_MAX, BY_A_STRANGER);
 	arena_unlock(owner);
 	finish_drain(d);
 }
@@ -387,11 +413,14 @@ bool nar_arena_refill(struct nar_arena *a, unsigned int class)
 	unsigned int n;
 
 	nar_lock(&a->lock);
-	d = drain_locked(a, DRAIN_MAX);
-	n = refill_locked(a, class);
+	d = drain_locked(a, DRAIN_MAX, class);
+	n = nar_mag_nr(&a->mag, class);
+	if (!n) {
+		n = refill_locked(a, class);
+		a->mag.top[class] += n;
+	}
 	arena_unlock(a);
 	finish_drain(d);
-	a->mag.top[class] += n;
 	a->mag.ran_dry[class] = true;
 	count_own(a->count.nr_refills, n != 0);
 	return n;

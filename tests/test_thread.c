@@ -124,6 +124,56 @@ START_TEST(early_objects_follow_the_policy)
 }
 END_TEST
 
+#define NR_BACK 30
+
+static void *free_all(void *arg)
+{
+	void **p = arg;
+	unsigned int i;
+
+	for (i = 0; i < NR_BACK; i++)
+		numarena_free(p[i]);
+	return NULL;
+}
+
+static bool was_given(void *const *given, const void *p)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_BACK && given[i] != p; i++)
+		;
+	return i < NR_BACK;
+}
+
+/*
+ *	owner: | empty magazine |	other thread: free x 30, the end
+ *	owner: malloc -> | 30 back |
+ *
+ * Expect: what comes home is what its owner has next, without a detour by the slab.
+ */
+START_TEST(what_comes_home_is_used_next)
+{
+	unsigned int class = nar_class_builtin(SIZE), i;
+	void *given[NR_BACK], *again[NR_BACK];
+	pthread_t other;
+	u32 nr_free;
+
+	for (i = 0; i < NR_BACK; i++)
+		given[i] = numarena_malloc(SIZE);
+	while (nar_mag_nr(&nar_arena_own->mag, class))
+		ck_assert_ptr_nonnull(numarena_malloc(SIZE));
+	nr_free = nar_slab_at(nar_slab_around(given[0]))->nr_free;
+	ck_assert_int_eq(pthread_create(&other, NULL, free_all, given), 0);
+	ck_assert_int_eq(pthread_join(other, NULL), 0);
+	for (i = 0; i < NR_BACK; i++) {
+		again[i] = numarena_malloc(SIZE);
+		ck_assert(was_given(given, again[i]));
+	}
+	ck_assert_uint_eq(nar_slab_at(nar_slab_around(given[0]))->nr_free, nr_free);
+	ck_assert_uint_eq(nar_mag_nr(&nar_arena_own->mag, class), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("thread");
@@ -132,6 +182,7 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, in_a_crowd_arenas_are_earned);
 	tcase_add_test(tc, early_objects_follow_the_policy);
+	tcase_add_test(tc, what_comes_home_is_used_next);
 	suite_add_tcase(suite, tc);
 	return tap_run(suite);
 }
