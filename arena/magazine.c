@@ -6,8 +6,7 @@
 /* Added in few steps, since slots that have been outgrown are not used again. */
 #define GROWTH 4
 
-/* What a magazine may hold in the end. */
-#define GROWN_MAX 1024
+/* What a magazine may hold in the end; and NAR_MAG_GROWN_MAX objects. */
 #define GROWN_BYTES_MAX KIB(256)
 
 static u32 slot_of_class[NAR_MAX_CLASSES];
@@ -80,7 +79,7 @@ static size_t added_bytes(const struct nar_mags *m, unsigned int class)
 
 static unsigned int grown_cap(const struct nar_mags *m, unsigned int class)
 {
-	size_t max = min_of((size_t)GROWN_MAX, GROWN_BYTES_MAX / nar_class[class].shape.size);
+	size_t max = min_of((size_t)NAR_MAG_GROWN_MAX, GROWN_BYTES_MAX / nar_class[class].shape.size);
 
 	return (unsigned int)min_of((size_t)cap_now(m, class) * GROWTH, max);
 }

@@ -18,6 +18,9 @@
 /* Two NULL slots below each magazine end a pop and satisfy the double free check. */
 #define NAR_MAG_GUARDS 2
 
+/* Objects that one holds at most, grown as far as it may. */
+#define NAR_MAG_GROWN_MAX 1024
+
 /* Arrays of pointers, since a class then scales an address as it is. */
 struct nar_mags {
 	/* The fast paths'. */

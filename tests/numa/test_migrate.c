@@ -18,10 +18,10 @@
 
 #define SIZE 256
 #define OTHER_SIZE 2560
-#define MAG_OBJECTS 64		/* of SIZE */
+#define MAG_OBJECTS 64		/* of SIZE, as long as it has not grown */
 
 /* Live objects, and how many are replaced at once. */
-#define WIDE_LIVE (10 * MAG_OBJECTS)
+#define WIDE_LIVE (10 * NAR_MAG_GROWN_MAX)
 #define WIDE_WAVE (WIDE_LIVE / 2)
 #define NARROW_LIVE (MAG_OBJECTS / 4)
 #define NARROW_WAVE (NARROW_LIVE / 2)
@@ -48,7 +48,7 @@ struct mover {
 	unsigned int nr_trickle;
 
 	/* By depth in the magazine of SIZE. */
-	bool from_slab[NAR_MAG_MAX];
+	bool from_slab[NAR_MAG_GROWN_MAX];
 
 	/* Since the last move. */
 	unsigned int nr_refills;
@@ -71,7 +71,7 @@ static unsigned int magazine_room(void)
 
 static unsigned int depth_now(void)
 {
-	return MAG_OBJECTS - magazine_room();
+	return nar_mag_nr(&nar_arena_own->mag, nar_class_builtin(SIZE));
 }
 
 static bool has_followed(const struct mover *m)
@@ -224,7 +224,7 @@ static void check_mover(const struct mover *m)
 }
 
 /*
- *	live: 640 objects, ten magazines of them; 320 are replaced at once
+ *	live: ten of the largest magazines; half of it is replaced at once
  *
  * Expect: once followed, at least 95 of 100 objects from slabs are local, and all of those
  * that have been freed since; followed as soon as 3 refills and 10 ms have passed.
