@@ -171,11 +171,11 @@ print_table() {
 		else
 			printf "%-16s%3s", "row", "thr"
 		for (i = 1; i <= nr_names; i++)
-			field(short_name(names[i]), 8)
+			field((markdown ? "ns " : "") short_name(names[i]), 8)
 		field("x best", 7)
 		field("rounds", 12)
 		for (i = 1; i <= nr_names; i++)
-			field(short_name(names[i]), 8)
+			field((markdown ? "MiB " : "") short_name(names[i]), 8)
 		field("x glibc", 7)
 		field("settled", 19)
 		printf "\n"
