@@ -161,8 +161,12 @@ static void copy_map(struct nar_class_view *view, const struct class_map *map)
 
 static void copy_map_rcu(struct nar_class_view *view)
 {
+	const struct class_map *map;
+
 	rcu_read_lock();
-	copy_map(view, rcu_dereference(published));
+	map = rcu_dereference(published);
+	nar_tsan_consume(&published);	/* after the read: it may be a later one than was there before */
+	copy_map(view, map);
 	nar_tsan_publish(&spare);	/* this reader is done; see reclaim_retired() */
 	rcu_read_unlock();
 }
@@ -192,7 +196,6 @@ static bool is_known_to_rcu(void)
 
 void nar_class_update_view(struct nar_class_view *view)
 {
-	nar_tsan_consume(&published);
 	if (likely(is_known_to_rcu()))
 		copy_map_rcu(view);
 	else
