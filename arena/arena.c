@@ -168,14 +168,6 @@ static void arena_settle(struct nar_arena *a, u32 slab) __must_hold(&a->lock)
 	arena_doom(a, slab);
 }
 
-static void arena_give(struct nar_arena *a, void *p) __must_hold(&a->lock)
-{
-	u32 slab = nar_slab_around(p);
-
-	nar_slab_give(&a->bins[nar_slab_at(slab)->class], slab, p);
-	arena_settle(a, slab);
-}
-
 /* As many of the first as lie in one slab: what is freed in some order often does. */
 static unsigned int give_run(struct nar_arena *a, void *const *p, unsigned int nr) __must_hold(&a->lock)
 {
@@ -218,21 +210,10 @@ static void *stray(void *p, void *strays)
 	return p;
 }
 
-/* The arena's own thread needs no bitmap for what its magazines have room for. */
-static bool try_push(struct nar_arena *a, unsigned int class, void *p)
-{
-	void **top = a->mag.top[class];
-
-	if (unlikely(p == top[-1] || p == top[-2]))
-		nar_die_double_free(p);
-	if (top == a->mag.end[class])
-		return false;
-	*top = p;
-	a->mag.top[class] = top + 1;
-	return true;
-}
-
-/* What is still the arena's goes back; the rest is chained to @strays.  Return: the chain. */
+/*
+ * What is still the arena's goes back, for its own thread into magazines that have room; the
+ * rest is chained to @strays.  Return: the chain.
+ */
 static void *give_posted(struct nar_arena *a, void *const *p, unsigned int nr, bool is_own, void *strays)
 	__must_hold(&a->lock)
 {
@@ -242,7 +223,7 @@ static void *give_posted(struct nar_arena *a, void *const *p, unsigned int nr, b
 
 		if (unlikely(nar_entry_owner(entry) != a->member.id))
 			strays = stray(*p, strays);
-		else if (!is_own || !try_push(a, nar_entry_class(entry), *p))
+		else if (!is_own || !nar_mag_try_push(&a->mag, nar_entry_class(entry), *p))
 			n = give_run(a, p, nr);
 		p += n;
 		nr -= n;
@@ -374,11 +355,6 @@ bool nar_arena_grow(struct nar_arena *a, unsigned int class)
 	return true;
 }
 
-static unsigned int mag_cap(const struct nar_arena *a, unsigned int class)
-{
-	return (unsigned int)(a->mag.end[class] - a->mag.start[class]);
-}
-
 /*
  * Of a magazine that has grown less than half; and at first only some, then twice as many:
  * a thread that wants few gives back the rest at its end.
@@ -386,7 +362,7 @@ static unsigned int mag_cap(const struct nar_arena *a, unsigned int class)
 static unsigned int refill_batch(struct nar_arena *a, unsigned int class)
 {
 	unsigned int batch = max_of((unsigned int)nar_class[class].batch,
-				    min_of(mag_cap(a, class) / 4, REFILL_MAX));
+				    min_of(nar_mag_cap(&a->mag, class) / 4, REFILL_MAX));
 	u8 *last = &a->mag.refilled[class];
 
 	if (*last >= batch)
@@ -464,7 +440,7 @@ static void shrink_another(struct nar_arena *a, unsigned int but)
 
 void nar_arena_make_room(struct nar_arena *a, unsigned int class)
 {
-	unsigned int cap = mag_cap(a, class);
+	unsigned int cap = nar_mag_cap(&a->mag, class);
 
 	if (nar_mags_wants_more(&a->mag, class)) {
 		if (try_grow_magazine(a, class))
@@ -586,7 +562,7 @@ void nar_arena_post(struct nar_arena *a, void *p, u32 owner)
 		return;
 	}
 	/* As in a magazine, the newest two: the rest is found when the message is drained. */
-	if (unlikely(p == nar_message_newest(m, 1) || p == nar_message_newest(m, 2)))
+	if (unlikely(nar_message_ends_with(m, p)))
 		nar_die_double_free(p);
 	nar_message_add(m, p, bytes);
 	a->nr_posts++;
@@ -603,7 +579,7 @@ static bool try_give(struct nar_arena *a, void *p, u32 entry)
 	nar_lock(&a->lock);
 	is_mine = nar_entry_of(p) == entry;
 	if (is_mine)
-		arena_give(a, p);
+		give_run(a, &p, 1);
 	arena_unlock(a);
 	return is_mine;
 }

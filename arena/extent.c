@@ -158,13 +158,6 @@ void *nar_extent_try_alloc(struct nar_place place, const struct nar_want *want, 
 	return prove(place, want, take_any(place, want, is_zero));
 }
 
-/* A node that the kernel says is full would have the pages elsewhere, and nobody would know. */
-static bool has_room(struct nar_place place, const struct nar_want *w)
-{
-	return nar_nodes.nr == 1 || !nar_policy_names_node(place.policy) ||
-	       nar_node_has_room(place.node, (size_t)growth_for(w) << PAGE_SHIFT);
-}
-
 void *nar_extent_try_alloc_roomy(struct nar_place place, const struct nar_want *want, bool *is_zero)
 {
 	if (is_too_much(want) || !nar_window_ready(place))
@@ -182,6 +175,13 @@ static void *alloc_on_node(struct nar_place place, const struct nar_want *w, boo
 	p = p ? p : grow_pool_and_take(place, w, is_zero);
 	p = p ? p : grow_and_take(place, w, is_zero);
 	return prove(place, w, p);
+}
+
+/* A node that the kernel says is full would have the pages elsewhere, and nobody would know. */
+static bool has_room(struct nar_place place, const struct nar_want *w)
+{
+	return nar_nodes.nr == 1 || !nar_policy_names_node(place.policy) ||
+	       nar_node_has_room(place.node, (size_t)growth_for(w) << PAGE_SHIFT);
 }
 
 static void *alloc_with_room(struct nar_place place, const struct nar_want *w, bool *is_zero)

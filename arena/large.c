@@ -51,27 +51,17 @@ static void *alloc_without_growth(struct nar_place place, const struct nar_want 
 	return p;
 }
 
-/* With room behind it, if it goes on as it did: then most of its growth needs no copy. */
-static void *alloc_grown(struct nar_place place, const struct nar_block *block,
-			 const struct nar_want *want, bool *is_zero)
+/* It will go on as it did: then, with room behind it, most of its growth needs no copy. */
+static bool wants_room(const struct nar_block *block)
 {
-	unsigned int nr = nar_extent_nr_grown(block->grown);
-	void *p = NULL;
-
-	if (nr >= NAR_GROWS && block->size >= ROOMY_BYTES)
-		p = nar_extent_try_alloc_roomy(place, want, is_zero);
-	p = p ? p : alloc_without_growth(place, want, is_zero);
-	p = p ? p : nar_extent_alloc(place, want, is_zero);
-	if (p)
-		nar_extent_inherit_growth(p, nr);
-	return p;
+	return block->grown && block->size >= ROOMY_BYTES && nar_extent_nr_grown(block->grown) >= NAR_GROWS;
 }
 
 void *nar_large_alloc(struct nar_place place, const struct nar_block *block, bool *is_zero)
 {
 	size_t size = block->size, alignment = block->alignment;
 	struct nar_want want = { .backing = backing_for(size), .state = EXTENT_LARGE };
-	void *p;
+	void *p = NULL;
 
 	if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX)
 		return NULL;
@@ -79,10 +69,13 @@ void *nar_large_alloc(struct nar_place place, const struct nar_block *block, boo
 		alignment = max_of(alignment, HUGE_BYTES);
 	want.nr_pages = max_of(DIV_ROUND_UP(size, PAGE_BYTES), (size_t)1);
 	want.align_pages = max_of(alignment >> PAGE_SHIFT, (size_t)1);
-	if (block->grown)
-		return alloc_grown(place, block, &want, is_zero);
-	p = alloc_without_growth(place, &want, is_zero);
-	return p ? p : nar_extent_alloc(place, &want, is_zero);
+	if (wants_room(block))
+		p = nar_extent_try_alloc_roomy(place, &want, is_zero);
+	p = p ? p : alloc_without_growth(place, &want, is_zero);
+	p = p ? p : nar_extent_alloc(place, &want, is_zero);
+	if (p && block->grown)
+		nar_extent_inherit_growth(p, nar_extent_nr_grown(block->grown));
+	return p;
 }
 
 static __cold __attribute__((__noreturn__)) void die_not_a_block(const void *p)

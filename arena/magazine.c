@@ -67,21 +67,16 @@ void nar_mags_restart(struct nar_mags *m)
 
 /* ---- Growth ---- */
 
-static unsigned int cap_now(const struct nar_mags *m, unsigned int class)
-{
-	return (unsigned int)(m->end[class] - m->start[class]);
-}
-
 static size_t added_bytes(const struct nar_mags *m, unsigned int class)
 {
-	return (size_t)(cap_now(m, class) - nar_class[class].cap) * nar_class[class].shape.size;
+	return (size_t)(nar_mag_cap(m, class) - nar_class[class].cap) * nar_class[class].shape.size;
 }
 
 static unsigned int grown_cap(const struct nar_mags *m, unsigned int class)
 {
 	size_t max = min_of((size_t)NAR_MAG_GROWN_MAX, GROWN_BYTES_MAX / nar_class[class].shape.size);
 
-	return (unsigned int)min_of((size_t)cap_now(m, class) * GROWTH, max);
+	return (unsigned int)min_of((size_t)nar_mag_cap(m, class) * GROWTH, max);
 }
 
 /* New slots with what is in the old ones, which stay the arena's to no use. */
@@ -102,13 +97,13 @@ static bool move_to(struct nar_mags *m, unsigned int class, unsigned int node, u
 
 bool nar_mags_wants_more(const struct nar_mags *m, unsigned int class)
 {
-	return m->ran_dry[class] && grown_cap(m, class) > cap_now(m, class);
+	return m->ran_dry[class] && grown_cap(m, class) > nar_mag_cap(m, class);
 }
 
 bool nar_mags_try_grow(struct nar_mags *m, unsigned int class, unsigned int node, size_t budget_bytes)
 {
 	unsigned int cap = grown_cap(m, class);
-	size_t bytes = (size_t)(cap - cap_now(m, class)) * nar_class[class].shape.size;
+	size_t bytes = (size_t)(cap - nar_mag_cap(m, class)) * nar_class[class].shape.size;
 
 	if (m->grown_bytes + bytes > budget_bytes)
 		return false;

@@ -66,6 +66,12 @@ static inline unsigned int nar_mag_nr(const struct nar_mags *m, unsigned int cla
 	return (unsigned int)(m->top[class] - m->start[class]);
 }
 
+/* Objects that it has room for as it is. */
+static inline unsigned int nar_mag_cap(const struct nar_mags *m, unsigned int class)
+{
+	return (unsigned int)(m->end[class] - m->start[class]);
+}
+
 /* A guard under the oldest object is NULL: the magazine is empty. */
 static __always_inline void *nar_mag_try_pop(struct nar_mags *m, size_t class)
 {
@@ -74,6 +80,20 @@ static __always_inline void *nar_mag_try_pop(struct nar_mags *m, size_t class)
 	if (likely(p))
 		m->top[class] = top;
 	return p;
+}
+
+/* Return: false if there is no room; dies if @p is one of the two newest. */
+static inline bool nar_mag_try_push(struct nar_mags *m, size_t class, void *p)
+{
+	void **top = m->top[class];
+
+	if (unlikely(p == top[-1] || p == top[-2]))
+		nar_die_double_free(p);
+	if (top == m->end[class])
+		return false;
+	*top = p;
+	m->top[class] = top + 1;
+	return true;
 }
 
 #endif /* NAR_MAGAZINE_H */

@@ -65,6 +65,12 @@ static inline const void *nar_message_newest(const struct nar_message *m, unsign
 	return *(m->object + m->nr - nth);
 }
 
+/* Whether @p is one of the two newest. */
+static inline bool nar_message_ends_with(const struct nar_message *m, const void *p)
+{
+	return p == nar_message_newest(m, 1) || p == nar_message_newest(m, 2);
+}
+
 static inline void nar_message_add(struct nar_message *m, void *p, size_t bytes)
 {
 	WRITE_ONCE(m->object[m->nr], p);

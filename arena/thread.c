@@ -341,15 +341,11 @@ void *nar_thread_alloc_large(const struct nar_block *block, bool *is_zero)
 
 static void push(struct nar_arena *a, unsigned int class, void *p)
 {
-	void **top = a->mag.top[class];
-
-	if (unlikely(p == top[-1] || p == top[-2]))
-		nar_die_double_free(p);
-	if (top == a->mag.end[class]) {
-		nar_arena_update_classes(a);
-		nar_arena_make_room(a, class);
-		nar_maint_poll();
-	}
+	if (nar_mag_try_push(&a->mag, class, p))
+		return;
+	nar_arena_update_classes(a);
+	nar_arena_make_room(a, class);
+	nar_maint_poll();
 	*a->mag.top[class]++ = p;
 }
 

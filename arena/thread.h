@@ -110,7 +110,7 @@ static __always_inline bool nar_thread_try_post(void *p)
 	bytes = nar_class[nar_entry_class(entry)].shape.size;
 	if (m->owner != owner || m->nr + 1 >= NAR_MESSAGE_MAX || m->bytes + bytes >= NAR_MESSAGE_BYTES)
 		return false;
-	if (unlikely(p == nar_message_newest(m, 1) || p == nar_message_newest(m, 2)))
+	if (unlikely(nar_message_ends_with(m, p)))
 		return false;
 	nar_message_add(m, p, bytes);
 	a->nr_posts++;

@@ -182,7 +182,8 @@ static void replace_fill(struct lane *lane)
 		slots->object[i] = object_new(small_size(&lane->rng), true);
 }
 
-static __inline_always void replace_body(struct lane *lane, bool checked)
+static __inline_always void replace_with(struct lane *lane, bool checked,
+					 void *(*new)(struct lane *lane, bool checked))
 {
 	struct slots *slots = lane->own;
 
@@ -191,10 +192,20 @@ static __inline_always void replace_body(struct lane *lane, bool checked)
 			void **slot = &slots->object[rng_below(&lane->rng, slots->nr)];
 
 			object_end(*slot, checked);
-			*slot = object_new(small_size(&lane->rng), checked);
+			*slot = new(lane, checked);
 		}
 		lane->nr_ops += BLOCK_OPS;
 	}
+}
+
+static __inline_always void *small_new(struct lane *lane, bool checked)
+{
+	return object_new(small_size(&lane->rng), checked);
+}
+
+static __inline_always void replace_body(struct lane *lane, bool checked)
+{
+	replace_with(lane, checked, small_new);
 }
 
 ROW_WORK(replace)
@@ -227,17 +238,7 @@ static void aligned64_fill(struct lane *lane)
 
 static __inline_always void aligned64_body(struct lane *lane, bool checked)
 {
-	struct slots *slots = lane->own;
-
-	while (lane_goes_on()) {
-		for (unsigned int i = 0; i < BLOCK_OPS; i++) {
-			void **slot = &slots->object[rng_below(&lane->rng, slots->nr)];
-
-			object_end(*slot, checked);
-			*slot = aligned_new(lane, checked);
-		}
-		lane->nr_ops += BLOCK_OPS;
-	}
+	replace_with(lane, checked, aligned_new);
 }
 ROW_WORK(aligned64)
 

@@ -33,6 +33,16 @@ need_names() {
 	done
 }
 
+# BENCH_THREADS into thread_counts; at most $1 threads.
+need_thread_counts() {
+	local number
+	read -r -a thread_counts <<< "${BENCH_THREADS//,/ }"
+	((${#thread_counts[@]})) || bad BENCH_THREADS "\"$BENCH_THREADS\""
+	for number in "${thread_counts[@]}"; do
+		need_number BENCH_THREADS "$number" 1 "$1"
+	done
+}
+
 # Of the wanted allocators, ${allocators[@]}: present and skipped; library[name] is what to
 # preload, built ones from folder $O.
 find_libraries() {

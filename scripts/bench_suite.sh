@@ -140,7 +140,6 @@ read_arguments() {
 
 # After the build: rows are the program's.
 read_settings() {
-	local number
 	need_number BENCH_ROUNDS "$BENCH_ROUNDS" 1 1000
 	need_number BENCH_MSEC "$BENCH_MSEC" 1 3600000
 	need_number BENCH_SCALE "$BENCH_SCALE" 1 1000
@@ -151,11 +150,7 @@ read_settings() {
 	need_names BENCH_ALLOCATORS allocators "$suite_allocators"
 	: "${BENCH_ROWS=$(row_names)}"
 	need_names BENCH_ROWS rows "$(row_names)"
-	read -r -a thread_counts <<< "${BENCH_THREADS//,/ }"
-	((${#thread_counts[@]})) || bad BENCH_THREADS "\"$BENCH_THREADS\""
-	for number in "${thread_counts[@]}"; do
-		need_number BENCH_THREADS "$number" 1 64
-	done
+	need_thread_counts 64
 }
 
 # ---- What is there already ----

@@ -14,45 +14,22 @@ if (($# != 1)) || [[ ! -r $1 ]]; then
 	exit 1
 fi
 
-# s name, n whole number, r number, q share from 0 to 1; with ? it may be empty.
+# All of them, see csv_columns.awk.
 columns='row:s threads:n allocator:s round:n ops:n ns_per_op:r? mops_per_sec:r?
 	peak_rss_kib:n? start_rss_kib:n? settled_rss_kib:n? page_faults:n system_calls:n?
 	others_cpu_share:q? disturbed:b'
 
-LC_ALL=C awk -F, -v columns="$columns" '
-function complain(what) {
-	printf "check_suite_csv.sh: line %d: %s\n", FNR, what
-	bad++
-}
-
-function has_type(value, type) {
-	if (type == "s")
-		return value ~ /^[a-z][a-z0-9_-]*$/
-	if (type == "n")
-		return value ~ /^[0-9]+$/
-	if (type == "b")
-		return value ~ /^[01]$/
-	if (value !~ /^[0-9]+(\.[0-9]+)?$/)
-		return 0
-	return type == "r" || value <= 1
-}
-
-function check_header(	i) {
+LC_ALL=C awk -F, -v script=check_suite_csv.sh -v columns="$columns" \
+	-f "$(dirname "$0")/csv_columns.awk" -f /dev/stdin "$1" <<'AWK'
+function check_header() {
 	if (NF != nr_columns)
 		complain(NF " columns, not " nr_columns)
-	for (i = 1; i <= nr_columns; i++)
-		if ($i != name[i])
-			complain("column " i " is \"" $i "\", not \"" name[i] "\"")
-	has_header = 1
+	check_names()
 }
 
 # A line measures something: time, memory or calls; a checked one, memory.
-function check_line(	i) {
-	if (NF != nr_columns)
-		complain(NF " fields, the header has " nr_columns)
-	for (i = 1; i <= nr_columns; i++)
-		if (!($i == "" && optional[i]) && !has_type($i, type[i]))
-			complain(name[i] " is \"" $i "\"")
+function check_line() {
+	check_fields()
 	if ($6 == "" && $8 == "" && $12 == "" && $4 > 0)
 		complain("nothing was measured")
 	if ($6 != "" && ($5 == 0 || $6 == 0))
@@ -62,18 +39,8 @@ function check_line(	i) {
 	nr_lines++
 }
 
-BEGIN {
-	nr_columns = split(columns, column, /[ \t\n]+/)
-	for (i = 1; i <= nr_columns; i++) {
-		split(column[i], part, ":")
-		name[i] = part[1]
-		type[i] = substr(part[2], 1, 1)
-		optional[i] = part[2] ~ /\?/
-	}
-}
-
 /^#/		{ next }
-!has_header	{ check_header(); next }
+!nr_fields	{ check_header(); next }
 		{ check_line(); cell[$1, $2, $3]; rounds[$1, $2, $3] = $4 }
 
 END {
@@ -88,4 +55,5 @@ END {
 	if (bad)
 		exit 1
 	printf "%d lines, each as it should be\n", nr_lines
-}' "$1"
+}
+AWK

@@ -71,7 +71,7 @@ workload_ops() {
 # ---- Arguments and environment ----
 
 read_settings() {
-	local name number
+	local name
 	for name in BENCH_OPS BENCH_LATENCY_OPS; do
 		[[ -z ${!name+set} ]] || need_number $name "${!name}" 1000 1000000000000
 	done
@@ -85,11 +85,7 @@ read_settings() {
 	allocators=() workloads=()
 	need_names BENCH_ALLOCATORS allocators "$all_allocators"
 	need_names BENCH_WORKLOADS workloads "$all_workloads"
-	read -r -a thread_counts <<< "${BENCH_THREADS//,/ }"
-	((${#thread_counts[@]})) || bad BENCH_THREADS "\"$BENCH_THREADS\""
-	for number in "${thread_counts[@]}"; do
-		need_number BENCH_THREADS "$number" 1 1024
-	done
+	need_thread_counts 1024
 }
 
 read_arguments() {
