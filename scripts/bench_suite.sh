@@ -117,7 +117,7 @@ read_arguments() {
 		case $argument in
 		full | quick | smoke) kind=$argument ;;
 		--fresh) fresh=1 ;;
-		--help | -h) usage && exit ;;
+		--help | -h) usage; exit ;;
 		*) bad argument "\"$argument\" (--suite --help tells more)" ;;
 		esac
 	done

@@ -95,7 +95,7 @@ read_arguments() {
 	'') ;;
 	--quick) kind=quick ops_divisor=4 ;;
 	--smoke) kind=smoke ops_divisor=100 ;;
-	--help | -h) usage && exit ;;
+	--help | -h) usage; exit ;;
 	*) bad argument "\"$1\" (--help tells more)" ;;
 	esac
 	(($# <= 1)) || bad argument "\"$2\" (one is enough)"
