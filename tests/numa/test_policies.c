@@ -280,6 +280,21 @@ static void require_small_goes_to(int home, int id)
 	require(meant == id, "meant for node %d, not %d", meant, id);
 }
 
+/* That a node is full may be believed for some milliseconds more. */
+static void require_again_meant_for(size_t size, int id)
+{
+	u64 start = nar_clock_ms();
+	void *p;
+
+	while (numarena_node_of(p = must_malloc(size)) != id) {
+		require(nar_clock_ms() - start < COME_HOME_MS, "meant for node %d, not %d",
+			numarena_node_of(p), id);
+		numarena_free(p);
+	}
+	memset(p, 1, size);
+	require_home_or_counted(p, size, id);
+}
+
 /* Each node once, from the nearest on, until one is left. */
 static void *preferred_thread(void *arg)
 {
@@ -304,7 +319,7 @@ static void *preferred_thread(void *arg)
 	}
 	while (nr)
 		hog_end(&hogs[--nr]);
-	alloc_meant_for(4 * BLOCK, home);
+	require_again_meant_for(4 * BLOCK, home);
 	require_right_or_counted();
 	return NULL;
 }
