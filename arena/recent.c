@@ -43,12 +43,21 @@ static u32 take_place(struct nar_recent *r)
 	return place;
 }
 
+static bool note_growth(struct nar_recent *r, const void *p)
+{
+	bool has_grown = nar_extent_nr_grown(p) >= NAR_GROWS;
+
+	if (has_grown)
+		r->grown = p;
+	return has_grown;
+}
+
 bool nar_recent_try_put(struct nar_recent *r, void *p)
 {
 	size_t nr_pages = nar_extent_pages(p, EXTENT_LARGE);
 	u32 place;
 
-	if (!nr_pages || nr_pages > NAR_RECENT_PAGES ||
+	if (!nr_pages || note_growth(r, p) || nr_pages > NAR_RECENT_PAGES ||
 	    !nar_extent_try_mark(p, EXTENT_LARGE, EXTENT_RECENT))
 		return false;
 	do

@@ -238,7 +238,7 @@ static void *alloc_shared(size_t size)
 		return NULL;
 	size += load_acquire(&nar_is_started) ? 0 : EARLY_PAD;
 	if (size > NAR_SMALL_MAX)
-		return nar_large_alloc(nar_thread_place(), &(struct nar_block){ size, 1, NULL }, &is_zero);
+		return nar_large_alloc(nar_thread_place(), &(struct nar_block){ .size = size, .alignment = 1 }, &is_zero);
 	return alloc_shared_class(nar_class_builtin(size));
 }
 
@@ -317,23 +317,31 @@ static void *alloc_large_in_need(struct nar_arena *a, const struct nar_block *bl
 
 static bool may_be_recent(const struct nar_block *block)
 {
-	return block->alignment <= PAGE_BYTES && block->size <= NAR_RECENT_BYTES && !block->grown;
+	return block->alignment <= PAGE_BYTES && block->size <= NAR_RECENT_BYTES && !block->is_grown;
+}
+
+static void *alloc_large(struct nar_arena *a, const struct nar_block *block, bool *is_zero)
+{
+	struct nar_block b = *block;
+	void *p = NULL;
+
+	if (may_be_recent(block))
+		p = nar_recent_take(&a->recent, DIV_ROUND_UP(block->size, PAGE_BYTES));
+	b.near = block->is_grown ? a->recent.grown : NULL;
+	return p ? p : nar_large_alloc(nar_heap_place(a->heap, a->member.node), &b, is_zero);
 }
 
 void *nar_thread_alloc_large(const struct nar_block *block, bool *is_zero)
 {
 	struct nar_arena *a = thread_arena();
-	void *p = NULL;
+	void *p;
 
 	nar_maint_poll();
 	*is_zero = false;
 	if (!a)
 		return nar_large_alloc(nar_thread_place(), block, is_zero);
 	a = follow_policy(a);
-	if (may_be_recent(block))
-		p = nar_recent_take(&a->recent, DIV_ROUND_UP(block->size, PAGE_BYTES));
-	if (!p)
-		p = nar_large_alloc(nar_heap_place(a->heap, a->member.node), block, is_zero);
+	p = alloc_large(a, block, is_zero);
 	return likely(p) ? p : alloc_large_in_need(a, block, is_zero);
 }
 
