@@ -18,11 +18,13 @@ static void drop(struct nar_recent *r, u32 place)
 
 void *nar_recent_take(struct nar_recent *r, size_t nr_pages)
 {
-	u32 most = (u32)(nr_pages + nr_pages / NAR_LARGE_SLACK), place;
+	u32 most = (u32)(nr_pages + nr_pages / NAR_LARGE_SLACK), place, i;
 
 	if (!r->sum_pages)
 		return NULL;
-	for (place = 0; place < NAR_RECENT_BLOCKS; place++) {
+	/* The newest first: it is the likeliest to be in the cache. */
+	for (i = 1; i <= NAR_RECENT_BLOCKS; i++) {
+		place = (r->next - i) % NAR_RECENT_BLOCKS;
 		if (r->nr_pages[place] < nr_pages || r->nr_pages[place] > most)
 			continue;
 		r->sum_pages -= r->nr_pages[place];

@@ -35,6 +35,13 @@
 #define FIRST_STEPS 16
 
 /*
+ * A slab of one's own for each class that is used now and then would be most of what a small
+ * thread has: classes from so many bytes on are had from the shards at first, so many times.
+ */
+#define RARE_BYTES 512
+#define RARE_TIMES 16
+
+/*
  * libnuma before 2.0.19 writes up to 8 bytes past a buffer of its own constructor
  * (its pull request 230): requests before ours are padded.
  */
@@ -274,13 +281,35 @@ static struct nar_arena *refill(struct nar_arena *a, unsigned int class)
 	return a;
 }
 
+static bool is_rare(struct nar_arena *a, unsigned int class)
+{
+	return nar_class[class].shape.size >= RARE_BYTES && a->nr_wanted[class] < RARE_TIMES &&
+	       !nar_policy_is_strict(a->heap->policy);
+}
+
+/* One from the shelf, whose slabs serve everybody. */
+static void *alloc_rare(struct nar_arena *a, unsigned int class)
+{
+	void *p;
+
+	a->nr_wanted[class]++;
+	a = before_refill(a);
+	p = nar_heap_take(a->heap, a->member.node, class);
+	if (p)
+		return p;
+	a = follow_policy(a);
+	return nar_heap_grow(a->heap, a->member.node, class);
+}
+
 /* @class is one that @a knows, and so does any arena that begins after it. */
 static void *alloc_class(struct nar_arena *a, unsigned int class)
 {
 	void *p = nar_mag_try_pop(&a->mag, class);
 
+	if (!p && is_rare(a, class))
+		p = alloc_rare(a, class);
 	if (!p) {
-		a = refill(a, class);
+		a = refill(nar_arena_own, class);
 		p = a ? nar_mag_try_pop(&a->mag, class) : NULL;
 	}
 	return mark_live(p);
