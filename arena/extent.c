@@ -229,7 +229,7 @@ static bool may_make_room(struct nar_place place, const struct nar_want *w)
 
 	return w->backing != BACKING_HUGETLB && w->nr_pages >= ROOM_MADE_LEAST && w->nr_pages <= ROOM_MADE_MOST &&
 	       READ_ONCE(x->free_pages) <= READ_ONCE(x->large_pages) + FREE_LEAST &&
-	       nar_pages_reserve_limit() == SIZE_MAX && nar_node_is_allowed(place.node) && has_room(place, w);
+	       !nar_pages_are_counted() && nar_node_is_allowed(place.node) && has_room(place, w);
 }
 
 void *nar_extent_try_alloc_roomy(struct nar_place place, const struct nar_want *want, bool *is_zero)

@@ -162,6 +162,23 @@ START_TEST(room_is_made)
 END_TEST
 
 /*
+ *	2 MiB wanted, nothing committed, and what is not touched counts against a limit
+ *
+ * Expect: no memory for the sake of room.
+ */
+START_TEST(room_is_not_made_where_it_counts)
+{
+	struct nar_want want = { .nr_pages = UNIT, .align_pages = 1, .backing = BACKING_SMALL,
+				 .state = EXTENT_LARGE };
+	bool zero;
+
+	fake.pages_are_counted = true;
+	ck_assert_ptr_null(nar_extent_try_alloc_roomy(PLACE, &want, &zero));
+	ck_assert_uint_eq(usage().committed_bytes[BACKING_SMALL], 0);
+}
+END_TEST
+
+/*
  *	[ a ][ b ... the window's end
  *
  * Expect: what lies last grows with the window and is not moved; what does not lie last
@@ -761,6 +778,7 @@ int main(void)
 	tcase_add_test(tc, small_grows_into_huge);
 	tcase_add_test(tc, the_same_place_again);
 	tcase_add_test(tc, room_is_not_made_for_much);
+	tcase_add_test(tc, room_is_not_made_where_it_counts);
 	tcase_add_test(tc, smallest_hole_then_lowest);
 	tcase_add_test(tc, free_neighbours_join);
 	tcase_add_test(tc, backings_do_not_mix);
