@@ -110,6 +110,7 @@ static void *take(struct nar_place place, const struct nar_want *w, bool *is_zer
 	u32 nr = (u32)w->nr_pages, from = 0, page;
 
 	nar_lock(&x->lock);
+	nar_window_take_given(x);
 	page = find(x, place.policy, w, &from);
 	if (page) {
 		nar_window_carve(x, page, from, nr, (u8)w->state);
@@ -117,7 +118,7 @@ static void *take(struct nar_place place, const struct nar_want *w, bool *is_zer
 		x->large_pages += w->state == EXTENT_LARGE ? nr : 0;
 		x->table[from].nr_grown = 0;
 	}
-	nar_unlock(&x->lock);
+	nar_window_unlock(x);
 	return page ? nar_page_at(place.node, from) : NULL;
 }
 
@@ -327,22 +328,26 @@ bool nar_extent_try_mark(void *p, enum nar_extent_state from, enum nar_extent_st
 					   __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
+static void free_chunk(struct nar_window *x, u32 page)
+{
+	nar_lock(&x->lock);
+	nar_window_give(x, page, x->table[page].nr_pages, nar_kin_of(&x->table[page]));
+	nar_window_unlock(x);
+}
+
+/* Who frees waits for nobody: the lock may be held by a thread that has lost its processor. */
 int nar_extent_free(void *p, enum nar_extent_state state)
 {
 	struct nar_window *x = nar_window_of(nar_node_of(p));
-	u32 page = nar_page_of(p);
-	int err = -EINVAL;
 
-	nar_lock(&x->lock);
-	if (starts_extent(x, p, (u8)state)) {
-		struct nar_extent *e = &x->table[page];
-
-		x->large_pages -= state == EXTENT_CHUNK ? 0 : e->nr_pages;
-		nar_window_give(x, page, e->nr_pages, nar_kin_of(e));
-		err = 0;
-	}
-	nar_unlock(&x->lock);
-	return err;
+	/* Of two that free it at once, one fails. */
+	if (!nar_extent_try_mark(p, state, EXTENT_GIVEN))
+		return -EINVAL;
+	if (state == EXTENT_CHUNK)
+		free_chunk(x, nar_page_of(p));
+	else
+		nar_window_give_later(x, nar_page_of(p));
+	return 0;
 }
 
 /* Slices from @slice to the next row's start or free slice, or the unit's end. */
@@ -439,8 +444,9 @@ static int resize(struct nar_window *x, u32 page, u32 nr)
 	int err;
 
 	nar_lock(&x->lock);
+	nar_window_take_given(x);
 	err = resize_locked(x, page, nr);
-	nar_unlock(&x->lock);
+	nar_window_unlock(x);
 	return err;
 }
 
@@ -661,6 +667,7 @@ void nar_extent_usage(unsigned int node, struct nar_extent_usage *u)
 	unsigned int backing;
 
 	nar_lock(&x->lock);
+	nar_window_take_given(x);
 	for (backing = 0; backing < NR_BACKINGS; backing++)
 		u->committed_bytes[backing] = x->committed[backing];
 	u->large_bytes = x->large_pages << PAGE_SHIFT;

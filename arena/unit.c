@@ -130,6 +130,7 @@ static size_t purge_run(unsigned int node, u32 before_ms, size_t max)
 	bool is_purged;
 
 	nar_lock(&x->lock);
+	nar_window_take_given(x);
 	page = hold_stale(x, before_ms, max, &nr);
 	nar_unlock(&x->lock);
 	if (!page)
@@ -139,15 +140,16 @@ static size_t purge_run(unsigned int node, u32 before_ms, size_t max)
 		nar_node_event(node, purged_units, nr);
 	nar_lock(&x->lock);
 	unhold(x, page, nr, is_purged);
-	nar_unlock(&x->lock);
+	nar_window_unlock(x);
 	return is_purged ? nr : 0;
 }
 
 size_t nar_unit_purge(unsigned int node, u32 before_ms, size_t max_units)
 {
+	const struct nar_window *x = nar_window_of(node);
 	size_t sum = 0, nr;
 
-	if (!READ_ONCE(nar_window_of(node)->nr_dirty))
+	if (!READ_ONCE(x->nr_dirty) && !READ_ONCE(x->given))
 		return 0;
 	while (sum < max_units && (nr = purge_run(node, before_ms, max_units - sum)))
 		sum += nr;
