@@ -10,6 +10,7 @@
 #include "audit.h"
 #include "front.h"
 #include "option.h"
+#include "print.h"
 #include "reserve.h"
 #include "start.h"
 #include "stats.h"
@@ -139,6 +140,15 @@ __exported int numarena_stats_get(struct numarena_stats *stats, size_t size)
 	nar_stats_read(&now);
 	copy_out(stats, size, &now, sizeof(now));
 	return answer(0, saved);
+}
+
+__exported int numarena_stats_print(int fd, enum numarena_stats_format format)
+{
+	int saved = errno;
+
+	if (format > NUMARENA_STATS_PROMETHEUS)
+		return answer(-EINVAL, saved);
+	return answer(nar_start_early() ? nar_print(fd, format, 0) : -ENOMEM, saved);
 }
 
 /* ---- Nodes ---- */

@@ -58,6 +58,16 @@ void nar_lap_init(void)
 	WRITE_ONCE(start.ns, clock_ns());
 }
 
+u64 nar_lap_started_ns(void)
+{
+	return READ_ONCE(start.ns);
+}
+
+u64 nar_lap_uptime_ns(void)
+{
+	return READ_ONCE(start.ns) ? clock_ns() - start.ns : 0;
+}
+
 static noinline u64 rate_slow(void)
 {
 	u64 ns = clock_ns() - start.ns, ticks = nar_lap_begin() - start.ticks, found;

@@ -25,10 +25,13 @@ numa/lock		10
 numa/text		10
 numa/cgroup		11
 numa/pages		11
+numa/process		11
+numa/sink		11
 numa/desk		12
 numa/node		12
 numa/bind		13
 numa/maps		13
+numa/resident		13
 numa/verify		14
 numa/hugetlb		14
 
@@ -58,7 +61,15 @@ arena/fork	62
 arena/reserve	62
 arena/start	65
 arena/thread	70
+arena/pen	80
+arena/census	80
 arena/stats	80
+arena/figures	81
+arena/report	82
+arena/print_json	83
+arena/print_prometheus	83
+arena/print_text	83
+arena/print	84
 arena/init	85
 
 arena/front	90

@@ -120,6 +120,9 @@ static inline size_t roundup_pow2(size_t n)
 #endif
 #endif
 
+/* For readers of what one thread writes without atomics: any value will do. */
+#define __no_tsan __attribute__((no_sanitize("thread")))
+
 #ifdef NAR_TSAN
 #include <sanitizer/tsan_interface.h>
 #define nar_tsan_publish(p) __tsan_release(p)

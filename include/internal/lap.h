@@ -62,7 +62,21 @@ static inline u64 nar_lap_begin(void)
 
 void nar_lap_end(enum nar_step step, u64 begun);
 
+/* Since nar_lap_init(); and when that was, by CLOCK_MONOTONIC.  0 before. */
+u64 nar_lap_uptime_ns(void);
+u64 nar_lap_started_ns(void);
+
 /* Add @from, which others may be writing. */
 void nar_laps_add(struct nar_laps *to, const struct nar_laps *from);
+
+static inline u64 nar_lap_count(const struct nar_lap *lap)
+{
+	unsigned int i;
+	u64 nr = 0;
+
+	for (i = 0; i < NAR_LAP_BUCKETS; i++)
+		nr += lap->nr[i];
+	return nr;
+}
 
 #endif /* NAR_LAP_H */
