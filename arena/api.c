@@ -11,6 +11,7 @@
 #include "front.h"
 #include "option.h"
 #include "print.h"
+#include "publish.h"
 #include "reserve.h"
 #include "start.h"
 #include "stats.h"
@@ -148,7 +149,10 @@ __exported int numarena_stats_print(int fd, enum numarena_stats_format format)
 
 	if (format > NUMARENA_STATS_PROMETHEUS)
 		return answer(-EINVAL, saved);
-	return answer(nar_start_early() ? nar_print(fd, format, 0) : -ENOMEM, saved);
+	if (!nar_start_early())
+		return answer(-ENOMEM, saved);
+	nar_publish_now();
+	return answer(nar_print(fd, format), saved);
 }
 
 /* ---- Nodes ---- */

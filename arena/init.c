@@ -7,6 +7,7 @@
 #include "numa/node.h"
 
 #include "init.h"
+#include "outlet.h"
 #include "start.h"
 #include "thread.h"
 
@@ -17,6 +18,14 @@ void nar_init(void)
 	nar_nodes_probe();
 	nar_lap_init();
 	nar_thread_init();
+	if (nar_heaps[0])
+		nar_outlets_open();
 	/* Release: who sees it sees the key of nar_thread_init(). */
 	store_release(&nar_is_started, true);
+}
+
+void nar_fini(void)
+{
+	if (nar_heaps[0])
+		nar_outlets_close();
 }

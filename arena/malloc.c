@@ -138,7 +138,7 @@ __exported struct mallinfo mallinfo(void)
 __exported void malloc_stats(void)
 {
 	if (nar_start_early())
-		nar_print(2, NUMARENA_STATS_TEXT, 0);
+		nar_print(2, NUMARENA_STATS_TEXT);
 }
 
 static void write_figures(FILE *stream, const struct nar_figure *f, size_t nr, const void *stats)

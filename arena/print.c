@@ -34,6 +34,11 @@ static int report_try_hold(void)
 					   __ATOMIC_RELAXED) ? 0 : -EBUSY;
 }
 
+bool nar_print_is_busy(void)
+{
+	return READ_ONCE(holder) >> 32 == nar_process_id();
+}
+
 static void report_release(void)
 {
 	store_release(&holder, 0);
@@ -54,24 +59,26 @@ static int print(int fd, unsigned int format, int patience_ms)
 	return nar_sink_end(&sink);
 }
 
-int nar_print_try(int fd, unsigned int format)
+int nar_print_try(int fd, unsigned int format, int patience_ms)
 {
-	int err = report_try_hold();
+	int err, waited_ms = 0;
 
+	while ((err = report_try_hold()) && waited_ms++ < patience_ms)
+		nar_process_pause();
 	if (err)
 		return err;
-	err = print(fd, format, 0);
+	err = print(fd, format, patience_ms);
 	report_release();
 	return err;
 }
 
-int nar_print(int fd, unsigned int format, int patience_ms)
+int nar_print(int fd, unsigned int format)
 {
 	int err;
 
 	while (report_try_hold())
 		nar_process_pause();
-	err = print(fd, format, patience_ms);
+	err = print(fd, format, 0);
 	report_release();
 	return err;
 }

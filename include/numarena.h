@@ -351,7 +351,7 @@ enum numarena_stats_format {
  * pages and 5 ms a GiB of 4 KiB pages, those of files that the program has mapped included.
  * Nobody is stopped meanwhile but for short locks, and nothing is allocated.  One thread at a
  * time; a second waits for the first to end.  Blocks while @fd does.  A pipe that nobody reads
- * raises no SIGPIPE.
+ * raises no SIGPIPE.  Brings the stats page up to date, if there is one.
  *
  * Return: 0; -1 with errno EINVAL for an unknown @format, ENOMEM if there is no address space
  * to speak of, or what write(2) failed with, EAGAIN for a full descriptor that does not

@@ -21,7 +21,7 @@ u64 nar_process_start_ticks(u32 pid);
 /* The inode of its pid namespace; 0: not known. */
 u64 nar_process_namespace(void);
 
-/* Let others go on. */
+/* Let others go on for a millisecond. */
 void nar_process_pause(void);
 
 /* CLOCK_MONOTONIC. */

@@ -5,10 +5,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -117,7 +117,48 @@ int nar_sink_end(struct nar_sink *s)
 	return s->err;
 }
 
+/* ---- stderr ---- */
+
+/* The copy's number is from here on. */
+#define COPY_MIN 100
+
+static struct {
+	int fd;
+	dev_t dev;
+	ino_t ino;
+} kept = { .fd = -1 };
+
+void nar_sink_keep_stderr(void)
+{
+	int saved = errno;
+	struct stat about;
+
+	if (!fstat(STDERR_FILENO, &about)) {
+		kept.fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, COPY_MIN);
+		kept.dev = about.st_dev;
+		kept.ino = about.st_ino;
+	}
+	errno = saved;
+}
+
+int nar_sink_stderr(void)
+{
+	int saved = errno, fd = -EBADF;
+	struct stat about;
+
+	if (fcntl(STDERR_FILENO, F_GETFD) >= 0)
+		fd = STDERR_FILENO;
+	else if (kept.fd >= 0 && !fstat(kept.fd, &about) && about.st_dev == kept.dev &&
+		 about.st_ino == kept.ino)
+		fd = kept.fd;
+	errno = saved;
+	return fd;
+}
+
 /* ---- Files ---- */
+
+/* Small: a signal handler's stack may be. */
+#define PATH_BYTES 1024
 
 static size_t put_number(char *to, unsigned long n)
 {
@@ -133,12 +174,12 @@ static size_t put_number(char *to, unsigned long n)
 }
 
 /* Return: 0 or -ENAMETOOLONG. */
-static int expand(char path[PATH_MAX], const char *pattern)
+static int expand(char path[PATH_BYTES], const char *pattern)
 {
 	size_t len = 0;
 
 	for (; *pattern; pattern++) {
-		if (len + 20 >= PATH_MAX)
+		if (len + 20 >= PATH_BYTES)
 			return -ENAMETOOLONG;
 		if (pattern[0] == '%' && pattern[1] == 'p')
 			len += put_number(path + len, (unsigned long)getpid());
@@ -153,7 +194,7 @@ static int expand(char path[PATH_MAX], const char *pattern)
 int nar_sink_open(const char *pattern)
 {
 	int saved = errno, fd;
-	char path[PATH_MAX];
+	char path[PATH_BYTES];
 
 	fd = expand(path, pattern);
 	if (fd)

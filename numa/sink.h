@@ -40,4 +40,13 @@ int nar_sink_end(struct nar_sink *s);
 int nar_sink_open(const char *path);
 void nar_sink_close(int fd);
 
+/*
+ * Programs close stderr before they end, so that they hear of a disk that is full.  A copy
+ * is kept, out of the way of descriptors that they count on; exec closes it.
+ */
+void nar_sink_keep_stderr(void);
+
+/* stderr if it is open, else the copy if it is still that.  Return: a descriptor or -EBADF. */
+int nar_sink_stderr(void);
+
 #endif /* NAR_SINK_H */

@@ -25,7 +25,9 @@ numa/lock		10
 numa/text		10
 numa/cgroup		11
 numa/pages		11
-numa/process		11
+numa/process		12
+numa/usersig		11
+numa/board		13
 numa/sink		11
 numa/desk		12
 numa/node		12
@@ -70,7 +72,9 @@ arena/print_json	83
 arena/print_prometheus	83
 arena/print_text	83
 arena/print	84
-arena/init	85
+arena/publish	84
+arena/outlet	85
+arena/init	86
 
 arena/front	90
 arena/api	100
