@@ -20,6 +20,8 @@ struct command {
 };
 
 static const struct command commands[] = {
+	{ "run", cmd_run, "run a program on numarena" },
+	{ "doctor", cmd_doctor, "what of this machine is in the way, and what mends it" },
 	{ "help", cmd_help, "print the help of a command" },
 };
 

@@ -54,6 +54,8 @@ _Noreturn void tool_die(int status, const char *fmt, ...) __attribute__((format(
 int tool_end(int status);
 
 /* The commands, each in the file of its name.  Return: the exit status. */
+int cmd_run(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 
 #endif /* TOOL_H */
