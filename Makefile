@@ -116,6 +116,8 @@ $(foreach d,numa arena tools bench tests tests/preload tests/link tests/numa,$(e
 lib-objs := $(addprefix $(O)/,$(all-obj))
 lib-so	 := $(O)/libnumarena.so
 lib-a	 := $(O)/libnumarena.a
+# Stands in for malloc, too: a sanitizer build has none.
+record-so := $(if $(SAN),,$(O)/libnumarena-record.so)
 
 # A program is one source of the same name, and <name>-objs of the same folder.
 prog-objs = $(addprefix $(O)/,$1.o $(addprefix $(dir $1),$($(notdir $1)-objs)))
@@ -133,9 +135,10 @@ run-check := $(foreach t,$T,$(filter %/$t %/$t.sh,$(run-check) $(run-full)))
 run-full  :=
 endif
 
-build-objs := $(sort $(lib-objs) $(foreach p,$(programs),$(call prog-objs,$p)) \
+build-objs := $(sort $(lib-objs) $(if $(record-so),$(O)/tools/record_preload.o) \
+	$(foreach p,$(programs),$(call prog-objs,$p)) \
 	$(addprefix $(O)/,$(all-dso:=.o)) $(if $(all-test),$(O)/tests/tap.o))
-build-outputs := $(build-objs) $(lib-so) $(lib-a) $(addprefix $(O)/,$(programs)) \
+build-outputs := $(build-objs) $(lib-so) $(lib-a) $(record-so) $(addprefix $(O)/,$(programs)) \
 	$(addprefix $(O)/,$(all-dso:=.so))
 
 # ---- Running a command ---------------------------------------------------
@@ -169,7 +172,7 @@ if_changed = $(if $(strip $(filter-out FORCE,$?) \
 .PHONY: clean help FORCE
 all: lib tools bench-programs
 lib: $(lib-so) $(lib-a)
-tools: $(addprefix $(O)/,$(all-tool))
+tools: $(addprefix $(O)/,$(all-tool)) $(record-so)
 tests: $(test-programs)
 bench-programs: $(addprefix $(O)/,$(all-bench))
 
@@ -193,6 +196,12 @@ quiet_cmd_so = LD      $@
 	ln -sf $(notdir $@) $@.$(SOMAJOR)
 $(lib-so): $(lib-objs) arena/numarena.map FORCE
 	$(call if_changed,so)
+
+quiet_cmd_record_so = LD      $@
+      cmd_record_so = $(CC) -shared -Wl,-soname,$(notdir $@) -Wl,-z,nodelete -Wl,-z,relro \
+	-Wl,-z,now -Wl,-z,defs $(ld_flags) -o $@ $<
+$(O)/libnumarena-record.so: $(O)/tools/record_preload.o FORCE
+	$(call if_changed,record_so)
 
 quiet_cmd_ar = AR      $@
       cmd_ar = rm -f $@ && $(AR) cDrs $@ $(lib-objs)
@@ -255,6 +264,7 @@ bench:
 install: lib tools
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(BINDIR)
 	install -m 755 $(O)/tools/numarena $(DESTDIR)$(BINDIR)/numarena
+	install -m 755 $(O)/libnumarena-record.so $(DESTDIR)$(LIBDIR)/libnumarena-record.so
 	install -m 755 $(lib-so) $(DESTDIR)$(LIBDIR)/libnumarena.so.$(VERSION)
 	ln -sf libnumarena.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libnumarena.so.$(SOMAJOR)
 	ln -sf libnumarena.so.$(SOMAJOR) $(DESTDIR)$(LIBDIR)/libnumarena.so
@@ -266,7 +276,7 @@ install: lib tools
 	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/numarena.pc
 
 installed := $(BINDIR)/numarena $(INCLUDEDIR)/numarena.h $(LIBDIR)/pkgconfig/numarena.pc \
-	$(addprefix $(LIBDIR)/libnumarena.,a so so.$(SOMAJOR) so.$(VERSION))
+	$(addprefix $(LIBDIR)/libnumarena,.a .so .so.$(SOMAJOR) .so.$(VERSION) -record.so)
 uninstall:
 	rm -f $(addprefix $(DESTDIR),$(installed))
 

@@ -56,6 +56,8 @@ int tool_end(int status);
 /* The commands, each in the file of its name.  Return: the exit status. */
 int cmd_run(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
+int cmd_record(int argc, char **argv);
+int cmd_replay(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 
 #endif /* TOOL_H */
