@@ -46,9 +46,29 @@ static void *page_map(void)
 	return page;
 }
 
+/* A sandbox may end who makes a call. */
+#define KILLS (-1)
+
+/* In a child, for that.  Return: 0, the errno that @try returns, or KILLS. */
+static int try_in_child(int (*try)(void *page), void *page)
+{
+	pid_t child = fork();
+	int status;
+
+	if (!child)
+		_exit(try(page));
+	if (child < 0 || waitpid(child, &status, 0) != child)
+		tool_die(TOOL_FAILED, "a child process: %s", strerror(errno));
+	return WIFEXITED(status) ? WEXITSTATUS(status) : KILLS;
+}
+
+static const char *refusal(int err)
+{
+	return err == KILLS ? "it ends the process" : strerror(err);
+}
+
 /* ---- Calls about nodes ---- */
 
-/* Return: 0 or the errno. */
 static int try_get(void *page)
 {
 	(void)page;
@@ -102,11 +122,11 @@ static void look_at_calls(void)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(node_calls); i++) {
-		int err = node_calls[i].try(page);
+		int err = try_in_child(node_calls[i].try, page);
 
 		if (!err)
 			continue;
-		finding_more(f, " %s is refused (%s);", node_calls[i].name, strerror(err));
+		finding_more(f, " %s is refused (%s);", node_calls[i].name, refusal(err));
 		f->level = FINDING_MEND;
 		is_absent |= err == ENOSYS;
 		only_move &= node_calls[i].try == try_move;
@@ -139,41 +159,35 @@ static void look_at_seccomp(const char *status)
 
 /* ---- Kernel ---- */
 
-static int try_populate(void)
+static int try_populate(void *page)
 {
-	void *page = page_map();
-	int err = madvise(page, PAGE_BYTES, MADV_POPULATE_WRITE) ? errno : 0;
-
-	munmap(page, PAGE_BYTES);
-	return err;
+	return madvise(page, PAGE_BYTES, MADV_POPULATE_WRITE) ? errno : 0;
 }
 
-/* One page is never a huge one: EINVAL and success both mean that the call came through. */
-static int try_collapse(void)
+/* One page is never a huge one: whatever else it answers, the call came through. */
+static int try_collapse(void *page)
 {
-	void *page = page_map();
-	int err = madvise(page, PAGE_BYTES, MADV_COLLAPSE) ? errno : 0;
-
-	munmap(page, PAGE_BYTES);
-	return err == EINVAL || err == EAGAIN || err == ENOMEM || err == EBUSY ? 0 : err;
+	if (!madvise(page, PAGE_BYTES, MADV_COLLAPSE))
+		return 0;
+	return errno == EPERM || errno == ENOSYS ? errno : 0;
 }
 
 /* Linux 6.7: twelve numbers of 64 bits, of which zero is the wrong size. */
-static int try_scan(void)
+static int try_scan(void *page)
 {
 	uint64_t args[12] = { 0 };
 	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	int err = fd < 0 || ioctl(fd, _IOC(_IOC_READ | _IOC_WRITE, 'f', 16, sizeof(args)), args) ? errno : 0;
 
-	if (fd >= 0)
-		close(fd);
-	return err == EINVAL ? 0 : err;
+	(void)page;
+	if (fd < 0 || !ioctl(fd, _IOC(_IOC_READ | _IOC_WRITE, 'f', 16, sizeof(args)), args))
+		return fd < 0 ? errno : 0;
+	return errno == EINVAL ? 0 : errno;
 }
 
 struct feature {
 	const char *id, *name, *why;
 	unsigned int major, minor;
-	int (*try)(void);		/* 0 or errno */
+	int (*try)(void *page);		/* 0 or errno */
 };
 
 static const struct feature features[] = {
@@ -189,6 +203,7 @@ static void look_at_feature(const struct feature *t, const char *release)
 {
 	unsigned int major = 0, minor = 0;
 	struct finding *f;
+	void *page;
 	int err;
 
 	sscanf(release, "%u.%u", &major, &minor);
@@ -197,11 +212,13 @@ static void look_at_feature(const struct feature *t, const char *release)
 		finding_set(f, FINDING_NOTE, "boot Linux %u.%u or later", t->major, t->minor);
 		return;
 	}
-	err = t->try();
+	page = page_map();
+	err = try_in_child(t->try, page);
+	munmap(page, PAGE_BYTES);
 	f = finding_add(t->id, t->why, "%s is %s", t->name, err ? "refused: " : "there");
 	if (!err)
 		return;
-	finding_more(f, "%s", strerror(err));
+	finding_more(f, "%s", refusal(err));
 	finding_set(f, FINDING_MEND, SANDBOX_FULL, t->name);
 }
 
