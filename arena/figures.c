@@ -48,8 +48,6 @@ const struct nar_figure nar_process_figures[] = {
 	OF_PROCESS(lock_contended, COUNTER, "Acquisitions of arena and shard locks that had to wait."),
 };
 
-_Static_assert(ARRAY_SIZE(nar_process_figures) <= NAR_FIGURES_MAX, "a line has no room for all");
-
 #define OF_NODE(field, kind, help) \
 	{ #field, help, offsetof(struct numarena_node_stats, field), FIGURE_##kind, false }
 #define NODE_LOSS(field, help) \

@@ -7,6 +7,8 @@
 #include "report.h"
 #include "stats.h"
 
+_Static_assert(NAR_NR_PROCESS_FIGURES <= NAR_FIGURES_MAX, "a line has no room for all");
+
 /* ---- Gathering ---- */
 
 void nar_report_laps(struct nar_laps *laps)

@@ -66,7 +66,7 @@ arena/thread	70
 arena/pen	80
 arena/census	80
 arena/stats	80
-arena/figures	81
+arena/figures	20
 arena/report	82
 arena/print_json	83
 arena/print_prometheus	83
