@@ -30,6 +30,7 @@ PKG_CONFIG ?= pkg-config
 PREFIX	?= /usr/local
 LIBDIR	?= $(PREFIX)/lib
 BINDIR	?= $(PREFIX)/bin
+DATADIR	?= $(PREFIX)/share
 INCLUDEDIR ?= $(PREFIX)/include
 # Tests run at once.  Two, so that the timing of stress tests means the same everywhere.
 JOBS	?= 2
@@ -111,7 +112,7 @@ include $1/Kbuild
 $(foreach k,$(kinds),all-$(k) += $$(addprefix $1/,$$($(k)-y))
 )
 endef
-$(foreach d,numa arena tools bench tests tests/preload tests/link tests/numa,$(eval $(call read-folder,$d)))
+$(foreach d,numa arena tools bench tests tests/preload tests/tools tests/link tests/numa,$(eval $(call read-folder,$d)))
 
 lib-objs := $(addprefix $(O)/,$(all-obj))
 lib-so	 := $(O)/libnumarena.so
@@ -261,9 +262,18 @@ check-numa: all tests
 bench:
 	+@scripts/numa_bench.sh
 
+# Where bash, zsh and man look.
+bash-dir := $(DATADIR)/bash-completion/completions
+zsh-dir  := $(DATADIR)/zsh/site-functions
+man-dir  := $(DATADIR)/man/man1
+
 install: lib tools
-	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(BINDIR)
+	install -d $(addprefix $(DESTDIR),$(LIBDIR)/pkgconfig $(INCLUDEDIR) $(BINDIR) \
+		$(bash-dir) $(zsh-dir) $(man-dir))
 	install -m 755 $(O)/tools/numarena $(DESTDIR)$(BINDIR)/numarena
+	install -m 644 tools/completion/numarena.bash $(DESTDIR)$(bash-dir)/numarena
+	install -m 644 tools/completion/_numarena $(DESTDIR)$(zsh-dir)/_numarena
+	install -m 644 doc/numarena.1 $(DESTDIR)$(man-dir)/numarena.1
 	install -m 755 $(O)/libnumarena-record.so $(DESTDIR)$(LIBDIR)/libnumarena-record.so
 	install -m 755 $(lib-so) $(DESTDIR)$(LIBDIR)/libnumarena.so.$(VERSION)
 	ln -sf libnumarena.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libnumarena.so.$(SOMAJOR)
@@ -275,7 +285,9 @@ install: lib tools
 	    scripts/numarena.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/numarena.pc
 	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/numarena.pc
 
-installed := $(BINDIR)/numarena $(INCLUDEDIR)/numarena.h $(LIBDIR)/pkgconfig/numarena.pc \
+installed := $(BINDIR)/numarena $(bash-dir)/numarena $(zsh-dir)/_numarena \
+	$(man-dir)/numarena.1 $(INCLUDEDIR)/numarena.h \
+	$(LIBDIR)/pkgconfig/numarena.pc \
 	$(addprefix $(LIBDIR)/libnumarena,.a .so .so.$(SOMAJOR) .so.$(VERSION) -record.so)
 uninstall:
 	rm -f $(addprefix $(DESTDIR),$(installed))
@@ -292,8 +304,8 @@ Targets
   check-numa     what wants NUMA nodes, on emulated machines that have them
   bench          the benchmark: scripts/numa_bench.sh
   tools          the numarena command, in tools/ of the output folder
-  install        library, header, pkg-config file and command, by DESTDIR= PREFIX= LIBDIR=
-                 INCLUDEDIR= BINDIR=
+  install        libraries, header, pkg-config file, command, its manual and completions;
+                 DESTDIR= PREFIX= LIBDIR= INCLUDEDIR= BINDIR= DATADIR=
   uninstall      remove what install put there, by the same
   clean          remove the output folder
   help           this list

@@ -88,8 +88,7 @@ void library_launch(char **argv)
 
 	if (preload_is_hopeless(argv[0], why, sizeof(why)))
 		tool_warn("%s: runs without the library", why);
-	execvp(argv[0], argv);
-	err = errno;
+	err = preload_exec(argv);
 	tool_die(err == ENOENT ? LAUNCH_NOT_FOUND : LAUNCH_NOT_RUN, "cannot run %s: %s", argv[0],
 		 strerror(err));
 }

@@ -2,6 +2,7 @@
 #include "preload.h"
 
 #include <elf.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdint.h>
@@ -150,4 +151,20 @@ bool preload_is_hopeless(const char *name, char *why, size_t size)
 	if (what)
 		snprintf(why, size, "%s %s", at, what);
 	return what;
+}
+
+int preload_exec(char **argv)
+{
+	char path[PATH_MAX];
+	struct head head;
+
+	if (find_program(argv[0], path, sizeof(path))) {
+		execv(path, argv);
+		if (errno != ENOEXEC)
+			return errno;
+		if (read_head(path, &head) && is_elf(&head))
+			return ENOEXEC;
+	}
+	execvp(argv[0], argv);
+	return errno;
 }

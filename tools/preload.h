@@ -15,4 +15,10 @@
  */
 bool preload_is_hopeless(const char *name, char *why, size_t size);
 
+/*
+ * execvp(), but for a program of another machine: that would be run as a shell's script.  Return:
+ * the errno.
+ */
+int preload_exec(char **argv);
+
 #endif /* TOOL_PRELOAD_H */

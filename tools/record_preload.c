@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -146,17 +147,27 @@ static int file_open(void)
 
 	if (fd >= 0 && !fstat(fd, &st) && st.st_dev == path_dev && st.st_ino == path_ino)
 		return fd;
-	if (fd >= 0)
+	if (fd >= 0) {
 		syscall(SYS_close, fd);
+		errno = ESTALE;
+	}
 	return -1;
 }
 
-/* Written, so that a full file system says so here, and not by SIGBUS. */
+/*
+ * Written, so that a full file system says so here, and not by SIGBUS; a file that has reached
+ * its limit (ulimit -f) would say so by SIGXFSZ.
+ */
 static bool block_write(int fd, off_t at)
 {
 	static const char zeros[TRACE_BLOCK_BYTES / 16];
+	struct rlimit limit;
 	size_t done;
 
+	if (getrlimit(RLIMIT_FSIZE, &limit) || (rlim_t)at + TRACE_BLOCK_BYTES > limit.rlim_cur) {
+		errno = EFBIG;
+		return false;
+	}
 	for (done = 0; done < TRACE_BLOCK_BYTES; done += sizeof(zeros))
 		if (syscall(SYS_pwrite64, fd, zeros, sizeof(zeros), at + (off_t)done) !=
 		    (long)sizeof(zeros))
@@ -170,7 +181,6 @@ static struct trace_block *block_map(void)
 	int fd = file_open();
 	void *block = MAP_FAILED;
 
-	errno = fd < 0 ? ENOENT : ENOSPC;
 	if (fd >= 0 && block_write(fd, at))
 		block = mmap(NULL, TRACE_BLOCK_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, at);
 	if (block == MAP_FAILED) {
