@@ -368,10 +368,12 @@ static void sort(void)
 
 /* ---- The command ---- */
 
+enum { KEY_ONCE = 256 };
+
 static const struct tool_option options[] = {
 	{ "interval", "SECONDS", 'i', "time between two rounds, 0.1 to 3600; 2 if not given" },
 	{ "count", "N", 'n', "end after so many rounds" },
-	{ "once", NULL, '1', "the same as --count 1" },
+	{ "once", NULL, KEY_ONCE, "the same as --count 1" },
 	{ "sort", "KEY", 's', "memory (the default), pid, huge, elsewhere, refills, remote or fallbacks" },
 	{ NULL, NULL, 0, NULL },
 };
@@ -436,7 +438,7 @@ static struct plan read_options(int argc, char **argv)
 			plan.interval_ms = read_interval(optarg);
 		else if (key == 'n')
 			plan.count = read_count(optarg);
-		else if (key == '1')
+		else if (key == KEY_ONCE)
 			plan.count = 1;
 		else if (key == 's')
 			order = read_order(optarg);

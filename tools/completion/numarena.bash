@@ -8,7 +8,8 @@ _numarena_options() {
 	case $1 in
 	'') echo '--version --help' ;;
 	run) echo '--node= --huge= --mode= --policy= --stats= --conf= --help' ;;
-	audit) echo '--json --help' ;;
+	stat | audit) echo '--json --help' ;;
+	top) echo '--interval= --count= --once --sort= --help' ;;
 	doctor) echo '--json --verbose --root= --help' ;;
 	record) echo '--output= --help' ;;
 	replay) echo '--allocator= --summary --json --help' ;;
@@ -16,7 +17,7 @@ _numarena_options() {
 	esac
 }
 
-_numarena_commands='run audit doctor record replay help'
+_numarena_commands='run stat top audit doctor record replay help'
 
 _numarena_processes() {
 	local comm
@@ -32,8 +33,13 @@ _numarena_values() {
 	--huge | -H) echo 'auto thp hugetlb off' ;;
 	--mode | -m) echo 'arena baseline sharded' ;;
 	--policy | -p) echo 'preferred strict interleave inherit' ;;
+	--sort | -s)
+		[[ $command == top ]] || return
+		echo 'memory pid huge elsewhere refills remote fallbacks'
+		;;
 	--allocator | -a) echo 'numarena system' ;;
 	--node | -n)
+		[[ $command == run ]] || return
 		for node in /sys/devices/system/node/node[0-9]*; do
 			echo "${node##*/node}"
 		done
@@ -46,9 +52,11 @@ _numarena_takes_value() {
 	local command=$1 word=$2
 	case $word in
 	--*) [[ " $(_numarena_options "$command") " == *" $word= "* ]] ;;
-	-[nHmpsc]) [[ $command == run ]] ;;
+	-[ns]) [[ $command == run || $command == top ]] ;;
+	-[Hmpc]) [[ $command == run ]] ;;
 	-o) [[ $command == record ]] ;;
 	-a) [[ $command == replay ]] ;;
+	-i) [[ $command == top ]] ;;
 	*) false ;;
 	esac
 }
@@ -97,7 +105,7 @@ _numarena() {
 	fi
 	case $command in
 	run | record) _numarena_program "$i" ;;
-	audit) _numarena_reply "$(_numarena_processes)" ;;
+	stat | audit) _numarena_reply "$(_numarena_processes)" ;;
 	help) _numarena_reply "$_numarena_commands" ;;
 	esac
 }
