@@ -36,7 +36,7 @@ static struct {
 static u32 holder;		/* the process whose thread is writing; 0: none */
 static u32 of_process;		/* relaxed: whose board it is, or would be */
 static u64 next_ns;		/* relaxed: not before */
-static bool is_wanted;		/* constant once started */
+static bool is_wanted;		/* relaxed: from start to end */
 
 static bool try_hold(u32 pid)
 {
@@ -129,7 +129,7 @@ static void copy_out(struct nar_statpage *to, const struct nar_statpage *from, u
 
 	WRITE_ONCE(to->sequence, before + 1);
 	/* The mark comes before what it is about; pairs with the reader's second look. */
-	__atomic_thread_fence(__ATOMIC_RELEASE);
+	nar_fence_release();
 	to->state = state;
 	to->published_ns = from->published_ns;
 	to->nr_published = from->nr_published;
@@ -194,7 +194,7 @@ static void publish_as(u32 state)
 {
 	u32 pid = nar_process_id();
 
-	if (!is_wanted || !try_hold(pid))
+	if (!READ_ONCE(is_wanted) || !try_hold(pid))
 		return;
 	if (has_page(pid))
 		publish(state);
@@ -208,24 +208,34 @@ void nar_publish_now(void)
 
 void nar_publish_poll(void)
 {
-	if (is_wanted && nar_process_clock_ns() >= READ_ONCE(next_ns))
+	if (READ_ONCE(is_wanted) && nar_process_clock_ns() >= READ_ONCE(next_ns))
 		publish_as(STATPAGE_LIVE);
 }
 
 void nar_publish_begin(void)
 {
 	nar_board_sweep(nar_process_namespace());
-	is_wanted = true;
+	WRITE_ONCE(is_wanted, true);
 	nar_publish_now();
 }
 
-/* Who has none makes none for its end. */
+/* A writer amid its work has so many milliseconds: it may have been stopped. */
+#define END_TRIES 100
+
+/* Who has none makes none for its end.  The hold is kept, so that nobody comes after this. */
 void nar_publish_end(void)
 {
-	if (!is_wanted || READ_ONCE(of_process) != nar_process_id())
+	u32 pid = nar_process_id();
+	int tries = 0;
+
+	if (!READ_ONCE(is_wanted) || READ_ONCE(of_process) != pid)
 		return;
-	publish_as(STATPAGE_OVER);
-	if (own.board.memory)
-		nar_board_remove(&own.board);
-	is_wanted = false;
+	WRITE_ONCE(is_wanted, false);
+	while (!try_hold(pid) && ++tries < END_TRIES)
+		nar_process_pause();
+	if (!own.board.memory)
+		return;
+	if (tries < END_TRIES)
+		publish(STATPAGE_OVER);
+	nar_board_remove(&own.board);
 }
