@@ -6,6 +6,8 @@
  * goes back to the tree, but lies on a huge page that is resident with it.  Other blocks
  * share units with their neighbours and are huge all the same.
  */
+#include "internal/lap.h"
+
 #include "chunk.h"
 #include "extent.h"
 #include "large.h"
@@ -68,6 +70,7 @@ void *nar_large_alloc(struct nar_place place, const struct nar_block *block, boo
 {
 	size_t size = block->size, alignment = block->alignment;
 	struct nar_want want = { .backing = backing_for(size), .state = EXTENT_LARGE, .near = block->near };
+	u64 begun = nar_lap_begin();
 	void *p = NULL;
 
 	if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX)
@@ -82,6 +85,7 @@ void *nar_large_alloc(struct nar_place place, const struct nar_block *block, boo
 	p = p ? p : nar_extent_alloc(place, &want, is_zero);
 	if (p && block->is_grown)
 		nar_extent_inherit_growth(p, block->nr_grown);
+	nar_lap_end(LAP_LARGE, begun);
 	return p;
 }
 
