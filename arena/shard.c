@@ -49,7 +49,7 @@ static u32 settle_empty(struct nar_shard *s, u32 slab)
 {
 	if (!nar_slab_is_empty(slab))
 		return 0;
-	if (nar_opt.mode != MODE_ARENA && !s->nr_empty) {
+	if ((nar_opt.mode != MODE_ARENA || READ_ONCE(s->is_counter)) && !s->nr_empty) {
 		s->nr_empty++;
 		return 0;
 	}

@@ -57,11 +57,13 @@ arena/fork	62
 arena/reserve	62
 arena/start	65
 arena/thread	70
+arena/hand	72
 arena/stats	80
 arena/init	85
 
 arena/front	90
-arena/api	100
+arena/api	95
+arena/api_place	100
 arena/malloc	100
 arena/new	100
 '

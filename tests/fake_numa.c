@@ -144,17 +144,23 @@ bool nar_policy_is_strict(unsigned int policy)
 	return policy == POLICY_OURS && nar_opt.policy == BIND_STRICT;
 }
 
+unsigned int nar_policy_by_hand(void)
+{
+	return nar_policy_names_node(POLICY_OURS) ? POLICY_OURS : POLICY_HAND;
+}
+
 bool nar_policy_names_node(unsigned int policy)
 {
-	return policy == POLICY_OURS &&
-	       (nar_opt.policy == BIND_PREFERRED || nar_opt.policy == BIND_STRICT);
+	return policy == POLICY_HAND ||
+	       (policy == POLICY_OURS &&
+		(nar_opt.policy == BIND_PREFERRED || nar_opt.policy == BIND_STRICT));
 }
 
 void nar_bind(void *addr, size_t bytes, struct nar_place place)
 {
 	struct bound *b;
 
-	if (nar_opt.policy == BIND_INHERIT)
+	if (place.policy != POLICY_HAND && nar_opt.policy == BIND_INHERIT)
 		return;
 	if (is_refused(addr, fake_calls.bind, READ_ONCE(fake.refuse_bind))) {
 		nar_node_event(place.node, bind_refused, 1);

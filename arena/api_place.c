@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The explicit names of placement by hand; numarena.h says what each does.
+ */
+#include <errno.h>
+
+#include <numarena.h>
+
+#include "api.h"
+#include "hand.h"
+
+static void *alloc_on(int node, const struct nar_block *block)
+{
+	int saved = errno, dense = nar_api_node(node);
+	void *p = dense < 0 ? NULL : nar_hand_alloc((unsigned int)dense, block);
+
+	errno = p ? saved : dense < 0 ? -dense : ENOMEM;
+	if (p)
+		nar_unpoison(p, block->size);
+	return p;
+}
+
+__exported void *numarena_alloc_on(int node, size_t size, size_t alignment)
+{
+	alignment = alignment ? alignment : 1;
+	if (!is_pow2(alignment)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	if (node == NUMARENA_NODE_FOLLOW)
+		return nar_front_aligned(alignment, size);
+	return alloc_on(node, &(struct nar_block){ size, alignment, NULL });
+}

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Placement by hand, on the pretend machine of fake_numa.h.
+ *
+ *	thread on 0	alloc_on(2)	-> window of 2, bound to 2
+ *			malloc		-> window of 0, as before
+ *
+ * Each test wants a process of its own, which Check gives it: windows are empty at first.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <numarena.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arena/thread.h"
+#include "internal/option.h"
+
+#include "contract.h"
+#include "fake_numa.h"
+
+/* Small ones, the largest class, large ones; and sizes in between. */
+static const size_t sizes[] = { 0, 1, 24, 100, 520, 4096, 30000, MAX_CLASS_BYTES, MAX_CLASS_BYTES + 1,
+				MIB(1), MIB(5) };
+static const size_t alignments[] = { 0, 1, 16, 64, 4096, MIB(2) };
+
+static struct numarena_node_stats node_now(unsigned int node)
+{
+	struct numarena_node_stats stats;
+
+	ck_assert_int_eq(numarena_node_stats_get(node, &stats, sizeof(stats)), 0);
+	return stats;
+}
+
+static void *alloc_on(int node, size_t size, size_t alignment)
+{
+	void *p = must_give(numarena_alloc_on(node, size, alignment));
+
+	expect(is_aligned(p, alignment ? alignment : 16), "%p of alignment %zu", p, alignment);
+	memset(p, 0x5a, size);
+	return p;
+}
+
+struct visit {
+	unsigned int node;
+	void *(*fn)(void *);
+	void *arg;
+};
+
+static void *visit_thread(void *arg)
+{
+	struct visit *v = arg;
+
+	fake_node = v->node;
+	return v->fn(v->arg);
+}
+
+static void on_node(unsigned int node, void *(*fn)(void *), void *arg)
+{
+	struct visit v = { node, fn, arg };
+
+	thread_join(thread_start(visit_thread, &v));
+}
+
+/* ---- alloc_on ---- */
+
+static void try_sizes(int node)
+{
+	size_t i, j;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		for (j = 0; j < ARRAY_SIZE(alignments); j++) {
+			void *p = alloc_on(node, sizes[i], alignments[j]);
+
+			ck_assert_int_eq(numarena_node_of(p), node);
+			ck_assert_uint_eq(nar_node_of(p), (unsigned int)node);
+			ck_assert_uint_eq(fake_bound_node(p), (unsigned int)node);
+			ck_assert_uint_ge(numarena_malloc_usable_size(p), sizes[i]);
+			must_keep_errno(numarena_free(p));
+		}
+	}
+}
+
+/*
+ * Expect: each node has what was named for it, whatever size and alignment; the thread's own
+ * memory stays where it was, and so does the thread.
+ */
+START_TEST(memory_is_on_the_node_that_was_named)
+{
+	int node;
+
+	numarena_free(must_give(numarena_malloc(100)));
+	for (node = 0; node < (int)FAKE_NODES; node++)
+		try_sizes(node);
+	ck_assert_uint_eq(nar_arena_own ? nar_arena_own->member.node : 0, 0);
+	ck_assert_int_eq(numarena_node_of(must_give(numarena_malloc(100))), 0);
+	ck_assert_int_eq(numarena_node_of(must_give(numarena_alloc_on(NUMARENA_NODE_FOLLOW, 100, 0))), 0);
+	ck_assert_int_eq(numarena_node_of(must_give(numarena_alloc_on(NUMARENA_NODE_FOLLOW, MIB(1), 0))), 0);
+}
+END_TEST
+
+/* Own node: from the magazine that malloc has too. */
+START_TEST(own_node_is_as_malloc)
+{
+	void *p = must_give(numarena_malloc(100));
+
+	if (nar_opt.harden || nar_opt.mode != MODE_ARENA)
+		return;
+	numarena_free(p);
+	ck_assert_ptr_eq(alloc_on(0, 100, 0), p);
+	ck_assert_uint_eq(nar_entry_owner(nar_entry_of(p)), nar_arena_own->member.id);
+}
+END_TEST
+
+START_TEST(bad_arguments_are_refused)
+{
+	static const int nodes[] = { -2, INT_MIN, INT_MAX, (int)FAKE_NODES, 256, 65536 };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(nodes); i++)
+		must_refuse(numarena_alloc_on(nodes[i], 100, 0), EINVAL);
+	must_refuse(numarena_alloc_on(1, 100, 3), EINVAL);
+	must_refuse(numarena_alloc_on(NUMARENA_NODE_FOLLOW, 100, 48), EINVAL);
+	must_refuse(numarena_alloc_on(1, SIZE_MAX, 0), ENOMEM);
+	must_refuse(numarena_alloc_on(1, (size_t)PTRDIFF_MAX + 1, 64), ENOMEM);
+	must_refuse(numarena_alloc_on(1, 100, (size_t)1 << 63), ENOMEM);
+	must_refuse(numarena_alloc_on(1, FAKE_BYTES * 5, 0), ENOMEM);
+	fake.forbid = 1u << 3;
+	must_refuse(numarena_alloc_on(3, 100, 0), EINVAL);
+	fake.forbid = 0;
+	numarena_free(alloc_on(3, 100, 0));
+}
+END_TEST
+
+#define NR_OBJECTS 1000
+
+struct objects {
+	int node;
+	size_t size;
+	void *at[NR_OBJECTS];
+};
+
+static void *alloc_many(void *arg)
+{
+	struct objects *o = arg;
+	unsigned int i;
+
+	for (i = 0; i < NR_OBJECTS; i++) {
+		o->at[i] = alloc_on(o->node, o->size, 0);
+		expect(numarena_node_of(o->at[i]) == o->node, "object %u is not on %d", i, o->node);
+	}
+	return NULL;
+}
+
+static void *free_many(void *arg)
+{
+	struct objects *o = arg;
+	unsigned int i;
+
+	for (i = 0; i < NR_OBJECTS; i++)
+		numarena_free(o->at[i]);
+	return NULL;
+}
+
+/*
+ *	thread on 0: 1,000 objects on 3	-> freed by itself, by one on 3, by one on 1
+ *
+ * Expect: all come back, whoever frees them; a thread of that node adopts their slabs.
+ */
+START_TEST(anybody_may_free)
+{
+	static const unsigned int freers[] = { 0, 3, 1 };
+	static struct objects o;
+	size_t i, before;
+
+	o = (struct objects){ .node = 3, .size = 200 };
+	for (i = 0; i < ARRAY_SIZE(freers); i++) {
+		alloc_many(&o);
+		on_node(freers[i], free_many, &o);
+	}
+	numarena_malloc_trim(0);
+	before = node_now(3).slab_bytes;
+	ck_assert_uint_eq(before, 0);
+}
+END_TEST
+
+/* One object that comes and goes does not make a slab each time. */
+START_TEST(a_shelf_keeps_its_last_slab)
+{
+	struct numarena_stats stats;
+	u64 before;
+	int i;
+
+	numarena_free(alloc_on(2, 100, 0));
+	ck_assert_int_eq(numarena_stats_get(&stats, sizeof(stats)), 0);
+	before = stats.nr_slabs_made;
+	for (i = 0; i < 100; i++)
+		numarena_free(alloc_on(2, 100, 0));
+	ck_assert_int_eq(numarena_stats_get(&stats, sizeof(stats)), 0);
+	ck_assert_uint_eq(stats.nr_slabs_made, before);
+	numarena_malloc_trim(0);
+	ck_assert_uint_eq(node_now(2).slab_bytes, 0);
+}
+END_TEST
+
+/*
+ *	node 2 full	-> 3, the nearest; counted
+ *	strict		-> NULL
+ */
+START_TEST(full_node_falls_over_or_fails)
+{
+	fake.is_full = 1u << 2;
+	ck_assert_int_eq(numarena_node_of(alloc_on(2, 100, 0)), 3);
+	ck_assert_int_eq(numarena_node_of(alloc_on(2, MIB(1), 0)), 3);
+	ck_assert_uint_ge(node_now(2).node_fallback, 2);
+}
+END_TEST
+
+START_TEST(strict_node_fails_when_full)
+{
+	nar_opt.policy = BIND_STRICT;
+	numarena_free(alloc_on(2, 100, 0));
+	numarena_malloc_trim(0);
+	fake.is_full = 1u << 2;
+	must_refuse(numarena_alloc_on(2, MIB(1), 0), ENOMEM);
+	ck_assert_uint_ge(node_now(2).strict_failed, 1);
+	fake.is_full = 0;
+	numarena_free(alloc_on(2, MIB(1), 0));
+}
+END_TEST
+
+/*
+ *	policy:interleave, inherit	malloc is for no node, alloc_on is
+ *	a policy of the program's	likewise
+ *
+ * Expect: memory named by hand is bound to its node, and none of it is used for the others.
+ */
+static void try_beside(int policy)
+{
+	void *p, *q;
+
+	nar_opt.policy = (u64)policy;
+	try_sizes(2);
+	p = alloc_on(0, 100, 0);
+	q = must_give(numarena_malloc(100));
+	ck_assert_int_eq(numarena_node_of(p), 0);
+	ck_assert_int_eq(numarena_node_of(q), -1);
+	ck_assert_uint_ne(nar_slab_around(p), nar_slab_around(q));
+	numarena_free(p);
+	numarena_free(q);
+}
+
+START_TEST(hand_stands_above_interleave)
+{
+	try_beside(BIND_INTERLEAVE);
+}
+END_TEST
+
+START_TEST(hand_stands_above_inherit)
+{
+	try_beside(BIND_INHERIT);
+}
+END_TEST
+
+START_TEST(hand_stands_above_the_threads_policy)
+{
+	fake_policy = 3;
+	try_sizes(2);
+	ck_assert_int_eq(numarena_node_of(must_give(numarena_malloc(100))), -1);
+	ck_assert_int_eq(numarena_node_of(must_give(numarena_alloc_on(NUMARENA_NODE_FOLLOW, 100, 0))), -1);
+}
+END_TEST
+
+static void rest(void)
+{
+	fake.refuse_commit = fake.is_full = fake.forbid = 0;
+	fake_policy = POLICY_OURS;
+}
+
+int main(void)
+{
+	Suite *suite = suite_create("placement by hand");
+	TCase *tc = tcase_create("alloc_on");
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, NULL, rest);
+	tcase_add_test(tc, memory_is_on_the_node_that_was_named);
+	tcase_add_test(tc, own_node_is_as_malloc);
+	tcase_add_test(tc, bad_arguments_are_refused);
+	tcase_add_test(tc, anybody_may_free);
+	tcase_add_test(tc, a_shelf_keeps_its_last_slab);
+	tcase_add_test(tc, full_node_falls_over_or_fails);
+	tcase_add_test(tc, strict_node_fails_when_full);
+	tcase_add_test(tc, hand_stands_above_interleave);
+	tcase_add_test(tc, hand_stands_above_inherit);
+	tcase_add_test(tc, hand_stands_above_the_threads_policy);
+	suite_add_tcase(suite, tc);
+	return tap_run(suite);
+}
