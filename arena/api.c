@@ -136,15 +136,25 @@ __exported int numarena_stats_get(struct numarena_stats *stats, size_t size)
 
 /* ---- Nodes ---- */
 
-int nar_api_node(int id)
+static int find_node(int id, void (*look)(void))
 {
 	int node;
 
 	if (!nar_start_early())
 		return -ENOMEM;
-	nar_nodes_look();
+	look();
 	node = nar_node_find(id);
 	return node >= 0 && nar_node_is_allowed((unsigned int)node) ? node : -EINVAL;
+}
+
+int nar_api_node(int id)
+{
+	return find_node(id, nar_nodes_look);
+}
+
+int nar_api_node_often(int id)
+{
+	return find_node(id, nar_nodes_poll);
 }
 
 __exported int numarena_thread_bind(int node)

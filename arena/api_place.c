@@ -11,7 +11,7 @@
 
 static void *alloc_on(int node, const struct nar_block *block)
 {
-	int saved = errno, dense = nar_api_node(node);
+	int saved = errno, dense = nar_api_node_often(node);
 	void *p = dense < 0 ? NULL : nar_hand_alloc((unsigned int)dense, block);
 
 	errno = p ? saved : dense < 0 ? -dense : ENOMEM;

@@ -483,7 +483,7 @@ int numarena_remote_matrix(uint64_t *frees, uint64_t *bytes, unsigned int nr);
  *
  * free(), realloc() and the rest work on it from any thread; what realloc moves is where the
  * thread's other memory is.  Up to 32 KiB it takes the lock of the class on that node, unless
- * that is the thread's own node: some 50 ns where malloc takes 3.
+ * that is the thread's own node: with its free some 800 instructions, where malloc's pair is 40.
  *
  * Return: the memory; NULL with errno EINVAL if there is no such node, the cpuset does not
  * allow it or @alignment is none, ENOMEM if there is none or @size is too large.
