@@ -8,6 +8,15 @@
 
 #include "api.h"
 #include "hand.h"
+#include "migrate.h"
+#include "start.h"
+
+static int node_or_own(int node)
+{
+	if (node != NUMARENA_NODE_FOLLOW)
+		return nar_api_node(node);
+	return nar_start_early() ? nar_thread_place().node : -ENOMEM;
+}
 
 static void *alloc_on(int node, const struct nar_block *block)
 {
@@ -30,4 +39,13 @@ __exported void *numarena_alloc_on(int node, size_t size, size_t alignment)
 	if (node == NUMARENA_NODE_FOLLOW)
 		return nar_front_aligned(alignment, size);
 	return alloc_on(node, &(struct nar_block){ size, alignment, NULL });
+}
+
+__exported int numarena_migrate(void *ptr, int node)
+{
+	int saved = errno, dense = node_or_own(node);
+
+	if (dense >= 0 && (!nar_is_ours(ptr) || nar_entry_of(ptr)))
+		dense = -EINVAL;
+	return answer(dense < 0 ? dense : nar_migrate(ptr, (unsigned int)dense), saved);
 }

@@ -54,10 +54,14 @@ static bool has_home(unsigned int node)
 	       !nar_is_missing(MISSING_THP);
 }
 
-/* Small pages that are not at home have found it full. */
+/*
+ * Small pages that are not at home have found it full.  What was moved by hand stays, and so
+ * do its neighbours in a unit.
+ */
 static bool wants_look(const struct nar_window *x, const struct nar_unit *u)
 {
-	return u->touched_pages && u->nr_looks < LOOKS_MAX && nar_policy_names_node(u->policy) &&
+	return u->touched_pages && !u->nr_moved && u->nr_looks < LOOKS_MAX &&
+	       nar_policy_names_node(u->policy) &&
 	       (u->backing == BACKING_HUGE ||
 		(u->backing == BACKING_SMALL && x->is_grown && !u->is_reserved));
 }

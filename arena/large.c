@@ -9,6 +9,7 @@
 #include "chunk.h"
 #include "extent.h"
 #include "large.h"
+#include "migrate.h"
 #include "window.h"
 
 /* A block from this size on starts on a huge page if no more than a part is lost. */
@@ -95,6 +96,8 @@ static __cold __attribute__((__noreturn__)) void die_not_a_block(const void *p)
 
 void nar_large_free(void *p)
 {
+	if (unlikely(nar_extent_is_moved(p)))
+		nar_migrate_undo(p);
 	if (unlikely(nar_extent_free(p, EXTENT_LARGE)))
 		die_not_a_block(p);
 }

@@ -36,6 +36,10 @@
 #define MAP_HUGE_SHIFT 26
 #endif
 
+#ifndef MADV_COLD
+#define MADV_COLD 20		/* Linux 5.4 */
+#endif
+
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4	/* Linux 5.7 */
 #endif
@@ -252,6 +256,16 @@ int nar_pages_collapse(void *addr)
 	if (!has_advice(MADV_COLLAPSE))
 		nar_note_missing(MISSING_COLLAPSE);
 	return is_empty_unit(addr) ? 0 : err;
+}
+
+/*
+ * Advice on less than all of a huge page makes the kernel part it, if it is this process's
+ * alone.  This advice does nothing else that matters.
+ */
+void nar_pages_part(const char *end, char *page)
+{
+	if ((uintptr_t)end % HUGE_BYTES)
+		madvise(page, PAGE_BYTES, MADV_COLD);
 }
 
 /* ---- Whole mappings ---- */

@@ -50,6 +50,9 @@ void nar_pages_advise_small(void *addr, size_t bytes);
 /* Make one huge-aligned unit huge, if it has pages.  Return: 0; -ENOSYS where THP is off; -errno. */
 int nar_pages_collapse(void *addr);
 
+/* If a huge page lies across @end, which is one of a range, part it; @page is of its inside. */
+void nar_pages_part(const char *end, char *page);
+
 /* Pages of a hugetlb pool, 2^@shift bytes each, anywhere; NULL.  See hugetlb.h. */
 void *nar_pages_map_hugetlb(size_t bytes, unsigned int shift);
 

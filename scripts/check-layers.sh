@@ -28,6 +28,7 @@ numa/desk		12
 numa/node		12
 numa/bind		13
 numa/maps		13
+numa/move		14
 numa/verify		14
 numa/hugetlb		14
 
@@ -39,6 +40,7 @@ arena/span	27
 arena/home	28
 arena/unit	28
 arena/extent	30
+arena/migrate	32
 arena/chunk	40
 arena/large	45
 arena/slab	50

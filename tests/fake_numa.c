@@ -8,6 +8,7 @@
 #include "internal/stat.h"
 #include "numa/bind.h"
 #include "numa/cgroup.h"
+#include "numa/move.h"
 
 #include "fake_numa.h"
 
@@ -156,20 +157,24 @@ bool nar_policy_names_node(unsigned int policy)
 		(nar_opt.policy == BIND_PREFERRED || nar_opt.policy == BIND_STRICT));
 }
 
+static void note_bound(void *addr, size_t bytes, unsigned int node, unsigned int policy)
+{
+	struct bound *b = &bound[add_relaxed(&nr_bound, 1)];
+
+	if (b >= bound + MAX_BOUND)
+		abort();
+	*b = (struct bound){ addr, (char *)addr + bytes, node, policy };
+}
+
 void nar_bind(void *addr, size_t bytes, struct nar_place place)
 {
-	struct bound *b;
-
 	if (place.policy != POLICY_HAND && nar_opt.policy == BIND_INHERIT)
 		return;
 	if (is_refused(addr, fake_calls.bind, READ_ONCE(fake.refuse_bind))) {
 		nar_node_event(place.node, bind_refused, 1);
 		return;
 	}
-	b = &bound[add_relaxed(&nr_bound, 1)];
-	if (b >= bound + MAX_BOUND)
-		abort();
-	*b = (struct bound){ addr, (char *)addr + bytes, place.node, place.policy };
+	note_bound(addr, bytes, place.node, place.policy);
 	nar_node_event(place.node, bind_done, 1);
 }
 
@@ -230,6 +235,23 @@ unsigned int fake_bound_node(const void *p)
 		if (at >= bound[i].start && at < bound[i].end)
 			return bound[i].node;
 	return FAKE_NOT_BOUND;
+}
+
+/* ---- numa/move.h ---- */
+
+int nar_move_to(void *addr, size_t bytes, unsigned int node)
+{
+	add_relaxed(&fake_calls.move[node], 1);
+	note_bound(addr, bytes, node, POLICY_HAND);
+	if (READ_ONCE(fake.refuse_move) >> node & 1)
+		return -ENOMEM;
+	return addr == fake.pinned ? -EBUSY : 0;
+}
+
+void nar_move_forget(void *addr, size_t bytes, struct nar_place place)
+{
+	note_bound(addr, bytes, FAKE_NOT_BOUND, FAKE_NOT_BOUND);
+	nar_bind(addr, bytes, place);
 }
 
 /* ---- numa/cgroup.h ---- */
@@ -297,6 +319,12 @@ int nar_pages_advise_huge(void *addr, size_t bytes)
 {
 	(void)bytes;
 	return is_refused(addr, fake_calls.huge, READ_ONCE(fake.refuse_huge)) ? -EINVAL : 0;
+}
+
+void nar_pages_part(const char *end, char *page)
+{
+	(void)end;
+	(void)page;
 }
 
 void nar_pages_advise_small(void *addr, size_t bytes)

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arena/home.h"
 #include "arena/thread.h"
 #include "internal/option.h"
 
@@ -272,9 +273,250 @@ START_TEST(hand_stands_above_the_threads_policy)
 }
 END_TEST
 
+/* ---- migrate ---- */
+
+#define BLOCK MIB(3)
+
+static void *block_here(size_t size)
+{
+	void *p = must_give(numarena_malloc(size));
+
+	memset(p, 0x5a, size);
+	return p;
+}
+
+static void migrate(void *p, int node)
+{
+	int result;
+
+	must_keep_errno(result = numarena_migrate(p, node));
+	ck_assert_int_eq(result, 0);
+}
+
+#define must_not_migrate(p, node, code)						\
+	do {									\
+		errno = ERRNO_MARK;						\
+		ck_assert_int_eq(numarena_migrate((p), (node)), -1);		\
+		ck_assert_int_eq(errno, (code));				\
+	} while (0)
+
+/*
+ *	node 0: | block |	-> 2, 3, "here", 2
+ *
+ * Expect: the address stays, node_of and the binding follow, all of the block is bound; home
+ * again it is bound as its window.
+ */
+START_TEST(a_block_moves_at_its_address)
+{
+	char *p = block_here(BLOCK);
+
+	migrate(p, 2);
+	ck_assert_int_eq(numarena_node_of(p), 2);
+	ck_assert_int_eq(numarena_node_of(p + BLOCK - 1), 2);
+	ck_assert_uint_eq(fake_bound_node(p), 2);
+	ck_assert_uint_eq(fake_bound_node(p + BLOCK - 1), 2);
+	ck_assert_uint_ne(fake_bound_node(p + BLOCK), 2);
+	migrate(p, 3);
+	ck_assert_int_eq(numarena_node_of(p), 3);
+	migrate(p, NUMARENA_NODE_FOLLOW);
+	ck_assert_int_eq(numarena_node_of(p), 0);
+	ck_assert_uint_eq(fake_bound_node(p), 0);
+	ck_assert_uint_eq(fake_bound_policy(p), POLICY_OURS);
+	migrate(p, 2);
+	numarena_free(p);
+}
+END_TEST
+
+/*
+ *	node 0: | 1 MiB | moved to 2 | 1 MiB |	freed
+ *
+ * Expect: purged and bound to 0 before anybody else has it; so whoever has it next has memory
+ * of node 0, and it is one with its neighbours again.
+ */
+START_TEST(a_freed_block_goes_home)
+{
+	static const size_t block_sizes[] = { KIB(40), KIB(200), MIB(1), BLOCK };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(block_sizes); i++) {
+		size_t size = block_sizes[i];
+		void *before = block_here(size), *p = block_here(size), *after = block_here(size);
+		u32 purges = fake_calls.purge[0];
+		unsigned int node;
+
+		migrate(p, 2);
+		numarena_free(p);
+		ck_assert_uint_eq(fake_calls.purge[0], purges + 1);
+		for (node = 0; node < 2; node++)
+			ck_assert_uint_eq(fake_bound_node((char *)p + node * (size - 1)), 0);
+		numarena_free(before);
+		numarena_free(after);
+		p = block_here(size);
+		ck_assert_int_eq(numarena_node_of(p), 0);
+		numarena_free(p);
+	}
+}
+END_TEST
+
+/* Expect: smaller stays, and is no smaller; larger is a copy where the thread is. */
+START_TEST(realloc_of_a_moved_block)
+{
+	char *p = block_here(BLOCK), *q;
+
+	migrate(p, 2);
+	q = must_give(numarena_realloc(p, BLOCK / 2));
+	ck_assert_int_eq(numarena_node_of(q), 2);
+	ck_assert_ptr_eq(q, p);
+	ck_assert_uint_eq(numarena_malloc_usable_size(q), BLOCK);
+	q = must_give(numarena_realloc(p, BLOCK * 4));
+	ck_assert_ptr_ne(q, p);
+	ck_assert_int_eq(numarena_node_of(q), 0);
+	ck_assert_int_eq(q[BLOCK - 1], 0x5a);
+	ck_assert_uint_eq(fake_bound_node(p), 0);
+	numarena_free(q);
+}
+END_TEST
+
+/*
+ *	unit:	| block, moved | neighbour |	all elsewhere, says the kernel
+ *
+ * Expect: nobody brings any of it home; once the block is freed, the unit is looked at.
+ */
+START_TEST(maintenance_leaves_a_moved_block_alone)
+{
+	char *p = block_here(KIB(512)), *neighbour = block_here(KIB(512));
+	u32 now = (u32)fake.clock_ms;
+
+	ck_assert_uint_eq(nar_offset(p) >> HUGE_SHIFT, nar_offset(neighbour) >> HUGE_SHIFT);
+	nar_mem.unit[nar_offset(p) >> HUGE_SHIFT].backing = BACKING_HUGE;
+	migrate(p, 2);
+	fake.away = 1;
+	ck_assert(!nar_home_look(0, now));
+	ck_assert_uint_eq(fake_calls.enforce[0], 0);
+	numarena_free(p);
+	ck_assert(nar_home_look(0, now));
+	ck_assert_uint_eq(fake_calls.enforce[0], 1);
+}
+END_TEST
+
+START_TEST(what_cannot_move_is_refused)
+{
+	char *p = block_here(BLOCK), *small = must_give(numarena_malloc(100)), on_stack;
+
+	must_not_migrate(NULL, 2, EINVAL);
+	must_not_migrate(&on_stack, 2, EINVAL);
+	must_not_migrate(small, 2, EINVAL);
+	must_not_migrate(p + 4096, 2, EINVAL);
+	must_not_migrate(p + 1, 2, EINVAL);
+	must_not_migrate(p, (int)FAKE_NODES, EINVAL);
+	must_not_migrate(p, -2, EINVAL);
+	fake.forbid = 1u << 2;
+	must_not_migrate(p, 2, EINVAL);
+	fake.forbid = 0;
+	migrate(p, 2);
+	numarena_free(p);
+	must_not_migrate(p, 2, EINVAL);
+}
+END_TEST
+
+START_TEST(pool_pages_do_not_move)
+{
+	void *p;
+
+	nar_opt.huge = HUGE_HUGETLB;
+	fake.pool_units = 8;
+	p = block_here(MIB(4));
+	must_not_migrate(p, 2, ENOTSUP);
+	ck_assert_int_eq(numarena_node_of(p), 0);
+	numarena_free(p);
+}
+END_TEST
+
+/* Expect: as it was before, wherever that was; free gives back what was purged for it. */
+START_TEST(a_failed_move_changes_nothing)
+{
+	void *p = block_here(BLOCK), *q = block_here(BLOCK);
+
+	fake.refuse_move = 1u << 2;
+	must_not_migrate(p, 2, ENOMEM);
+	ck_assert_int_eq(numarena_node_of(p), 0);
+	ck_assert_uint_eq(fake_bound_node(p), 0);
+	ck_assert_uint_eq(fake_bound_policy(p), POLICY_OURS);
+	migrate(p, 3);
+	must_not_migrate(p, 2, ENOMEM);
+	ck_assert_int_eq(numarena_node_of(p), 3);
+	ck_assert_uint_eq(fake_bound_node(p), 3);
+	fake.pinned = q;
+	must_not_migrate(q, 1, EBUSY);
+	ck_assert_int_eq(numarena_node_of(q), 0);
+	numarena_free(p);
+	numarena_free(q);
+}
+END_TEST
+
+/* What is free there and ours makes room. */
+START_TEST(a_full_node_is_purged_first)
+{
+	void *p = block_here(BLOCK), *q = alloc_on(2, BLOCK, 0);
+	u32 before;
+
+	numarena_free(q);
+	before = fake_calls.purge[2];
+	fake.refuse_move = 1u << 2;
+	must_not_migrate(p, 2, ENOMEM);
+	ck_assert_uint_gt(fake_calls.purge[2], before);
+	/* to 2, to 2 again, and back */
+	ck_assert_uint_eq(fake_calls.move[2], 2);
+	ck_assert_uint_eq(fake_calls.move[0], 1);
+}
+END_TEST
+
+#define MANY 130
+#define MOST 128
+
+/* Expect: 128 at a time; one that comes home or is freed makes room for another. */
+START_TEST(there_is_an_end_to_mappings)
+{
+	static void *p[MANY];
+	unsigned int i;
+
+	for (i = 0; i < MANY; i++)
+		p[i] = block_here(KIB(40));
+	for (i = 0; i < MOST; i++)
+		migrate(p[i], 1);
+	must_not_migrate(p[MOST], 1, ENOSPC);
+	migrate(p[0], 2);
+	migrate(p[0], 0);
+	migrate(p[MOST], 1);
+	must_not_migrate(p[MOST + 1], 1, ENOSPC);
+	numarena_free(p[1]);
+	migrate(p[MOST + 1], 1);
+	for (i = 0; i < MANY; i++)
+		numarena_free(i == 1 ? NULL : p[i]);
+}
+END_TEST
+
+/* Under policy:interleave a block can be meant for its own window's node. */
+START_TEST(an_interleaved_block_may_get_a_node)
+{
+	void *p;
+
+	nar_opt.policy = BIND_INTERLEAVE;
+	p = block_here(BLOCK);
+	ck_assert_int_eq(numarena_node_of(p), -1);
+	migrate(p, 0);
+	ck_assert_int_eq(numarena_node_of(p), 0);
+	ck_assert_uint_eq(fake_bound_policy(p), POLICY_HAND);
+	numarena_free(p);
+	ck_assert_uint_eq(fake_bound_policy(p), POLICY_OURS);
+}
+END_TEST
+
 static void rest(void)
 {
-	fake.refuse_commit = fake.is_full = fake.forbid = 0;
+	fake.refuse_commit = fake.is_full = fake.forbid = fake.refuse_move = fake.away = 0;
+	fake.pinned = NULL;
+	fake.pool_units = 0;
 	fake_policy = POLICY_OURS;
 }
 
@@ -295,6 +537,21 @@ int main(void)
 	tcase_add_test(tc, hand_stands_above_interleave);
 	tcase_add_test(tc, hand_stands_above_inherit);
 	tcase_add_test(tc, hand_stands_above_the_threads_policy);
+	suite_add_tcase(suite, tc);
+
+	tc = tcase_create("migrate");
+	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, NULL, rest);
+	tcase_add_test(tc, a_block_moves_at_its_address);
+	tcase_add_test(tc, a_freed_block_goes_home);
+	tcase_add_test(tc, realloc_of_a_moved_block);
+	tcase_add_test(tc, maintenance_leaves_a_moved_block_alone);
+	tcase_add_test(tc, what_cannot_move_is_refused);
+	tcase_add_test(tc, pool_pages_do_not_move);
+	tcase_add_test(tc, a_failed_move_changes_nothing);
+	tcase_add_test(tc, a_full_node_is_purged_first);
+	tcase_add_test(tc, there_is_an_end_to_mappings);
+	tcase_add_test(tc, an_interleaved_block_may_get_a_node);
 	suite_add_tcase(suite, tc);
 	return tap_run(suite);
 }
