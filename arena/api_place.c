@@ -9,6 +9,7 @@
 #include "api.h"
 #include "hand.h"
 #include "migrate.h"
+#include "replica.h"
 #include "start.h"
 
 static int node_or_own(int node)
@@ -48,4 +49,37 @@ __exported int numarena_migrate(void *ptr, int node)
 	if (dense >= 0 && (!nar_is_ours(ptr) || nar_entry_of(ptr)))
 		dense = -EINVAL;
 	return answer(dense < 0 ? dense : nar_migrate(ptr, (unsigned int)dense), saved);
+}
+
+static struct numarena_replicas *replicate(const void *ptr, size_t size)
+{
+	return nar_start_early() ? nar_replica_create(ptr, size) : NULL;
+}
+
+__exported struct numarena_replicas *numarena_replicate(const void *ptr, size_t size)
+{
+	struct numarena_replicas *replicas;
+	int saved = errno;
+
+	if (!ptr || !size) {
+		errno = EINVAL;
+		return NULL;
+	}
+	replicas = replicate(ptr, size);
+	errno = replicas ? saved : ENOMEM;
+	return replicas;
+}
+
+__exported const void *numarena_replica(const struct numarena_replicas *replicas)
+{
+	return likely(replicas) ? nar_replica_near(replicas) : NULL;
+}
+
+__exported void numarena_replica_free(struct numarena_replicas *replicas)
+{
+	int saved = errno;
+
+	if (replicas)
+		nar_replica_destroy(replicas);
+	errno = saved;
 }

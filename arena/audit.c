@@ -100,7 +100,7 @@ static enum numarena_kind kind_of(u8 state)
 {
 	if (state == EXTENT_CHUNK)
 		return NUMARENA_KIND_SLAB;
-	return state == EXTENT_LARGE ? NUMARENA_KIND_LARGE : NUMARENA_KIND_FREE;
+	return state == EXTENT_LARGE || state == EXTENT_REPLICA ? NUMARENA_KIND_LARGE : NUMARENA_KIND_FREE;
 }
 
 static struct sort sort_of(const struct nar_run *run)

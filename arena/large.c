@@ -87,6 +87,9 @@ static __cold __attribute__((__noreturn__)) void die_not_a_block(const void *p)
 
 	if (!nar_extent_around(p, &start, &nr_pages, &state))
 		nar_die("free of %p, which numarena never allocated", p);
+	if (state == EXTENT_REPLICA)
+		nar_die("free of %p, which numarena_replicate() made: numarena_replica_free() frees all copies",
+			p);
 	if (state == EXTENT_LARGE)
 		nar_die("free of %p, which is inside a large block (class large, owner node %u, %zu bytes at %p)",
 			p, nar_node_of(p), nr_pages << PAGE_SHIFT, start);

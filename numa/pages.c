@@ -143,6 +143,11 @@ int nar_pages_make_readable(void *addr, size_t bytes)
 	return mprotect(addr, bytes, PROT_READ) ? -errno : 0;
 }
 
+int nar_pages_make_writable(void *addr, size_t bytes)
+{
+	return mprotect(addr, bytes, PROT_READ | PROT_WRITE) ? -errno : 0;
+}
+
 /* The limit may have been lowered since start: space we hold is not exempt. */
 static bool limit_allows(size_t bytes)
 {

@@ -18,7 +18,6 @@
 
 /* Address space without memory.  Readable space reads as zeros. */
 void *nar_pages_reserve(size_t bytes, size_t align);
-int nar_pages_make_readable(void *addr, size_t bytes);
 void nar_pages_release(void *addr, size_t bytes);
 
 /* Whether a mapping of so many bytes could be had now. */
@@ -52,6 +51,10 @@ int nar_pages_collapse(void *addr);
 
 /* If a huge page lies across @end, which is one of a range, part it; @page is of its inside. */
 void nar_pages_part(const char *end, char *page);
+
+/* For reading alone, and for writing again.  Return: 0 or -errno. */
+int nar_pages_make_readable(void *addr, size_t bytes);
+int nar_pages_make_writable(void *addr, size_t bytes);
 
 /* Pages of a hugetlb pool, 2^@shift bytes each, anywhere; NULL.  See hugetlb.h. */
 void *nar_pages_map_hugetlb(size_t bytes, unsigned int shift);

@@ -56,6 +56,7 @@ arena/maint	60
 arena/audit	62
 arena/forkpool	61
 arena/fork	62
+arena/replica	62
 arena/reserve	62
 arena/start	65
 arena/thread	70

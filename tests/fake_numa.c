@@ -16,7 +16,7 @@
 #define FAR 21
 
 /* A window is bound span by span: a few for each test, and its tables. */
-#define MAX_BOUND 4096u
+#define MAX_BOUND 65536u
 
 struct bound {
 	const char *start, *end;
@@ -93,6 +93,11 @@ bool nar_node_has_room(unsigned int node, size_t bytes)
 {
 	(void)bytes;
 	return !(READ_ONCE(fake.is_full) >> node & 1);
+}
+
+void nar_node_ask_anew(unsigned int node)
+{
+	(void)node;
 }
 
 void nar_node_run_on(unsigned int node)
@@ -286,6 +291,11 @@ bool nar_pages_can_map(size_t bytes)
 int nar_pages_make_readable(void *addr, size_t bytes)
 {
 	return mprotect(addr, bytes, PROT_READ) ? -errno : 0;
+}
+
+int nar_pages_make_writable(void *addr, size_t bytes)
+{
+	return mprotect(addr, bytes, PROT_READ | PROT_WRITE) ? -errno : 0;
 }
 
 int nar_pages_commit(void *addr, size_t bytes)

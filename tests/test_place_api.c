@@ -268,8 +268,8 @@ START_TEST(hand_stands_above_the_threads_policy)
 {
 	fake_policy = 3;
 	try_sizes(2);
-	ck_assert_int_eq(numarena_node_of(must_give(numarena_malloc(100))), -1);
-	ck_assert_int_eq(numarena_node_of(must_give(numarena_alloc_on(NUMARENA_NODE_FOLLOW, 100, 0))), -1);
+	ck_assert_int_eq(numarena_node_of(must_give(numarena_malloc(MIB(1)))), -1);
+	ck_assert_int_eq(numarena_node_of(must_give(numarena_alloc_on(NUMARENA_NODE_FOLLOW, MIB(1), 0))), -1);
 }
 END_TEST
 
@@ -512,11 +512,221 @@ START_TEST(an_interleaved_block_may_get_a_node)
 }
 END_TEST
 
+/* ---- replicate ---- */
+
+static const size_t replica_sizes[] = { 1, 100, 4096, 5000, KIB(100), MIB(2), MIB(5) + 3 };
+
+static unsigned char *weights(size_t size)
+{
+	unsigned char *w = malloc(size);
+	size_t i;
+
+	for (i = 0; i < size; i++)
+		w[i] = (unsigned char)(i * 7 + i / 256);
+	return w;
+}
+
+static u64 large_bytes(void)
+{
+	struct numarena_stats stats;
+
+	ck_assert_int_eq(numarena_stats_get(&stats, sizeof(stats)), 0);
+	return stats.large_bytes;
+}
+
+struct look {
+	const struct numarena_replicas *replicas;
+	const void *seen;
+};
+
+static void *look(void *arg)
+{
+	struct look *l = arg;
+
+	l->seen = numarena_replica(l->replicas);
+	return NULL;
+}
+
+static const void *replica_from(unsigned int node, const struct numarena_replicas *replicas)
+{
+	struct look l = { replicas, NULL };
+
+	on_node(node, look, &l);
+	return l.seen;
+}
+
+/*
+ *	weights	-> a copy on each of 0, 1, 2, 3
+ *
+ * Expect: a thread on any node reads one of its own, with the content; all of it goes at once.
+ */
+START_TEST(each_node_reads_its_own)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(replica_sizes); i++) {
+		size_t size = replica_sizes[i];
+		unsigned char *w = weights(size);
+		u64 before = large_bytes();
+		struct numarena_replicas *r = must_give(numarena_replicate(w, size));
+		unsigned int node;
+
+		for (node = 0; node < FAKE_NODES; node++) {
+			const void *copy = replica_from(node, r);
+
+			ck_assert_uint_eq(nar_node_of(copy), node);
+			ck_assert_int_eq(numarena_node_of(copy), (int)node);
+			ck_assert_uint_eq(fake_bound_node(copy), node);
+			ck_assert(is_aligned(copy, PAGE_BYTES));
+			ck_assert_mem_eq(copy, w, size);
+			ck_assert_ptr_eq(copy, replica_from(node, r));
+		}
+		ck_assert_uint_ge(large_bytes(), before + FAKE_NODES * size);
+		must_keep_errno(numarena_replica_free(r));
+		ck_assert_uint_eq(large_bytes(), before);
+		free(w);
+	}
+	ck_assert_ptr_null(numarena_replica(NULL));
+	must_keep_errno(numarena_replica_free(NULL));
+}
+END_TEST
+
+START_TEST(nothing_to_replicate)
+{
+	char byte = 1;
+
+	must_refuse(numarena_replicate(NULL, 1), EINVAL);
+	must_refuse(numarena_replicate(&byte, 0), EINVAL);
+	must_refuse(numarena_replicate(&byte, SIZE_MAX), ENOMEM);
+	must_refuse(numarena_replicate(&byte, PTRDIFF_MAX), ENOMEM);
+	fake.cgroup_room = MIB(3);
+	must_refuse(numarena_replicate(&byte, MIB(1)), ENOMEM);
+	fake.cgroup_room = SIZE_MAX;
+}
+END_TEST
+
+/*
+ *	2 forbidden	-> copies on 0, 1, 3; a thread on 2 reads 3's
+ *	allowed later	-> likewise
+ */
+START_TEST(a_node_without_a_copy_reads_the_nearest)
+{
+	unsigned char *w = weights(KIB(100));
+	struct numarena_replicas *r;
+
+	fake.forbid = 1u << 2;
+	r = must_give(numarena_replicate(w, KIB(100)));
+	ck_assert_uint_eq(nar_node_of(replica_from(2, r)), 3);
+	fake.forbid = 0;
+	numarena_free(alloc_on(2, 1, 0));
+	ck_assert_uint_eq(nar_node_current(), 0);
+	ck_assert_uint_eq(nar_node_of(replica_from(2, r)), 3);
+	ck_assert_uint_eq(nar_node_of(replica_from(1, r)), 1);
+	numarena_replica_free(r);
+	free(w);
+}
+END_TEST
+
+/* Expect: NULL, whichever node it is, and nothing of the others' copies left. */
+START_TEST(one_full_node_and_nothing_is_left)
+{
+	size_t size = replica_sizes[(unsigned int)_i / FAKE_NODES];
+	unsigned int node = (unsigned int)_i % FAKE_NODES;
+	unsigned char *w = weights(size);
+	u64 before = large_bytes();
+
+	fake.is_full = fake.refuse_commit = 1u << node;
+	/* What the node of the constructor has already does for small ones. */
+	if (node_now(node).free_bytes >= size) {
+		ck_assert_uint_eq(node, 0);
+		return;
+	}
+	must_refuse(numarena_replicate(w, size), ENOMEM);
+	ck_assert_uint_eq(large_bytes(), before);
+	fake.is_full = fake.refuse_commit = 0;
+	numarena_replica_free(must_give(numarena_replicate(w, size)));
+	ck_assert_uint_eq(large_bytes(), before);
+}
+END_TEST
+
+static bool can_write(const void *p)
+{
+	int status;
+	pid_t pid = fork_or_fail();
+
+	if (!pid) {
+		signal(SIGSEGV, SIG_DFL);
+		*(volatile char *)(uintptr_t)p = 1;
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status);
+}
+
+/*
+ *	5 MiB and 3 bytes: | 2 MiB | 2 MiB | rest |
+ *
+ * Expect: whole huge pages cannot be written, the rest can (DEBUG=1: none of it); once freed, the
+ * memory can be used; and protection ends with the 64th copy.
+ */
+START_TEST(whole_huge_pages_are_protected)
+{
+	unsigned char *w = weights(MIB(5) + 3);
+	struct numarena_replicas *r = must_give(numarena_replicate(w, MIB(5) + 3));
+	const char *copy = numarena_replica(r);
+	char *p;
+
+	ck_assert(!can_write(copy) && !can_write(copy + MIB(4) - 1));
+	ck_assert(can_write(copy + MIB(4)) != NAR_DEBUG_DEFAULT);
+	numarena_replica_free(r);
+	p = must_give(numarena_malloc(MIB(5) + 3));
+	memset(p, 1, MIB(5) + 3);
+	ck_assert(can_write(copy));
+	numarena_free(p);
+	free(w);
+}
+END_TEST
+
+#define MANY_REPLICAS 20
+
+START_TEST(there_is_an_end_to_protection)
+{
+	struct numarena_replicas *r[MANY_REPLICAS];
+	unsigned char *w = weights(MIB(2));
+	unsigned int i;
+
+	for (i = 0; i < MANY_REPLICAS; i++)
+		r[i] = must_give(numarena_replicate(w, MIB(2)));
+	ck_assert(!can_write(numarena_replica(r[15])));
+	ck_assert(can_write(numarena_replica(r[16])) != NAR_DEBUG_DEFAULT);
+	numarena_replica_free(r[3]);
+	r[3] = must_give(numarena_replicate(w, MIB(2)));
+	ck_assert(!can_write(numarena_replica(r[3])));
+	for (i = 0; i < MANY_REPLICAS; i++)
+		numarena_replica_free(r[i]);
+	free(w);
+}
+END_TEST
+
+/* Nor can a copy be moved: it is where it should be. */
+START_TEST(copies_do_not_move)
+{
+	unsigned char *w = weights(MIB(2));
+	struct numarena_replicas *r = must_give(numarena_replicate(w, MIB(2)));
+
+	must_not_migrate((void *)(uintptr_t)numarena_replica(r), 2, EINVAL);
+	must_not_migrate(r, 2, EINVAL);
+	numarena_replica_free(r);
+	free(w);
+}
+END_TEST
+
 static void rest(void)
 {
 	fake.refuse_commit = fake.is_full = fake.forbid = fake.refuse_move = fake.away = 0;
 	fake.pinned = NULL;
 	fake.pool_units = 0;
+	fake.cgroup_room = SIZE_MAX;
 	fake_policy = POLICY_OURS;
 }
 
@@ -552,6 +762,19 @@ int main(void)
 	tcase_add_test(tc, a_full_node_is_purged_first);
 	tcase_add_test(tc, there_is_an_end_to_mappings);
 	tcase_add_test(tc, an_interleaved_block_may_get_a_node);
+	suite_add_tcase(suite, tc);
+
+	tc = tcase_create("replicate");
+	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, NULL, rest);
+	tcase_add_test(tc, each_node_reads_its_own);
+	tcase_add_test(tc, nothing_to_replicate);
+	tcase_add_test(tc, a_node_without_a_copy_reads_the_nearest);
+	tcase_add_loop_test(tc, one_full_node_and_nothing_is_left, 0,
+			    (int)(ARRAY_SIZE(replica_sizes) * FAKE_NODES));
+	tcase_add_test(tc, whole_huge_pages_are_protected);
+	tcase_add_test(tc, there_is_an_end_to_protection);
+	tcase_add_test(tc, copies_do_not_move);
 	suite_add_tcase(suite, tc);
 	return tap_run(suite);
 }

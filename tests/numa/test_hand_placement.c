@@ -206,6 +206,82 @@ START_TEST(no_room_no_move)
 }
 END_TEST
 
+/* ---- replicate ---- */
+
+#define WEIGHTS (MIB(6) + 12345)
+
+struct reader {
+	const struct numarena_replicas *replicas;
+	const void *copy;
+};
+
+static void *reader_run(void *arg)
+{
+	struct reader *r = arg;
+
+	r->copy = numarena_replica(r->replicas);
+	require(stamp_is_whole(r->copy, WEIGHTS, 7), "a copy is broken");
+	return NULL;
+}
+
+static struct numarena_replicas *replicate_weights(void)
+{
+	struct object weights = object_new(WEIGHTS, 7);
+	struct numarena_replicas *r = numarena_replicate(weights.p, WEIGHTS);
+
+	object_delete(&weights);
+	return r;
+}
+
+/*
+ *	weights	-> | copy on 0 | copy on 1 | ...	read by a thread on each CPU
+ *
+ * Expect: every page of each copy on the reader's node, or on the nearest that has memory; whole
+ * huge pages of it huge; nothing misplaced, nothing left.
+ */
+START_TEST(each_cpu_reads_near_memory)
+{
+	uint64_t before = stats_now().large_bytes, huge = audit_now()->huge;
+	struct reader r = { replicate_weights(), NULL };
+	int cpu;
+
+	require(r.replicas, "replicate: %s", strerror(errno));
+	require_none_misplaced();
+	require(audit_now()->huge >= huge + nar_nodes.nr * 3 * PAGES_PER_UNIT, "%" PRIu64 " pages huge, before %"
+		PRIu64, audit_now()->huge, huge);
+	for_each_cpu(cpu) {
+		run_on(cpu, reader_run, &r);
+		require_on(r.copy, WEIGHTS, home_of_cpu(cpu), "a copy");
+		require(numarena_node_of(r.copy) == home_of_cpu(cpu), "meant for %d", numarena_node_of(r.copy));
+	}
+	numarena_replica_free((struct numarena_replicas *)(uintptr_t)r.replicas);
+	require(stats_now().large_bytes == before, "%" PRIu64 " bytes are left",
+		stats_now().large_bytes - before);
+	require_right();
+}
+END_TEST
+
+/*
+ *	here: | copy |	there: | full |
+ *
+ * Expect: ENOMEM, and nothing of it is left.
+ */
+START_TEST(no_room_no_copies)
+{
+	char *fill = alloc_by_hand(there, machine_meminfo((unsigned int)there, "MemFree") - NEARLY_FULL);
+	uint64_t before = stats_now().large_bytes;
+	char *weights = alloc_on(MIB(128), here);
+
+	errno = 0;
+	require(!numarena_replicate(weights, MIB(128)) && errno == ENOMEM, "errno %d", errno);
+	numarena_free(weights);
+	require(stats_now().large_bytes == before, "%" PRIu64 " bytes are left",
+		stats_now().large_bytes - before);
+	require_right();
+	numarena_free(fill);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("placement by hand");
@@ -225,5 +301,7 @@ int main(void)
 	tcase_add_test(tc, a_shared_huge_page_is_parted);
 	tcase_add_test(tc, maintenance_leaves_it_there);
 	tcase_add_test(tc, no_room_no_move);
+	tcase_add_test(tc, each_cpu_reads_near_memory);
+	tcase_add_test(tc, no_room_no_copies);
 	return tap_run(suite);
 }
