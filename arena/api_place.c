@@ -11,6 +11,7 @@
 #include "migrate.h"
 #include "replica.h"
 #include "start.h"
+#include "step.h"
 
 static int node_or_own(int node)
 {
@@ -82,4 +83,14 @@ __exported void numarena_replica_free(struct numarena_replicas *replicas)
 	if (replicas)
 		nar_replica_destroy(replicas);
 	errno = saved;
+}
+
+__exported unsigned long numarena_step(unsigned int budget_us)
+{
+	unsigned long nr_left;
+	int saved = errno;
+
+	nr_left = nar_start_early() ? nar_step(budget_us) : 0;
+	errno = saved;
+	return nr_left;
 }

@@ -305,6 +305,20 @@ static void drain_all(struct nar_arena *a)
 	}
 }
 
+bool nar_arena_drain_some(struct nar_arena *a)
+{
+	struct drained d = { 0 };
+	bool had_any;
+
+	nar_lock(&a->lock);
+	had_any = has_posts(a);
+	if (had_any)
+		d = drain_locked(a, DRAIN_MAX, BY_A_STRANGER);
+	arena_unlock(a);
+	finish_drain(d);
+	return had_any;
+}
+
 static void try_help(struct nar_arena *owner)
 {
 	struct drained d;

@@ -95,6 +95,12 @@ void nar_arena_make_room(struct nar_arena *a, unsigned int class);
 void nar_arena_flush(struct nar_arena *a, unsigned int class, unsigned int nr);
 void nar_arena_flush_all(struct nar_arena *a);
 
+/*
+ * By its thread, from the queue into slabs: a bounded number of objects.  Return: whether there
+ * were any.
+ */
+bool nar_arena_drain_some(struct nar_arena *a);
+
 /* Count the free of what is not @a's own. */
 void nar_arena_note_free(struct nar_arena *a, const void *p, size_t bytes);
 

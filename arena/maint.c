@@ -45,7 +45,7 @@ void nar_maint_poll(void)
 	static __thread u32 turns;
 	u64 now, last;
 
-	if (++turns % POLL_TURNS)
+	if (++turns % POLL_TURNS || READ_ONCE(nar_opt.purge) == PURGE_STEP)
 		return;
 	now = nar_clock_ms();
 	last = READ_ONCE(last_step_ms);

@@ -28,6 +28,7 @@ struct nar_options nar_opt = {
 static const char *const modes[] = { "arena", "baseline", "sharded", NULL };
 static const char *const huges[] = { "auto", "thp", "hugetlb", "off", NULL };
 static const char *const policies[] = { "preferred", "strict", "interleave", "inherit", NULL };
+static const char *const purges[] = { "auto", "step", NULL };
 static const char *const bools[] = { "false", "true", NULL };
 
 struct option {
@@ -46,6 +47,7 @@ static const struct option options[] = {
 	OPTION(policy, .words = policies),
 	OPTION(harden, .words = bools),
 	OPTION(decay_ms, .max = INT32_MAX, .is_live = true),
+	OPTION(purge, .words = purges, .is_live = true),
 	OPTION(fork_rcu, .words = bools),
 	OPTION(abort_conf, .words = bools),
 };

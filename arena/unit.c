@@ -154,6 +154,43 @@ size_t nar_unit_purge(unsigned int node, u32 before_ms, size_t max_units)
 	return sum;
 }
 
+/* Units looked at under the lock, for a number that is worth a hint. */
+#define DUE_LOOK 512
+
+static size_t nr_due_of_kin(struct nar_window *x, struct nar_kin k, u32 before_ms, u32 *looks)
+{
+	const struct nar_tree *t = nar_window_tree(x, k);
+	size_t nr = 0;
+	u32 page, unit;
+
+	for (page = nar_tree_below(t, UINT32_MAX, 0); page && x->table[page].nr_pages >= PAGES_PER_UNIT;
+	     page = nar_tree_below(t, x->table[page].nr_pages, page))
+		for (unit = nar_unit_ceil(page); unit < nar_unit_floor(page + x->table[page].nr_pages); unit++) {
+			if (!*looks)
+				return nr;
+			--*looks;
+			nr += is_stale(&x->unit[unit], before_ms);
+		}
+	return nr;
+}
+
+size_t nar_unit_nr_due(unsigned int node, u32 before_ms)
+{
+	struct nar_window *x = nar_window_of(node);
+	u32 looks = DUE_LOOK;
+	struct nar_kin k;
+	size_t nr = 0;
+
+	if (!READ_ONCE(x->nr_dirty))
+		return 0;
+	nar_lock(&x->lock);
+	for (k.policy = 0; k.policy < NAR_MAX_POLICIES; k.policy++)
+		for (k.backing = BACKING_SMALL; k.backing < NR_BACKINGS && x->tree[k.policy]; k.backing++)
+			nr += nr_due_of_kin(x, k, before_ms, &looks);
+	nar_unlock(&x->lock);
+	return nr;
+}
+
 /* ---- Huge pages ---- */
 
 static struct nar_window *window_of_unit(u32 unit)

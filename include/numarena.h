@@ -575,7 +575,8 @@ void numarena_replica_free(struct numarena_replicas *replicas);
  * A piece is one batch of frees, or 2 MiB purged (some 24 us), moved or made huge (some 300).
  * Threads that call it at the same time share the work.
  *
- * Return: pieces of work that are known to be left; 0: none is due.
+ * Return: 0 if all was done; else how many pieces may be left, of kinds that it did not come to
+ * the end of.
  */
 unsigned long numarena_step(unsigned int budget_us);
 

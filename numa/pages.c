@@ -367,3 +367,11 @@ u64 nar_clock_ms(void)
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
 	return (u64)ts.tv_sec * 1000 + (u64)ts.tv_nsec / 1000000;
 }
+
+u64 nar_clock_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (u64)ts.tv_sec * 1000000 + (u64)ts.tv_nsec / 1000;
+}

@@ -61,6 +61,7 @@ arena/reserve	62
 arena/start	65
 arena/thread	70
 arena/hand	72
+arena/step	72
 arena/stats	80
 arena/init	85
 

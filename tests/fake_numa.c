@@ -122,6 +122,11 @@ static bool is_refused(const void *addr, u32 *calls, u32 refused)
 	return refused >> nar_node_of(addr) & 1;
 }
 
+static void work(void)
+{
+	add_relaxed(&fake.clock_us, fake.work_us);
+}
+
 /* Nothing else happens while they do. */
 static void others_turn(void)
 {
@@ -217,6 +222,7 @@ int nar_bind_enforce(void *addr, size_t bytes, struct nar_place place)
 {
 	(void)bytes;
 	is_refused(addr, fake_calls.enforce, 0);
+	work();
 	return READ_ONCE(fake.is_full) >> place.node & 1 || addr == fake.pinned ? -ENOMEM : 0;
 }
 
@@ -311,6 +317,7 @@ int nar_pages_commit(void *addr, size_t bytes)
 /* Refused as for locked memory. */
 int nar_pages_purge(void *addr, size_t bytes)
 {
+	work();
 	if (is_refused(addr, fake_calls.purge, READ_ONCE(fake.refuse_purge)))
 		return -EINVAL;
 	others_turn();
@@ -345,6 +352,7 @@ void nar_pages_advise_small(void *addr, size_t bytes)
 
 int nar_pages_collapse(void *addr)
 {
+	work();
 	if (is_refused(addr, fake_calls.collapse, READ_ONCE(fake.refuse_collapse)))
 		return -EINVAL;
 	others_turn();
@@ -402,4 +410,9 @@ size_t nar_pages_of_machine(void)
 u64 nar_clock_ms(void)
 {
 	return READ_ONCE(fake.clock_ms);
+}
+
+u64 nar_clock_us(void)
+{
+	return READ_ONCE(fake.clock_ms) * 1000 + READ_ONCE(fake.clock_us);
 }

@@ -43,6 +43,8 @@ struct fake_machine {
 	size_t cgroup_room;	/* what the cgroup's limit leaves */
 	u64 pool_units;		/* 2 MiB pages in hugetlb pools */
 	u64 clock_ms;
+	u64 clock_us;		/* beyond that, of the fine one */
+	u64 work_us;		/* what it takes to purge, to move and to collapse */
 };
 
 /* Calls about windows, by node; refused ones count too. */
