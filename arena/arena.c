@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "internal/probe.h"
 #include "internal/stat.h"
 
 #include "arena.h"
@@ -259,6 +260,7 @@ static struct drained drain_locked(struct nar_arena *a, unsigned int max, unsign
 
 		WRITE_ONCE(m->nr, m->nr - nr);
 		d.strays = give_posted(a, &m->object[m->nr], nr, class != BY_A_STRANGER, d.strays);
+		nar_probe(remote_drain, a->member.node, nr);
 		max -= nr;
 		if (m->nr)
 			break;
@@ -413,6 +415,8 @@ bool nar_arena_refill(struct nar_arena *a, unsigned int class)
 	finish_drain(d);
 	a->mag.ran_dry[class] = true;
 	count_own(a->count.nr_refills, n != 0);
+	if (n)
+		nar_probe(refill, class, n, a->member.node, n * nar_class[class].shape.size);
 	return n;
 }
 
@@ -424,6 +428,7 @@ void nar_arena_flush(struct nar_arena *a, unsigned int class, unsigned int nr)
 	nar_lock(&a->lock);
 	give_all(a, oldest, nr);
 	arena_unlock(a);
+	nar_probe(flush, class, nr, a->member.node, nr * nar_class[class].shape.size);
 	memmove(oldest, oldest + nr, left * sizeof(*oldest));
 	a->mag.top[class] = oldest + left;
 }
@@ -505,6 +510,7 @@ static void send(struct nar_arena *a, struct nar_message **box)
 	nar_message_count(m, a->count.frees_to, a->count.bytes_to);
 	count_own(a->count.nr_remote_frees, m->nr);
 	count_own(a->count.nr_remote_batches, 1);
+	nar_probe(remote_send, a->member.node, owner->member.node, m->nr, m->bytes);
 	nar_queue_post(&owner->queue, m);
 	/* Posted, then looked; its thread marks, then drains: one of us sees the other. */
 	if (unlikely(__atomic_load_n(&owner->is_gone, __ATOMIC_SEQ_CST)))

@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "internal/option.h"
+#include "internal/probe.h"
 #include "internal/stat.h"
 
 #include "extent.h"
@@ -217,8 +218,10 @@ static void *alloc_anywhere(struct nar_place home, const struct nar_want *w, boo
 		place.node = nar_nodes.order[home.node][i];
 		p = alloc_on_node(place, &rest, is_zero);
 	}
-	if (p && place.node != home.node)
+	if (p && place.node != home.node) {
 		nar_node_event(home.node, node_fallback, 1);
+		nar_probe(node_fallback, home.node, place.node, w->nr_pages << PAGE_SHIFT);
+	}
 	return p;
 }
 
@@ -390,7 +393,7 @@ int nar_extent_resize(void *p, size_t nr_pages)
 	if (nr_pages >= x->limit)
 		return -ENOSPC;
 	/* Its pages are no neighbour's kin: none is given, none is taken. */
-	if (unlikely(nar_extent_is_moved(p)))
+	if (unlikely(READ_ONCE(x->table[page].away)))
 		return nr_pages <= old ? 0 : -ENOSPC;
 	err = resize(x, page, (u32)nr_pages);
 	if (err || nr_pages <= old || !nar_policy_is_strict(place.policy))

@@ -6,6 +6,8 @@
  * goes back to the tree, but lies on a huge page that is resident with it.  Other blocks
  * share units with their neighbours and are huge all the same.
  */
+#include "internal/probe.h"
+
 #include "chunk.h"
 #include "extent.h"
 #include "large.h"
@@ -74,6 +76,8 @@ void *nar_large_alloc(struct nar_place place, const struct nar_block *block, boo
 		p = nar_extent_try_alloc_roomy(place, &want, is_zero);
 	p = p ? p : alloc_without_growth(place, &want, is_zero);
 	p = p ? p : nar_extent_alloc(place, &want, is_zero);
+	if (p)
+		nar_probe(large_alloc, nar_node_of(p), size);
 	if (p && block->grown)
 		nar_extent_inherit_growth(p, nar_extent_nr_grown(block->grown));
 	return p;

@@ -13,6 +13,7 @@
 #include <errno.h>
 
 #include "internal/option.h"
+#include "internal/probe.h"
 #include "internal/stat.h"
 
 #include "span.h"
@@ -135,8 +136,10 @@ static size_t purge_run(unsigned int node, u32 before_ms, size_t max)
 	if (!page)
 		return 0;
 	is_purged = !nar_span_give_back(nar_page_at(node, page));
-	if (is_purged)
+	if (is_purged) {
 		nar_node_event(node, purged_units, nr);
+		nar_probe(purge, node, (size_t)nr << HUGE_SHIFT);
+	}
 	nar_lock(&x->lock);
 	unhold(x, page, nr, is_purged);
 	nar_unlock(&x->lock);
@@ -236,7 +239,7 @@ static int note_huge(u32 unit, int err)
 	unsigned int node = nar_node_of(nar_at((size_t)unit << HUGE_SHIFT));
 
 	if (err)
-		nar_node_event(node, collapse_failed, 1);
+		nar_span_lost_huge(node, HUGE_BYTES, LOSS_NOT_COLLAPSED);
 	else
 		nar_node_event(node, collapse_done, 1);
 	WRITE_ONCE(nar_mem.unit[unit].nr_tries, 0);

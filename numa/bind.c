@@ -18,6 +18,7 @@
 
 #include "internal/lock.h"
 #include "internal/option.h"
+#include "internal/probe.h"
 #include "internal/stat.h"
 
 #include "bind.h"
@@ -153,8 +154,8 @@ static bool is_theirs(unsigned int policy)
 	return policy != POLICY_OURS && policy != POLICY_HAND;
 }
 
-/* @mode: for memory that is meant for one node. */
-static void bind_ours(void *addr, size_t bytes, struct nar_place place, int mode)
+/* @mode: for memory that is meant for one node.  Return: whether it is bound. */
+static bool try_bind_ours(void *addr, size_t bytes, struct nar_place place, int mode)
 {
 	bool is_spread = place.policy == POLICY_OURS && nar_opt.policy == BIND_INTERLEAVE;
 	unsigned int node = place.node, i;
@@ -163,23 +164,34 @@ static void bind_ours(void *addr, size_t bytes, struct nar_place place, int mode
 	for (i = 0; i < nar_nodes.nr; i++)
 		if (is_spread ? nar_node_is_allowed(i) : i == node)
 			mask_add(mask, i);
-	if (mbind(addr, bytes, is_spread ? MPOL_INTERLEAVE : mode, mask, MASK_BITS, 0))
+	if (mbind(addr, bytes, is_spread ? MPOL_INTERLEAVE : mode, mask, MASK_BITS, 0)) {
 		bind_failed(node);
-	else
-		nar_node_event(node, bind_done, 1);
+		return false;
+	}
+	nar_node_event(node, bind_done, 1);
+	return true;
+}
+
+static bool try_bind(void *addr, size_t bytes, struct nar_place place, int mode)
+{
+	/* Whether a policy of the program's is in force is not known either. */
+	if (is_theirs(place.policy) || nar_is_missing(MISSING_GET_MEMPOLICY)) {
+		nar_node_event(place.node, bind_skipped, 1);
+		return false;
+	}
+	if (nar_is_missing(MISSING_MBIND)) {
+		nar_node_event(place.node, bind_refused, 1);
+		return false;
+	}
+	return try_bind_ours(addr, bytes, place, mode);
 }
 
 static void bind_as(void *addr, size_t bytes, struct nar_place place, int mode)
 {
 	if (place.policy != POLICY_HAND && nar_opt.policy == BIND_INHERIT)
 		return;
-	/* Whether a policy of the program's is in force is not known either. */
-	if (is_theirs(place.policy) || nar_is_missing(MISSING_GET_MEMPOLICY))
-		nar_node_event(place.node, bind_skipped, 1);
-	else if (nar_is_missing(MISSING_MBIND))
-		nar_node_event(place.node, bind_refused, 1);
-	else
-		bind_ours(addr, bytes, place, mode);
+	if (!try_bind(addr, bytes, place, mode))
+		nar_probe(bind_fallback, place.node, bytes);
 }
 
 void nar_bind(void *addr, size_t bytes, struct nar_place place)
