@@ -10,6 +10,7 @@
  */
 #include "arena/home.h"
 #include "internal/option.h"
+#include "internal/stat.h"
 
 #include "guest.h"
 
@@ -282,6 +283,26 @@ START_TEST(no_room_no_copies)
 }
 END_TEST
 
+/*
+ *	container without CAP_SYS_NICE: nothing can be bound
+ *
+ * Expect: copies are right all the same, by the first touch of threads on their nodes.
+ */
+START_TEST(copies_need_no_binding)
+{
+	struct reader r;
+	int cpu;
+
+	nar_note_missing(MISSING_MBIND);
+	r.replicas = replicate_weights();
+	require(r.replicas, "replicate: %s", strerror(errno));
+	for_each_cpu(cpu) {
+		run_on(cpu, reader_run, &r);
+		require_on(r.copy, WEIGHTS, home_of_cpu(cpu), "a copy");
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("placement by hand");
@@ -303,5 +324,6 @@ int main(void)
 	tcase_add_test(tc, no_room_no_move);
 	tcase_add_test(tc, each_cpu_reads_near_memory);
 	tcase_add_test(tc, no_room_no_copies);
+	tcase_add_test(tc, copies_need_no_binding);
 	return tap_run(suite);
 }
