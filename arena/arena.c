@@ -531,6 +531,20 @@ void nar_arena_send_all(struct nar_arena *a)
 	a->nr_posts = 0;
 }
 
+bool nar_arena_send_one(struct nar_arena *a)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_OUTBOXES && a->nr_posts; i++) {
+		if (a->outbox[i] != &nar_message_none) {
+			send(a, &a->outbox[i]);
+			return true;
+		}
+	}
+	a->nr_posts = 0;
+	return false;
+}
+
 void nar_arena_note_free(struct nar_arena *a, const void *p, size_t bytes)
 {
 	unsigned int node = nar_node_of(p);

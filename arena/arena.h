@@ -110,6 +110,8 @@ void nar_arena_count_unsent(const struct nar_arena *a, u64 *frees, u64 *bytes);
 /* Collect @p, owned by arena @owner, and post it with others in time; any way there is. */
 void nar_arena_post(struct nar_arena *a, void *p, u32 owner);
 void nar_arena_send_all(struct nar_arena *a);
+/* To one owner.  Return: whether there was one. */
+bool nar_arena_send_one(struct nar_arena *a);
 
 /* Free @p into the slab of whoever owns it, under that owner's lock. */
 void nar_arena_free_direct(void *p);

@@ -288,8 +288,9 @@ struct numarena_replicas *nar_replica_create(const void *from, size_t bytes)
 
 static bool try_claim(struct numarena_replicas *r)
 {
+	/* A copy may be of one page too, and protected. */
 	return nar_is_ours(r) && nar_extent_pages(r, EXTENT_REPLICA) == DIV_ROUND_UP(sizeof(*r), PAGE_BYTES) &&
-	       __atomic_exchange_n(&r->self, NULL, __ATOMIC_ACQ_REL) == r;
+	       READ_ONCE(r->self) == r && __atomic_exchange_n(&r->self, NULL, __ATOMIC_ACQ_REL) == r;
 }
 
 void nar_replica_destroy(struct numarena_replicas *r)

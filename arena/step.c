@@ -26,13 +26,7 @@ static bool try_own_frees(struct step *s)
 	struct nar_arena *a = nar_arena_own;
 
 	(void)s;
-	if (!a)
-		return false;
-	if (a->nr_posts) {
-		nar_arena_send_all(a);
-		return true;
-	}
-	return nar_arena_drain_some(a) || nar_arena_adopt_orphan();
+	return a && (nar_arena_send_one(a) || nar_arena_drain_some(a) || nar_arena_adopt_orphan());
 }
 
 static bool try_purge(struct step *s)

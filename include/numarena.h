@@ -513,7 +513,7 @@ void *numarena_alloc_on(int node, size_t size, size_t alignment);
  *
  * Return: 0; -1 with errno EINVAL if @ptr is no such block or there is no such node or the
  * cpuset does not allow it, ENOMEM if the node has no room, EBUSY if pages are pinned (a device
- * writes to them), EPERM if mbind or move_pages is refused (containers), ENOTSUP for pages of a
+ * writes to them) or shared with a child since a fork, EPERM if mbind or move_pages is refused (containers), ENOTSUP for pages of a
  * hugetlb pool, ENOSPC if 128 blocks are away from home already.  Then it is meant for where it
  * was meant for before, and its pages have gone back as far as there was room.
  */

@@ -368,6 +368,13 @@ START_TEST(realloc_of_a_moved_block)
 	ck_assert_int_eq(numarena_node_of(q), 2);
 	ck_assert_ptr_eq(q, p);
 	ck_assert_uint_eq(numarena_malloc_usable_size(q), BLOCK);
+	/* Not to be taken for a mistake by harden:1, once it is freed with its size. */
+	q = block_here(BLOCK);
+	migrate(q, 2);
+	q = must_give(numarena_realloc(q, BLOCK / 2));
+	nar_opt.harden = true;
+	numarena_free_sized(q, BLOCK / 2);
+	nar_opt.harden = false;
 	q = must_give(numarena_realloc(p, BLOCK * 4));
 	ck_assert_ptr_ne(q, p);
 	ck_assert_int_eq(numarena_node_of(q), 0);

@@ -13,6 +13,7 @@
 #include "internal/stat.h"
 
 #include "guest.h"
+#include "tests/verify.h"
 
 static int here, there;	/* two nodes with memory; the first thread runs on the first */
 
@@ -188,6 +189,28 @@ END_TEST
 #define NEARLY_FULL MIB(120)
 
 /*
+ *	move_pages refused from now on: the audit reads numa_maps
+ *
+ * Expect: the block is a mapping of its own, and counted where it is meant to be.
+ */
+START_TEST(audit_by_maps_knows_it)
+{
+	static struct numarena_audit audit = { .size = sizeof(audit) };
+	char *p = alloc_on(MIB(8), here), *q = alloc_on(MIB(8), here);
+
+	migrate(p, there);
+	require(refuse(SYS_move_pages, EPERM), "no filter: %s", strerror(errno));
+	require(!numarena_audit(&audit) && audit.how == NUMARENA_AUDIT_MAPS, "%s", strerror(errno));
+	require(!audit.misplaced, "%" PRIu64 " pages are misplaced", audit.misplaced);
+	require(audit.at[dense_of(there)].resident[NUMARENA_KIND_UNKNOWN] >= MIB(8) / PAGE_BYTES,
+		"it is not counted there");
+	numarena_free(p);
+	numarena_free(q);
+	require(!numarena_audit(&audit) && !audit.misplaced, "%" PRIu64 " pages are misplaced", audit.misplaced);
+}
+END_TEST
+
+/*
  *	there: | nearly full |	<- 256 MiB
  *
  * Expect: ENOMEM, and all of it is where it was.
@@ -321,6 +344,7 @@ int main(void)
 	tcase_add_test(tc, a_block_moves_and_comes_back);
 	tcase_add_test(tc, a_shared_huge_page_is_parted);
 	tcase_add_test(tc, maintenance_leaves_it_there);
+	tcase_add_test(tc, audit_by_maps_knows_it);
 	tcase_add_test(tc, no_room_no_move);
 	tcase_add_test(tc, each_cpu_reads_near_memory);
 	tcase_add_test(tc, no_room_no_copies);
