@@ -101,6 +101,12 @@ void nar_arena_make_room(struct nar_arena *a, unsigned int class);
 void nar_arena_flush(struct nar_arena *a, unsigned int class, unsigned int nr);
 void nar_arena_flush_all(struct nar_arena *a);
 
+/*
+ * By its thread, from the queue into slabs: a bounded number of objects.  Return: whether there
+ * were any.
+ */
+bool nar_arena_drain_some(struct nar_arena *a);
+
 /* Count the free of what is not @a's own. */
 void nar_arena_note_free(struct nar_arena *a, const void *p, size_t bytes);
 
@@ -110,6 +116,8 @@ void nar_arena_count_unsent(const struct nar_arena *a, u64 *frees, u64 *bytes);
 /* Collect @p, owned by arena @owner, and post it with others in time; any way there is. */
 void nar_arena_post(struct nar_arena *a, void *p, u32 owner);
 void nar_arena_send_all(struct nar_arena *a);
+/* To one owner.  Return: whether there was one. */
+bool nar_arena_send_one(struct nar_arena *a);
 
 /* Free @p into the slab of whoever owns it, under that owner's lock. */
 void nar_arena_free_direct(void *p);

@@ -73,7 +73,7 @@ void nar_maint_poll(void)
 	do_also();
 	now = nar_clock_ms();
 	last = READ_ONCE(last_step_ms);
-	if (now - last < STEP_MS)
+	if (now - last < STEP_MS || READ_ONCE(nar_opt.purge) == PURGE_STEP)
 		return;
 	if (__atomic_compare_exchange_n(&last_step_ms, &last, now, false, __ATOMIC_RELAXED,
 					__ATOMIC_RELAXED))

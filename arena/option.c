@@ -30,6 +30,7 @@ static const char *const huges[] = { "auto", "thp", "hugetlb", "off", NULL };
 static const char *const policies[] = { "preferred", "strict", "interleave", "inherit", NULL };
 static const char *const outlets[] = { "exit", "page", "SIGUSR1", "SIGUSR2", NULL };
 static const char *const stats_formats[] = { "text", "json", "prometheus", NULL };
+static const char *const purges[] = { "auto", "step", NULL };
 static const char *const bools[] = { "false", "true", NULL };
 
 char nar_opt_stats_file[NAR_STATS_FILE_BYTES];
@@ -52,6 +53,7 @@ static const struct option options[] = {
 	OPTION(policy, .words = policies),
 	OPTION(harden, .words = bools),
 	OPTION(decay_ms, .max = INT32_MAX, .is_live = true),
+	OPTION(purge, .words = purges, .is_live = true),
 	OPTION(fork_rcu, .words = bools),
 	OPTION(abort_conf, .words = bools),
 	OPTION(stats, .words = outlets, .is_set = true),

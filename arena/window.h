@@ -76,6 +76,16 @@ static inline void nar_set_kin(struct nar_extent *e, struct nar_kin k)
 	WRITE_ONCE(e->backing, k.backing);
 }
 
+/* What is meant for another node than its window's has been moved by hand.  Racy as above. */
+static inline struct nar_place nar_place_of(unsigned int node, const struct nar_extent *e)
+{
+	u8 away = READ_ONCE(e->away);
+
+	if (unlikely(away))
+		return (struct nar_place){ (u8)(away - 1), POLICY_HAND };
+	return (struct nar_place){ (u8)node, READ_ONCE(e->policy) };
+}
+
 /* First units wholly at or above a page, and wholly below one. */
 static inline u32 nar_unit_ceil(u32 page)
 {

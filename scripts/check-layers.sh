@@ -34,6 +34,7 @@ numa/node		12
 numa/bind		13
 numa/maps		13
 numa/resident		13
+numa/move		14
 numa/verify		14
 numa/hugetlb		14
 
@@ -45,6 +46,7 @@ arena/span	27
 arena/home	28
 arena/unit	28
 arena/extent	30
+arena/migrate	32
 arena/chunk	40
 arena/large	45
 arena/slab	50
@@ -60,11 +62,14 @@ arena/maint	60
 arena/audit	62
 arena/forkpool	61
 arena/fork	62
+arena/replica	62
 arena/reserve	62
 arena/start	65
 arena/thread	70
 arena/pen	80
 arena/census	80
+arena/hand	72
+arena/step	72
 arena/stats	80
 arena/figures	20
 arena/report	82
@@ -77,7 +82,8 @@ arena/outlet	85
 arena/init	86
 
 arena/front	90
-arena/api	100
+arena/api	95
+arena/api_place	100
 arena/malloc	100
 arena/new	100
 '

@@ -11,7 +11,7 @@
 #include <signal.h>
 
 static const char *const names[] = {
-	"mode", "huge", "policy", "harden", "decay_ms", "fork_rcu", "abort_conf",
+	"mode", "huge", "policy", "harden", "decay_ms", "purge", "fork_rcu", "abort_conf",
 	"stats", "stats_format",
 };
 
@@ -86,6 +86,8 @@ START_TEST(decay_can_be_set)
 	ck_assert_str_eq(value_of("decay_ms"), "250");
 	ck_assert_int_eq(numarena_option_set("decay_ms", "2K"), 0);
 	ck_assert_str_eq(value_of("decay_ms"), "2048");
+	ck_assert_int_eq(numarena_option_set("purge", "step"), 0);
+	ck_assert_str_eq(value_of("purge"), "step");
 }
 END_TEST
 
@@ -174,6 +176,7 @@ START_TEST(environment_is_read)
 		{ "harden:1", "harden", "true" },
 		{ "harden:true", "harden", "true" },
 		{ "harden:on,harden:off", "harden", "false" },
+		{ "purge:step", "purge", "step" },
 		{ "fork_rcu:off", "fork_rcu", "false" },
 		{ "abort_conf:true,mode:arena", "mode", "arena" },
 		{ "", "mode", "arena" },

@@ -10,6 +10,7 @@
 
 enum nar_mode { MODE_ARENA, MODE_BASELINE, MODE_SHARDED };
 enum nar_huge { HUGE_AUTO, HUGE_THP, HUGE_HUGETLB, HUGE_OFF };
+enum nar_purging { PURGE_AUTO, PURGE_STEP };
 enum nar_binding { BIND_PREFERRED, BIND_STRICT, BIND_INTERLEAVE, BIND_INHERIT };
 
 /* Where statistics go by themselves. */
@@ -25,6 +26,7 @@ struct nar_options {
 	u64 policy;		/* enum nar_binding: how memory is bound to its node */
 	u64 harden;		/* check every free against an out-of-line bit */
 	u64 decay_ms;		/* a free huge page older than this is purged; 0: at once */
+	u64 purge;		/* enum nar_purging: when maintenance happens */
 	u64 fork_rcu;		/* call liburcu's fork functions from our handlers */
 	u64 abort_conf;		/* a setting that cannot be used is fatal */
 	u64 stats;		/* bits, 1 << enum nar_stats_outlet */
