@@ -215,7 +215,7 @@ END_TEST
 /* ---- What ---- */
 
 #define NR_OBJECTS 2000u
-#define SIZE 256
+#define SIZE 200
 
 static void *objects[NR_OBJECTS];
 
