@@ -43,6 +43,7 @@ static void each_lock(void (*fn)(struct nar_lock *))
 	nar_messages_each_lock(fn);
 	nar_meta_each_lock(fn);
 	nar_policy_each_lock(fn);
+	nar_kind_each_lock(fn);
 }
 
 /*
