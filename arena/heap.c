@@ -261,21 +261,23 @@ static void each_lock(struct nar_heap *h, void (*fn)(struct nar_lock *))
 
 void nar_heap_each_lock(void (*fn)(struct nar_lock *))
 {
+	struct nar_heap *h;
 	unsigned int id;
 
 	for (id = 0; id < NAR_MAX_HEAPS; id++)
-		if (load_acquire(&nar_heaps[id]))
-			each_lock(nar_heaps[id], fn);
+		if ((h = load_acquire(&nar_heaps[id])))
+			each_lock(h, fn);
 }
 
 /* Of the program's heaps. */
 void nar_heap_each_list_lock(void (*fn)(struct nar_lock *))
 {
+	struct nar_heap *h;
 	unsigned int id;
 
 	for (id = NAR_FIRST_HEAP; id < NAR_MAX_HEAPS; id++)
-		if (load_acquire(&nar_heaps[id]))
-			fn(&nar_heaps[id]->lock);
+		if ((h = load_acquire(&nar_heaps[id])))
+			fn(&h->lock);
 }
 
 void nar_heap_each_make_lock(void (*fn)(struct nar_lock *))

@@ -32,7 +32,7 @@ struct nar_heap {
 	u64 first_block;	/* lock: large blocks; see block.h */
 	u64 block_bytes;	/* lock; racy reads */
 
-	u64 nr_lives;		/* make_lock */
+	u64 nr_lives;		/* of who has made it and not opened it yet */
 	struct nar_heap *next_free;
 };
 
