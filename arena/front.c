@@ -9,6 +9,7 @@
 #include "internal/option.h"
 
 #include "block.h"
+#include "extent.h"
 #include "front.h"
 #include "init.h"
 #include "large.h"
@@ -59,6 +60,12 @@ static size_t usable_size(const void *p)
 	return entry ? nar_class[nar_entry_class(entry)].shape.size : nar_large_bytes(p);
 }
 
+/* It may be no object: what is to come will say so. */
+static size_t size_to_poison(const void *p)
+{
+	return nar_entry_of(p) ? usable_size(p) : nar_extent_pages(p, EXTENT_LARGE) << PAGE_SHIFT;
+}
+
 static noinline void free_slower(void *p)
 {
 	int saved = errno;
@@ -66,7 +73,7 @@ static noinline void free_slower(void *p)
 	if (!p)
 		return;
 	if (NAR_HAS_ASAN && nar_is_ours(p))
-		nar_poison(p, usable_size(p));
+		nar_poison(p, size_to_poison(p));
 	nar_thread_free_slow(p);
 	errno = saved;
 }

@@ -9,7 +9,7 @@
  */
 #include "guest.h"
 
-#define NR_OBJECTS 3000
+#define NR_OBJECTS 600
 #define BLOCK MIB(16)
 #define MAX_BLOCKS 256
 
