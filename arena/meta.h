@@ -48,6 +48,7 @@ enum nar_extent_state {
 	EXTENT_RECENT,	/* one that is free and waits for its thread to want it again */
 	EXTENT_CHUNK,	/* cut into slices */
 	EXTENT_HELD,	/* between two states, in the hands of one thread */
+	EXTENT_GIVEN,	/* free, but not in the tree yet: the lock was held by another */
 	EXTENT_TOMB,	/* a large block of a heap that was destroyed */
 };
 
