@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "internal/probe.h"
 #include "internal/stat.h"
 
 #include "arena.h"
@@ -164,6 +165,7 @@ struct nar_arena *nar_arena_begin(struct nar_heap *heap, u64 handle, unsigned in
 	memset(a->nr_wanted, 0, sizeof(a->nr_wanted));
 	nar_arena_update_classes(a);
 	a->heap = heap;
+	WRITE_ONCE(a->tid, nar_tid());
 	/* Sequentially consistent: from here on the queue is ours to drain. */
 	__atomic_store_n(&a->is_gone, false, __ATOMIC_SEQ_CST);
 	add_relaxed(&nr_live, 1);
@@ -321,7 +323,10 @@ static struct nar_message *drain_locked(struct nar_arena *a, unsigned int max, u
 	struct nar_message *m, *done = NULL;
 
 	while (max && !has_enough(a, class) && (m = next_message(a))) {
-		max -= min_of(max, collect(a, m, max, class != BY_A_STRANGER));
+		unsigned int nr = collect(a, m, max, class != BY_A_STRANGER);
+
+		nar_probe(remote_drain, a->member.node, nr);
+		max -= min_of(max, nr);
 		if (m->nr)
 			break;
 		sub_relaxed(&a->queue.bytes, nar_message_weight(m));
@@ -336,6 +341,20 @@ static struct nar_message *drain_locked(struct nar_arena *a, unsigned int max, u
 static bool has_posts(const struct nar_arena *a)
 {
 	return a->inbox || !nar_queue_is_empty(&a->queue);
+}
+
+static struct nar_message *drain_timed(struct nar_arena *a, unsigned int max, unsigned int class)
+	__must_hold(&a->lock)
+{
+	struct nar_message *done;
+	u64 begun;
+
+	if (!has_posts(a))
+		return NULL;
+	begun = nar_lap_begin();
+	done = drain_locked(a, max, class);
+	nar_lap_end(LAP_DRAIN, begun);
+	return done;
 }
 
 static void free_strays(struct nar_message *m)
@@ -368,11 +387,25 @@ static void drain_all(struct nar_arena *a)
 		struct nar_message *done;
 
 		nar_lock(&a->lock);
-		done = drain_locked(a, HELP_MAX, BY_A_STRANGER);
+		done = drain_timed(a, HELP_MAX, BY_A_STRANGER);
 		more = has_posts(a);
 		arena_unlock(a);
 		finish_drain(done);
 	}
+}
+
+bool nar_arena_drain_some(struct nar_arena *a)
+{
+	struct nar_message *done = NULL;
+	bool had_any;
+
+	nar_lock(&a->lock);
+	had_any = has_posts(a);
+	if (had_any)
+		done = drain_locked(a, DRAIN_MAX, BY_A_STRANGER);
+	arena_unlock(a);
+	finish_drain(done);
+	return had_any;
 }
 
 static void try_help(struct nar_arena *owner)
@@ -381,7 +414,7 @@ static void try_help(struct nar_arena *owner)
 
 	if (!nar_trylock(&owner->lock))
 		return;
-	done = drain_locked(owner, HELP_MAX, BY_A_STRANGER);
+	done = drain_timed(owner, HELP_MAX, BY_A_STRANGER);
 	arena_unlock(owner);
 	finish_drain(done);
 }
@@ -473,11 +506,12 @@ static unsigned int refill_locked(struct nar_arena *a, unsigned int class) __mus
 
 bool nar_arena_refill(struct nar_arena *a, unsigned int class)
 {
+	u64 begun = nar_lap_begin();
 	struct nar_message *done;
 	unsigned int n;
 
 	nar_lock(&a->lock);
-	done = drain_locked(a, DRAIN_MAX, class);
+	done = drain_timed(a, DRAIN_MAX, class);
 	n = nar_mag_nr(&a->mag, class);
 	if (!n) {
 		n = refill_locked(a, class);
@@ -487,6 +521,10 @@ bool nar_arena_refill(struct nar_arena *a, unsigned int class)
 	finish_drain(done);
 	a->mag.ran_dry[class] = true;
 	count_own(a->count.nr_refills, n != 0);
+	if (n) {
+		nar_lap_end(LAP_REFILL, begun);
+		nar_probe(refill, class, n, a->member.node, n * nar_class[class].shape.size);
+	}
 	return n;
 }
 
@@ -494,14 +532,17 @@ void nar_arena_flush(struct nar_arena *a, unsigned int class, unsigned int nr)
 {
 	unsigned int left = nar_mag_nr(&a->mag, class) - nr;
 	void **oldest = a->mag.start[class];
+	u64 begun = nar_lap_begin();
 
 	nar_lock(&a->lock);
 	/* What was of a heap that has been destroyed is nobody's. */
 	if (!is_dead(a))
 		give_all(a, oldest, nr);
 	arena_unlock(a);
+	nar_probe(flush, class, nr, a->member.node, nr * nar_class[class].shape.size);
 	memmove(oldest, oldest + nr, left * sizeof(*oldest));
 	a->mag.top[class] = oldest + left;
+	nar_lap_end(LAP_FLUSH, begun);
 }
 
 /* What all magazines together may hold beyond what they do at first. */
@@ -593,6 +634,7 @@ static void send(struct nar_arena *a, struct nar_message **box)
 	nar_message_count(m, a->count.frees_to, a->count.bytes_to);
 	count_own(a->count.nr_remote_frees, m->nr);
 	count_own(a->count.nr_remote_batches, 1);
+	nar_probe(remote_send, a->member.node, owner->member.node, m->nr, m->bytes);
 	if (unlikely(m->handle != READ_ONCE(owner->handle)))
 		return deliver_by_hand(m);
 	nar_queue_post(&owner->queue, m);
@@ -613,6 +655,20 @@ void nar_arena_send_all(struct nar_arena *a)
 		if (a->outbox[i] != &nar_message_none)
 			send(a, &a->outbox[i]);
 	a->nr_posts = 0;
+}
+
+bool nar_arena_send_one(struct nar_arena *a)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_OUTBOXES && a->nr_posts; i++) {
+		if (a->outbox[i] != &nar_message_none) {
+			send(a, &a->outbox[i]);
+			return true;
+		}
+	}
+	a->nr_posts = 0;
+	return false;
 }
 
 void nar_arena_note_free(struct nar_arena *a, const void *p, size_t bytes)

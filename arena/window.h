@@ -76,6 +76,16 @@ static inline void nar_set_kin(struct nar_extent *e, struct nar_kin k)
 	WRITE_ONCE(e->backing, k.backing);
 }
 
+/* What is meant for another node than its window's has been moved by hand.  Racy as above. */
+static inline struct nar_place nar_place_of(unsigned int node, const struct nar_extent *e)
+{
+	u8 away = READ_ONCE(e->away);
+
+	if (unlikely(away))
+		return (struct nar_place){ (u8)(away - 1), POLICY_HAND };
+	return (struct nar_place){ (u8)node, READ_ONCE(e->policy) };
+}
+
 /* First units wholly at or above a page, and wholly below one. */
 static inline u32 nar_unit_ceil(u32 page)
 {
@@ -98,6 +108,9 @@ void nar_window_init(void);
 /* Bytes that have memory behind them; no lock, racy.  All: of the whole process. */
 size_t nar_window_committed(unsigned int node);
 size_t nar_window_committed_all(void);
+
+/* Bytes from the window's start to where no page was ever used. */
+size_t nar_window_used(unsigned int node);
 
 /* The trees of a policy that the program has set; no lock held.  Return: whether they are there. */
 bool nar_window_ready(struct nar_place place);
