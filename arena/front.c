@@ -8,6 +8,7 @@
 
 #include "internal/option.h"
 
+#include "block.h"
 #include "extent.h"
 #include "front.h"
 #include "init.h"
@@ -65,6 +66,12 @@ static size_t usable_size(const void *p)
 	return entry ? nar_class[nar_entry_class(entry)].shape.size : nar_large_bytes(p);
 }
 
+/* It may be no object: what is to come will say so. */
+static size_t size_to_poison(const void *p)
+{
+	return nar_entry_of(p) ? usable_size(p) : nar_extent_pages(p, EXTENT_LARGE) << PAGE_SHIFT;
+}
+
 static noinline void free_slower(void *p)
 {
 	int saved = errno;
@@ -72,7 +79,7 @@ static noinline void free_slower(void *p)
 	if (!p)
 		return;
 	if (NAR_HAS_ASAN && nar_is_ours(p))
-		nar_poison(p, usable_size(p));
+		nar_poison(p, size_to_poison(p));
 	nar_thread_free_slow(p);
 	errno = saved;
 }
@@ -102,14 +109,24 @@ void *nar_front_calloc_slow(size_t nmemb, size_t size)
 	return p;
 }
 
+static bool large_try_resize(void *p, size_t size)
+{
+	return nar_block_heap_id(p) ? nar_block_try_resize(p, size) : nar_large_try_resize(p, size);
+}
+
 /* Same class, or not much less than it has, or a large block that can stretch. */
 static bool try_stay(void *p, size_t have, size_t size)
 {
 	bool is_small = nar_entry_of(p);
 
 	if (size <= have && size >= have / SHRINK_PART)
-		return is_small || nar_large_try_resize(p, size);
-	return !is_small && size > have && nar_large_try_resize(p, size);
+		return is_small || large_try_resize(p, size);
+	return !is_small && size > have && large_try_resize(p, size);
+}
+
+static void *large_alloc_in(u64 handle, const struct nar_block *block, bool *is_zero)
+{
+	return handle == HANDLE_NONE ? large_alloc(block, is_zero) : nar_heap_alloc_large(handle, block, is_zero);
 }
 
 /*
@@ -119,7 +136,7 @@ static bool try_stay(void *p, size_t have, size_t size)
 #define GROWN_LARGE_BYTES KIB(8)
 
 /* A large block in the place of what is smaller. */
-static void *alloc_grown(const void *p, size_t size)
+static void *alloc_grown(u64 handle, const void *p, size_t size)
 {
 	struct nar_block block = { .size = size, .alignment = 1, .is_grown = true };
 	int saved = errno;
@@ -127,12 +144,20 @@ static void *alloc_grown(const void *p, size_t size)
 
 	if (!nar_entry_of(p))
 		block.nr_grown = nar_extent_nr_grown(p);
-	return answer(large_alloc(&block, &is_zero), size, saved);
+	return answer(large_alloc_in(handle, &block, &is_zero), size, saved);
+}
+
+/* An object stays in its heap. */
+static void *alloc_beside(u64 handle, size_t size)
+{
+	return handle == HANDLE_NONE ? nar_front_alloc(size) : nar_front_alloc_in(handle, size);
 }
 
 static void *realloc_move(void *p, size_t have, size_t size)
 {
-	void *to = size > have && have >= GROWN_LARGE_BYTES ? alloc_grown(p, size) : nar_front_alloc(size);
+	u64 handle = nar_heap_handle_of(p);
+	void *to = size > have && have >= GROWN_LARGE_BYTES ? alloc_grown(handle, p, size) :
+		   alloc_beside(handle, size);
 
 	if (!to)
 		return NULL;
@@ -286,4 +311,47 @@ int nar_front_trim(void)
 	released = nar_maint_trim();
 	errno = saved;
 	return released;
+}
+
+/* ---- In a heap of the program's ---- */
+
+noinline void *nar_front_alloc_in_slow(u64 handle, size_t size)
+{
+	int saved = errno;
+	bool is_zero;
+
+	return answer(size > NAR_SMALL_MAX ? nar_heap_alloc_large(handle, &(struct nar_block){ .size = size, .alignment = 1 }, &is_zero) :
+		      nar_heap_alloc_slow(handle, size), size, saved);
+}
+
+void *nar_front_calloc_in(u64 handle, size_t nmemb, size_t size)
+{
+	int saved = errno;
+	bool is_zero = false;
+	size_t bytes;
+	void *p;
+
+	if (__builtin_mul_overflow(nmemb, size, &bytes))
+		return answer(NULL, 0, saved);
+	if (bytes <= NAR_SMALL_MAX)
+		p = nar_front_alloc_in(handle, bytes);
+	else
+		p = answer(nar_heap_alloc_large(handle, &(struct nar_block){ .size = bytes, .alignment = 1 }, &is_zero), bytes, saved);
+	return p && !is_zero ? memset(p, 0, bytes) : p;
+}
+
+void *nar_front_aligned_in(u64 handle, size_t alignment, size_t size)
+{
+	unsigned int class = size <= NAR_SMALL_MAX ? nar_class_aligned(size, alignment) : NAR_MAX_CLASSES;
+	int saved = errno;
+	bool is_zero;
+
+	if (alignment <= NATURAL_ALIGNMENT)
+		return nar_front_alloc_in(handle, size);
+	if (class < NAR_MAX_CLASSES) {
+		void *p = nar_heap_try_alloc_class(handle, class);
+
+		return answer(p ? p : nar_heap_alloc_class(handle, class), size, saved);
+	}
+	return answer(nar_heap_alloc_large(handle, &(struct nar_block){ .size = size, .alignment = alignment }, &is_zero), size, saved);
 }

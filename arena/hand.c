@@ -30,7 +30,7 @@ static void *take_from_arena(struct nar_arena *a, unsigned int class)
 	void *p;
 
 	while (!(p = nar_mag_try_pop(&a->mag, class)))
-		if (!nar_arena_refill(a, class) && !nar_arena_grow(a, class))
+		if (!nar_arena_refill(a, class) && !nar_arena_grow(a, class, a->member.node))
 			return NULL;
 	return p;
 }

@@ -50,6 +50,7 @@ enum nar_extent_state {
 	EXTENT_CHUNK,	/* cut into slices */
 	EXTENT_HELD,	/* between two states, in the hands of one thread */
 	EXTENT_GIVEN,	/* free, but not in the tree yet: the lock was held by another */
+	EXTENT_TOMB,	/* a large block of a heap that was destroyed */
 };
 
 /* Free neighbours become one only if both have the same, and the same policy. */
@@ -75,7 +76,8 @@ struct nar_extent {
 	u8 nr_grown;		/* times it has grown; at the last page, too, once it is known to; a hint */
 	u8 away;		/* of a block that was moved by hand: the node it is meant for, plus 1 */
 	bool is_moving;		/* ... or is being moved */
-	u8 reserved[10];
+	u16 heap;		/* of a large block: the number of its heap, if that is the program's; else 0 */
+	u32 next_block, prev_block;	/* ... and others of it: see block.c */
 };
 
 /*

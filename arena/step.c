@@ -15,7 +15,7 @@
 #include "unit.h"
 
 struct step {
-	u32 now_ms, before_ms;
+	u32 now_ms;
 	unsigned int home_node;		/* whose window is being gone through */
 	bool has_begun;			/* ... already */
 };
@@ -34,7 +34,7 @@ static bool try_purge(struct step *s)
 	unsigned int node;
 
 	for (node = 0; node < nar_nodes.nr; node++)
-		if (nar_unit_purge(node, s->before_ms, 1))
+		if (nar_unit_purge_due(node, s->now_ms, 1))
 			return true;
 	return false;
 }
@@ -77,14 +77,14 @@ static unsigned long nr_left_of(size_t kind, const struct step *s)
 	if (kinds[kind] != try_purge)
 		return 1;
 	for (node = 0; node < nar_nodes.nr; node++)
-		nr += nar_unit_nr_due(node, s->before_ms);
+		nr += nar_unit_nr_due(node, s->now_ms);
 	return nr;
 }
 
 unsigned long nar_step(unsigned int budget_us)
 {
 	u64 end_us = nar_clock_us() + budget_us, now = nar_clock_ms();
-	struct step s = { .now_ms = (u32)now, .before_ms = (u32)(now - READ_ONCE(nar_opt.decay_ms)) };
+	struct step s = { .now_ms = (u32)now };
 	unsigned long nr_left = 0;
 	bool is_out = false;
 	size_t kind;

@@ -112,22 +112,22 @@ unsigned int nar_policy_current(void)
 
 bool nar_policy_is_strict(unsigned int policy)
 {
-	return policy == POLICY_OURS && nar_opt.policy == BIND_STRICT && nar_nodes.nr > 1;
+	return !nar_kind_is_theirs(policy) && nar_kind_binding(policy) == BIND_STRICT && nar_nodes.nr > 1;
 }
 
-static bool option_names_node(void)
+static bool names_node(enum nar_binding binding)
 {
-	return nar_opt.policy == BIND_PREFERRED || nar_opt.policy == BIND_STRICT;
+	return binding == BIND_PREFERRED || binding == BIND_STRICT;
 }
 
 bool nar_policy_names_node(unsigned int policy)
 {
-	return policy == POLICY_HAND || (policy == POLICY_OURS && option_names_node());
+	return policy == POLICY_HAND || (!nar_kind_is_theirs(policy) && names_node(nar_kind_binding(policy)));
 }
 
 unsigned int nar_policy_by_hand(void)
 {
-	return option_names_node() ? POLICY_OURS : POLICY_HAND;
+	return names_node((enum nar_binding)nar_opt.policy) ? POLICY_OURS : POLICY_HAND;
 }
 
 /* ---- Binding ---- */
@@ -149,20 +149,16 @@ static void bind_failed(unsigned int node)
 	nar_node_event(node, bind_refused, 1);
 }
 
-static bool is_theirs(unsigned int policy)
-{
-	return policy != POLICY_OURS && policy != POLICY_HAND;
-}
-
 /* @mode: for memory that is meant for one node.  Return: whether it is bound. */
 static bool try_bind_ours(void *addr, size_t bytes, struct nar_place place, int mode)
 {
-	bool is_spread = place.policy == POLICY_OURS && nar_opt.policy == BIND_INTERLEAVE;
+	bool is_spread = nar_kind_binding(place.policy) == BIND_INTERLEAVE;
+	u64 nodes = nar_kind_nodes(place.policy);
 	unsigned int node = place.node, i;
 	unsigned long mask[MASK_WORDS] = { 0 };
 
 	for (i = 0; i < nar_nodes.nr; i++)
-		if (is_spread ? nar_node_is_allowed(i) : i == node)
+		if (is_spread ? nar_node_is_allowed(i) && (!nodes || nodes >> i & 1) : i == node)
 			mask_add(mask, i);
 	if (mbind(addr, bytes, is_spread ? MPOL_INTERLEAVE : mode, mask, MASK_BITS, 0)) {
 		bind_failed(node);
@@ -175,7 +171,7 @@ static bool try_bind_ours(void *addr, size_t bytes, struct nar_place place, int 
 static bool try_bind(void *addr, size_t bytes, struct nar_place place, int mode)
 {
 	/* Whether a policy of the program's is in force is not known either. */
-	if (is_theirs(place.policy) || nar_is_missing(MISSING_GET_MEMPOLICY)) {
+	if (nar_kind_is_theirs(place.policy) || nar_is_missing(MISSING_GET_MEMPOLICY)) {
 		nar_node_event(place.node, bind_skipped, 1);
 		return false;
 	}
@@ -188,7 +184,7 @@ static bool try_bind(void *addr, size_t bytes, struct nar_place place, int mode)
 
 static void bind_as(void *addr, size_t bytes, struct nar_place place, int mode)
 {
-	if (place.policy != POLICY_HAND && nar_opt.policy == BIND_INHERIT)
+	if (nar_kind_binding(place.policy) == BIND_INHERIT)
 		return;
 	if (!try_bind(addr, bytes, place, mode))
 		nar_probe(bind_fallback, place.node, bytes);

@@ -2,25 +2,13 @@
 /*
  * Memory policy: tying a range of pages to a node.
  *
- * A policy is named by a small number.  POLICY_OURS is what the option policy: says; each
- * other number stands for a memory policy that the program has set for itself (numactl,
- * set_mempolicy), under which memory is left to the kernel.  Memory of one policy is never
- * used for another, so the number goes with the node wherever memory is kept: together
- * they are a place.
+ * A policy is named by a small number: see kind.h.  Those of the program's own (numactl,
+ * set_mempolicy) leave memory to the kernel.  Node and policy together are a place.
  */
 #ifndef NAR_BIND_H
 #define NAR_BIND_H
 
-#include "internal/compiler.h"
-
-/*
- * The own one; those that programs set, of which further ones share the last; and that of memory
- * whose node was named by hand, where policy: names none.
- */
-#define NAR_MAX_POLICIES 9
-#define POLICY_OURS 0
-#define POLICY_HAND (NAR_MAX_POLICIES - 1)
-#define NAR_NR_THEIRS (NAR_MAX_POLICIES - 2)
+#include "kind.h"
 
 /* Where memory is to lie. */
 struct nar_place {

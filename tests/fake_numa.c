@@ -152,7 +152,7 @@ void nar_policy_each_lock(void (*fn)(struct nar_lock *))
 
 bool nar_policy_is_strict(unsigned int policy)
 {
-	return policy == POLICY_OURS && nar_opt.policy == BIND_STRICT;
+	return !nar_kind_is_theirs(policy) && nar_kind_binding(policy) == BIND_STRICT;
 }
 
 unsigned int nar_policy_by_hand(void)
@@ -162,9 +162,9 @@ unsigned int nar_policy_by_hand(void)
 
 bool nar_policy_names_node(unsigned int policy)
 {
-	return policy == POLICY_HAND ||
-	       (policy == POLICY_OURS &&
-		(nar_opt.policy == BIND_PREFERRED || nar_opt.policy == BIND_STRICT));
+	enum nar_binding binding = nar_kind_binding(policy);
+
+	return !nar_kind_is_theirs(policy) && (binding == BIND_PREFERRED || binding == BIND_STRICT);
 }
 
 static void note_bound(void *addr, size_t bytes, unsigned int node, unsigned int policy)
@@ -178,7 +178,7 @@ static void note_bound(void *addr, size_t bytes, unsigned int node, unsigned int
 
 void nar_bind(void *addr, size_t bytes, struct nar_place place)
 {
-	if (place.policy != POLICY_HAND && nar_opt.policy == BIND_INHERIT)
+	if (nar_kind_binding(place.policy) == BIND_INHERIT)
 		return;
 	if (is_refused(addr, fake_calls.bind, READ_ONCE(fake.refuse_bind))) {
 		nar_node_event(place.node, bind_refused, 1);
@@ -266,6 +266,11 @@ void nar_move_forget(void *addr, size_t bytes, struct nar_place place)
 }
 
 /* ---- numa/cgroup.h ---- */
+
+size_t nar_cgroup_own_bytes(void)
+{
+	return 0;
+}
 
 size_t nar_cgroup_room(void)
 {
