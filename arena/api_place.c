@@ -40,7 +40,7 @@ __exported void *numarena_alloc_on(int node, size_t size, size_t alignment)
 	}
 	if (node == NUMARENA_NODE_FOLLOW)
 		return nar_front_aligned(alignment, size);
-	return alloc_on(node, &(struct nar_block){ size, alignment, NULL });
+	return alloc_on(node, &(struct nar_block){ .size = size, .alignment = alignment });
 }
 
 __exported int numarena_migrate(void *ptr, int node)

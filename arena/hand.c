@@ -58,10 +58,8 @@ static void *try_own(const struct nar_heap *heap, unsigned int node, unsigned in
 
 static void *take_from_shelf(struct nar_heap *heap, unsigned int node, unsigned int class)
 {
-	void *p;
+	void *p = nar_heap_take(heap, node, class);
 
-	nar_shard_make_counter(nar_heap_shard(heap, node, class));
-	p = nar_heap_take(heap, node, class);
 	return p ? p : nar_heap_grow(heap, node, class);
 }
 

@@ -49,6 +49,7 @@ enum nar_extent_state {
 	EXTENT_REPLICA,	/* one that is a read-only copy, and not for free() */
 	EXTENT_CHUNK,	/* cut into slices */
 	EXTENT_HELD,	/* between two states, in the hands of one thread */
+	EXTENT_GIVEN,	/* free, but not in the tree yet: the lock was held by another */
 };
 
 /* Free neighbours become one only if both have the same, and the same policy. */

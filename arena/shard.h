@@ -16,15 +16,7 @@ struct nar_shard {
 	u32 nr_slabs;		/* lock; a racy read is a hint */
 	u64 nr_shelved;		/* lock; racy reads for statistics */
 	u64 nr_adopted;
-	bool is_counter;	/* relaxed; single objects are had here, not only slabs */
 } __shared_line;
-
-/* From now on an empty slab is kept for the next object, as in the modes without arenas. */
-static inline void nar_shard_make_counter(struct nar_shard *s)
-{
-	if (unlikely(!READ_ONCE(s->is_counter)))
-		WRITE_ONCE(s->is_counter, true);
-}
 
 /* Take the densest slab that has something to hand out for @owner; 0. */
 u32 nar_shard_adopt(struct nar_shard *s, u32 owner);

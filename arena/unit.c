@@ -131,6 +131,7 @@ static size_t purge_run(unsigned int node, u32 before_ms, size_t max)
 	bool is_purged;
 
 	nar_lock(&x->lock);
+	nar_window_take_given(x);
 	page = hold_stale(x, before_ms, max, &nr);
 	nar_unlock(&x->lock);
 	if (!page)
@@ -142,15 +143,16 @@ static size_t purge_run(unsigned int node, u32 before_ms, size_t max)
 	}
 	nar_lock(&x->lock);
 	unhold(x, page, nr, is_purged);
-	nar_unlock(&x->lock);
+	nar_window_unlock(x);
 	return is_purged ? nr : 0;
 }
 
 size_t nar_unit_purge(unsigned int node, u32 before_ms, size_t max_units)
 {
+	const struct nar_window *x = nar_window_of(node);
 	size_t sum = 0, nr;
 
-	if (!READ_ONCE(nar_window_of(node)->nr_dirty))
+	if (!READ_ONCE(x->nr_dirty) && !READ_ONCE(x->given))
 		return 0;
 	while (sum < max_units && (nr = purge_run(node, before_ms, max_units - sum)))
 		sum += nr;
@@ -184,13 +186,14 @@ size_t nar_unit_nr_due(unsigned int node, u32 before_ms)
 	struct nar_kin k;
 	size_t nr = 0;
 
-	if (!READ_ONCE(x->nr_dirty))
+	if (!READ_ONCE(x->nr_dirty) && !READ_ONCE(x->given))
 		return 0;
 	nar_lock(&x->lock);
+	nar_window_take_given(x);
 	for (k.policy = 0; k.policy < NAR_MAX_POLICIES; k.policy++)
 		for (k.backing = BACKING_SMALL; k.backing < NR_BACKINGS && x->tree[k.policy]; k.backing++)
 			nr += nr_due_of_kin(x, k, before_ms, &looks);
-	nar_unlock(&x->lock);
+	nar_window_unlock(x);
 	return nr;
 }
 
@@ -320,11 +323,12 @@ static void advise_grown(unsigned int node, u32 small_end)
 	}
 }
 
-bool nar_unit_collapse(unsigned int node)
+/* Return: whether the process has outgrown small pages. */
+bool nar_unit_try_grow_up(unsigned int node)
 {
 	struct nar_window *x = nar_window_of(node);
-	u32 unit, small_end;
 	bool was_grown;
+	u32 small_end;
 
 	if (nar_opt.huge != HUGE_AUTO || nar_window_committed_all() < GROWN_BYTES)
 		return false;
@@ -332,11 +336,23 @@ bool nar_unit_collapse(unsigned int node)
 	was_grown = x->is_grown;
 	if (!was_grown)
 		grow_up(x);
-	unit = next_collapse(x);
 	small_end = x->small_end;
 	nar_unlock(&x->lock);
 	if (!was_grown)
 		advise_grown(node, small_end);
+	return true;
+}
+
+bool nar_unit_collapse(unsigned int node)
+{
+	struct nar_window *x = nar_window_of(node);
+	u32 unit;
+
+	if (!nar_unit_try_grow_up(node))
+		return false;
+	nar_lock(&x->lock);
+	unit = next_collapse(x);
+	nar_unlock(&x->lock);
 	if (!unit)
 		return false;
 	nar_unit_try_huge((u32)(nar_window_offset(node) >> HUGE_SHIFT) + unit);

@@ -26,6 +26,7 @@ struct nar_window {
 	size_t committed[NR_BACKINGS];	/* relaxed reads */
 	size_t large_pages;
 	size_t free_pages;
+	u32 given;			/* EXTENT_GIVEN, linked by left; many push, the lock's holder takes all */
 	u32 nr_dirty;			/* 0: no free unit has been touched */
 	u32 nr_huge;			/* units touched that were asked to be huge */
 	u32 small_end;			/* units from here on began huge */
@@ -115,6 +116,16 @@ struct nar_tree *nar_window_tree(const struct nar_window *x, struct nar_kin k);
 
 /* Pages become free, and one with their neighbours. */
 void nar_window_give(struct nar_window *x, u32 page, u32 nr_pages, struct nar_kin k);
+
+/*
+ * Give back a large block's extent, which is EXTENT_GIVEN; no lock held, and none waited for.
+ * Whoever has the lock puts it into the tree, at the latest who has it next.
+ */
+void nar_window_give_later(struct nar_window *x, u32 page);
+void nar_window_take_given(struct nar_window *x);
+
+/* Unlock, and put away what others have given back meanwhile. */
+void nar_window_unlock(struct nar_window *x) __releases(&x->lock);
 
 /* Extents of one backing count as huge from now on, but for those that are held. */
 void nar_window_make_huge(struct nar_window *x, u8 from);

@@ -215,7 +215,8 @@ END_TEST
 /* ---- What ---- */
 
 #define NR_OBJECTS 2000u
-#define SIZE 256
+/* So that all of them together do not make a queue that others help with. */
+#define SIZE (NAR_QUEUE_BYTES / 2 / NR_OBJECTS / 16 * 16)
 
 static void *objects[NR_OBJECTS];
 
