@@ -264,7 +264,8 @@ START_TEST(remote_frees_come_home)
 	ck_assert_uint_ge(nr, NR_OBJECTS / 256 / 2);
 	ck_assert(!nr_queued());
 	ck_assert_int_eq(numarena_node_stats_get(0, &after, sizeof(after)), 0);
-	ck_assert_uint_lt(after.slab_bytes + NR_OBJECTS * SIZE / 2, before.slab_bytes);
+	/* But for some that are kept. */
+	ck_assert_uint_lt(after.slab_bytes + NR_OBJECTS * SIZE / 4, before.slab_bytes);
 }
 END_TEST
 
