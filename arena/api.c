@@ -10,6 +10,8 @@
 #include "api.h"
 #include "audit.h"
 #include "option.h"
+#include "print.h"
+#include "publish.h"
 #include "reserve.h"
 #include "start.h"
 #include "stats.h"
@@ -132,6 +134,18 @@ __exported int numarena_stats_get(struct numarena_stats *stats, size_t size)
 	nar_stats_read(&now);
 	copy_out(stats, size, &now, sizeof(now));
 	return answer(0, saved);
+}
+
+__exported int numarena_stats_print(int fd, enum numarena_stats_format format)
+{
+	int saved = errno;
+
+	if (format > NUMARENA_STATS_PROMETHEUS)
+		return answer(-EINVAL, saved);
+	if (!nar_start_early())
+		return answer(-ENOMEM, saved);
+	nar_publish_now();
+	return answer(nar_print(fd, format), saved);
 }
 
 /* ---- Nodes ---- */

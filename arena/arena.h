@@ -16,6 +16,8 @@
 #ifndef NAR_ARENA_H
 #define NAR_ARENA_H
 
+#include "internal/lap.h"
+
 #include "heap.h"
 #include "magazine.h"
 #include "recent.h"
@@ -29,6 +31,7 @@ struct nar_counters {		/* one writer, the arena's thread */
 	u64 nr_remote_batches;
 	u64 frees_to[NAR_MAX_NODES];	/* frees of what is another's, by its node ... */
 	u64 bytes_to[NAR_MAX_NODES];	/* ... and their bytes */
+	struct nar_laps laps;
 };
 
 /* Owners that objects are collected for at once; more share a place, by turns. */
@@ -52,6 +55,7 @@ struct nar_arena {
 	struct nar_message *spare;
 	struct nar_recent recent;
 	struct nar_counters count;
+	u32 tid;			/* relaxed reads: of the thread it is or was last of */
 
 	/* Under the lock. */
 	struct nar_lock lock __shared_line;

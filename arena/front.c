@@ -27,6 +27,12 @@ __attribute__((__constructor__)) static void front_init(void)
 	nar_init();
 }
 
+/* After all destructors of the program that ask for no place. */
+__attribute__((__destructor__(101))) static void front_fini(void)
+{
+	nar_fini();
+}
+
 static void *answer(void *p, size_t size, int saved_errno)
 {
 	errno = p ? saved_errno : ENOMEM;

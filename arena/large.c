@@ -6,6 +6,7 @@
  * goes back to the tree, but lies on a huge page that is resident with it.  Other blocks
  * share units with their neighbours and are huge all the same.
  */
+#include "internal/lap.h"
 #include "internal/probe.h"
 
 #include "chunk.h"
@@ -71,6 +72,7 @@ void *nar_large_alloc(struct nar_place place, const struct nar_block *block, boo
 {
 	size_t size = block->size, alignment = block->alignment;
 	struct nar_want want = { .backing = backing_for(size), .state = EXTENT_LARGE, .near = block->near };
+	u64 begun = nar_lap_begin();
 	void *p = NULL;
 
 	if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX)
@@ -87,6 +89,7 @@ void *nar_large_alloc(struct nar_place place, const struct nar_block *block, boo
 		nar_probe(large_alloc, nar_node_of(p), size);
 	if (p && block->is_grown)
 		nar_extent_inherit_growth(p, block->nr_grown);
+	nar_lap_end(LAP_LARGE, begun);
 	return p;
 }
 

@@ -62,7 +62,8 @@ static enum nar_backing backing_for(size_t bytes)
 static void *extent_alloc(struct nar_place place, size_t bytes)
 {
 	struct nar_want want = {
-		.nr_pages = DIV_ROUND_UP(bytes, PAGE_BYTES), .align_pages = bytes < HUGE_BYTES ? 1 : PAGES_PER_UNIT,
+		.nr_pages = DIV_ROUND_UP(bytes, PAGE_BYTES),
+		.align_pages = bytes < HUGE_BYTES ? 1 : PAGES_PER_UNIT,
 		.backing = backing_for(bytes), .state = EXTENT_LARGE,
 	};
 	bool is_zero;

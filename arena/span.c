@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 
+#include "internal/lap.h"
 #include "internal/stat.h"
 #include "numa/hugetlb.h"
 
@@ -91,13 +92,16 @@ static int commit_span(struct nar_place place, u32 page, u32 nr, u8 backing, uns
 {
 	char *start = nar_page_at(place.node, page);
 	size_t bytes = (size_t)nr << PAGE_SHIFT;
+	u64 begun = nar_lap_begin();
 	int err;
 
 	if (backing == BACKING_HUGETLB)
-		return nar_hugetlb_commit(start, bytes, shift, place);
-	err = nar_pages_commit(start, bytes);
-	if (!err)
+		err = nar_hugetlb_commit(start, bytes, shift, place);
+	else
+		err = nar_pages_commit(start, bytes);
+	if (!err && backing != BACKING_HUGETLB)
 		nar_span_prepare(place, start, bytes, backing);
+	nar_lap_end(LAP_COMMIT, begun);
 	return err;
 }
 

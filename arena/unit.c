@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 
+#include "internal/lap.h"
 #include "internal/option.h"
 #include "internal/probe.h"
 #include "internal/stat.h"
@@ -129,6 +130,7 @@ static size_t purge_run(unsigned int node, u32 before_ms, size_t max)
 	struct nar_window *x = nar_window_of(node);
 	u32 page, nr = 0;
 	bool is_purged;
+	u64 begun;
 
 	nar_lock(&x->lock);
 	nar_window_take_given(x);
@@ -136,7 +138,9 @@ static size_t purge_run(unsigned int node, u32 before_ms, size_t max)
 	nar_unlock(&x->lock);
 	if (!page)
 		return 0;
+	begun = nar_lap_begin();
 	is_purged = !nar_span_give_back(nar_page_at(node, page));
+	nar_lap_end(LAP_PURGE, begun);
 	if (is_purged) {
 		nar_node_event(node, purged_units, nr);
 		nar_probe(purge, node, (size_t)nr << HUGE_SHIFT);

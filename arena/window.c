@@ -42,6 +42,11 @@ size_t nar_window_committed(unsigned int node)
 	       READ_ONCE(x->committed[BACKING_HUGETLB]);
 }
 
+size_t nar_window_used(unsigned int node)
+{
+	return (size_t)load_acquire(&nar_window_of(node)->end) << PAGE_SHIFT;
+}
+
 size_t nar_window_committed_all(void)
 {
 	unsigned int node;

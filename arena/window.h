@@ -109,6 +109,9 @@ void nar_window_init(void);
 size_t nar_window_committed(unsigned int node);
 size_t nar_window_committed_all(void);
 
+/* Bytes from the window's start to where no page was ever used. */
+size_t nar_window_used(unsigned int node);
+
 /* The trees of a policy that the program has set; no lock held.  Return: whether they are there. */
 bool nar_window_ready(struct nar_place place);
 

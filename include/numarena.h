@@ -330,6 +330,35 @@ enum numarena_missing {
  */
 int numarena_stats_get(struct numarena_stats *stats, size_t size);
 
+/* How numarena_stats_print() writes. */
+enum numarena_stats_format {
+	NUMARENA_STATS_TEXT,		/* for people: tables, sizes as 12.3M */
+	NUMARENA_STATS_JSON,		/* one object, with all figures */
+	NUMARENA_STATS_PROMETHEUS	/* the text exposition format, version 0.0.4 */
+};
+
+/**
+ * numarena_stats_print() - write all statistics
+ * @fd: an open descriptor
+ * @format: one of enum numarena_stats_format
+ *
+ * The figures of numarena_stats_get() and numarena_node_stats_get() under their names, and
+ * by node, class, heap and thread what is live, cached in magazines and resident; huge-page
+ * coverage, fragmentation, who frees whose memory, fallbacks by cause, waits for the locks of
+ * shards, and how long slow steps took.
+ *
+ * Goes through all slabs and asks the kernel which pages are there: about 1 ms a GiB of huge
+ * pages and 5 ms a GiB of 4 KiB pages, those of files that the program has mapped included.
+ * Nobody is stopped meanwhile but for short locks, and nothing is allocated.  One thread at a
+ * time; a second waits for the first to end.  Blocks while @fd does.  A pipe that nobody reads
+ * raises no SIGPIPE.  Brings the stats page up to date, if there is one.
+ *
+ * Return: 0; -1 with errno EINVAL for an unknown @format, ENOMEM if there is no address space
+ * to speak of, EBUSY in a signal handler that has interrupted this function, or what write(2) failed with, EAGAIN for a full descriptor that does not
+ * block included; part may have been written then.
+ */
+int numarena_stats_print(int fd, enum numarena_stats_format format);
+
 /* ---- Nodes ---- */
 
 /* Nodes that numarena can tell apart. */

@@ -12,6 +12,7 @@
 
 static const char *const names[] = {
 	"mode", "huge", "policy", "harden", "decay_ms", "purge", "fork_rcu", "abort_conf",
+	"stats", "stats_format",
 };
 
 static const char *value_of(const char *name)
@@ -180,6 +181,12 @@ START_TEST(environment_is_read)
 		{ "abort_conf:true,mode:arena", "mode", "arena" },
 		{ "", "mode", "arena" },
 		{ "mode:sharded,", "mode", "sharded" },
+		{ "", "stats", "off" },
+		{ "stats:page", "stats", "page" },
+		{ "stats:SIGUSR2+page+SIGUSR1", "stats", "page+SIGUSR1+SIGUSR2" },
+		{ "stats:exit,stats:off", "stats", "off" },
+		{ "stats_format:prometheus", "stats_format", "prometheus" },
+		{ "stats_file:", "stats_file", "" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -199,7 +206,8 @@ START_TEST(bad_environment_warns_once)
 	static const char *const confs[] = {
 		"nonsense:1,mode:sharded", "mode:sharded,nonsense", "mode:sharded,nonsense:",
 		"nonsense:1,mode:sharded,nonsense:2", "huge:nonsense,mode:sharded",
-		"decay_ms:nonsense,mode:sharded",
+		"decay_ms:nonsense,mode:sharded", "stats:exit+nonsense,mode:sharded",
+		"stats:nonsense+,mode:sharded", "stats_file:nonsense%d,mode:sharded",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(confs); i++) {
