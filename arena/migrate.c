@@ -98,7 +98,7 @@ static int try_begin(struct block *b, void *p)
 		err = e->is_moving ? -EBUSY : e->backing == BACKING_HUGETLB ? -EOPNOTSUPP : 0;
 		e->is_moving |= !err;
 	}
-	nar_unlock(&b->x->lock);
+	nar_window_unlock(b->x);
 	return err;
 }
 
@@ -106,7 +106,7 @@ static void end(const struct block *b)
 {
 	nar_lock(&b->x->lock);
 	extent_of(b)->is_moving = false;
-	nar_unlock(&b->x->lock);
+	nar_window_unlock(b->x);
 }
 
 static bool try_count(void)
@@ -135,7 +135,7 @@ static int set_note(const struct block *b, u8 before, u8 away)
 		return -ENOSPC;
 	nar_lock(&b->x->lock);
 	set_note_locked(b, away);
-	nar_unlock(&b->x->lock);
+	nar_window_unlock(b->x);
 	if (before && !away)
 		sub_relaxed(&nr_away, 1);
 	return 0;

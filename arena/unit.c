@@ -218,13 +218,14 @@ size_t nar_unit_nr_due(unsigned int node, u32 now_ms)
 	struct nar_kin k;
 	size_t nr = 0;
 
-	if (!READ_ONCE(x->nr_dirty))
+	if (!READ_ONCE(x->nr_dirty) && !READ_ONCE(x->given))
 		return 0;
 	nar_lock(&x->lock);
+	nar_window_take_given(x);
 	for (k.policy = 0; k.policy < NAR_MAX_POLICIES; k.policy++)
 		for (k.backing = BACKING_SMALL; k.backing < NR_BACKINGS && x->tree[k.policy]; k.backing++)
 			nr += nr_due_of_kin(x, k, before_of(&due, k.policy), &looks);
-	nar_unlock(&x->lock);
+	nar_window_unlock(x);
 	return nr;
 }
 

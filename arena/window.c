@@ -172,7 +172,7 @@ void nar_window_take_given(struct nar_window *x)
 }
 
 /* One that is pushed after the look waits for the next who has the lock. */
-void nar_window_unlock(struct nar_window *x)
+void nar_window_unlock(struct nar_window *x) __no_lock_analysis
 {
 	nar_unlock(&x->lock);
 	while (unlikely(READ_ONCE(x->given)) && nar_trylock(&x->lock)) {

@@ -128,7 +128,7 @@ void nar_window_give_later(struct nar_window *x, u32 page);
 void nar_window_take_given(struct nar_window *x);
 
 /* Unlock, and put away what others have given back meanwhile. */
-void nar_window_unlock(struct nar_window *x);
+void nar_window_unlock(struct nar_window *x) __releases(&x->lock);
 
 /* Extents of one backing count as huge from now on, but for those that are held. */
 void nar_window_make_huge(struct nar_window *x, u8 from);

@@ -78,7 +78,8 @@ static bool is_extent(u32 slice, size_t nr_slices, enum nar_extent_state state)
 /* Units that are free on small pages, as large blocks. */
 static void use_up_small_pages(void)
 {
-	struct nar_want unit = { PAGES_PER_UNIT, PAGES_PER_UNIT, BACKING_SMALL, EXTENT_LARGE };
+	struct nar_want unit = { .nr_pages = PAGES_PER_UNIT, .align_pages = PAGES_PER_UNIT,
+				 .backing = BACKING_SMALL, .state = EXTENT_LARGE };
 	bool is_zero;
 
 	while (nar_extent_try_alloc(PLACE, &unit, &is_zero))

@@ -215,7 +215,8 @@ END_TEST
 /* ---- What ---- */
 
 #define NR_OBJECTS 2000u
-#define SIZE 200
+/* So that all of them together do not make a queue that others help with. */
+#define SIZE (NAR_QUEUE_BYTES / 2 / NR_OBJECTS / 16 * 16)
 
 static void *objects[NR_OBJECTS];
 
@@ -263,7 +264,8 @@ START_TEST(remote_frees_come_home)
 	ck_assert_uint_ge(nr, NR_OBJECTS / 256 / 2);
 	ck_assert(!nr_queued());
 	ck_assert_int_eq(numarena_node_stats_get(0, &after, sizeof(after)), 0);
-	ck_assert_uint_lt(after.slab_bytes + NR_OBJECTS * SIZE / 2, before.slab_bytes);
+	/* But for some that are kept. */
+	ck_assert_uint_lt(after.slab_bytes + NR_OBJECTS * SIZE / 4, before.slab_bytes);
 }
 END_TEST
 
