@@ -107,7 +107,7 @@ disk_is_full() {
 	grep -q 'File too large: recording ends here' "$tap_dir/err"
 	[[ $(<"$tap_dir/said") == 32000 ]]
 	call replay --json "$trace"
-	query 'd["operations"] > 10000'
+	query 'd["operations"] > 1000'
 }
 
 # In a child the name of the trace leads to nothing.
