@@ -30,6 +30,7 @@ static const struct tool_usage usage = {
 		 "free that it makes, with thread and time, for 'numarena replay'.  The trace has all\n"
 		 "that was done when the program ends, however it ends.  It is of this one process:\n"
 		 "children are not recorded, and an exec begins anew.",
+	.is_launcher = true,
 	.options = options,
 	.notes = "The program runs on the malloc that it has anyway, several times slower.  A record takes\n"
 		 "about 10 bytes, a thread at least 64 KiB.  The exit status is the program's; 125 if\n"

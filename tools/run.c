@@ -31,6 +31,7 @@ static const struct tool_usage usage = {
 	.synopsis = "[OPTION]... [--] PROGRAM [ARGUMENT]...",
 	.about = "Runs a program with numarena in the place of its malloc.  The processes that it\n"
 		 "starts inherit that, as they inherit its environment and its CPUs.",
+	.is_launcher = true,
 	.options = options,
 	.notes = "Settings go into NUMARENA_CONF, behind those that are there.  The exit status is the\n"
 		 "program's; 125 if numarena fails, 126 if the program cannot be run, 127 if there is\n"

@@ -11,7 +11,7 @@ set -euo pipefail
 holder=$build/tests/tools/holder
 
 audit() {
-	call audit --json "$1"
+	call audit "$1" --json
 	((status == 0)) && has_lines 0 err && query "d['pid'] == $1"
 }
 
