@@ -4,6 +4,7 @@
  * writes the file, which this command has created and whose name it hands on: see
  * record_preload.c.
  */
+#include "birth.h"
 #include "library.h"
 #include "tool.h"
 #include "trace.h"
@@ -57,7 +58,8 @@ static void hand_on(const char *path)
 {
 	char *text;
 
-	if (asprintf(&text, "%ld:%s", (long)getpid(), path) < 0 || setenv(TRACE_ENVIRONMENT, text, 1))
+	if (asprintf(&text, "%ld:%llu:%s", (long)getpid(), process_birth(), path) < 0 ||
+	    setenv(TRACE_ENVIRONMENT, text, 1))
 		tool_die(LAUNCH_FAILED, "%s", strerror(errno));
 	free(text);
 }
