@@ -167,13 +167,18 @@ static void print_problem(size_t nr, const char *what)
 		printf("%-13s %12zu %s\n", "WRONG", nr, what);
 }
 
+static void print_seconds(const char *what, double seconds, size_t nr_ops)
+{
+	printf("%-13s %12.6f s, %.1f ns an operation\n", what, seconds,
+	       nr_ops ? seconds * 1e9 / (double)nr_ops : 0.0);
+}
+
 static void print_play(const struct plan *plan, const struct play *p)
 {
 	printf("%-13s %12" PRIu32 "\n", "threads", plan->nr_threads);
 	printf("%-13s %12zu\n", "operations", p->nr_ops);
-	printf("%-13s %12.6f s, %.1f ns an operation\n", "time", p->seconds,
-	       p->nr_ops ? p->seconds * 1e9 / (double)p->nr_ops : 0.0);
-	printf("%-13s %12.6f s\n", "CPU", p->cpu_seconds);
+	print_seconds("time", p->seconds, p->nr_ops);
+	print_seconds("CPU", p->cpu_seconds, p->nr_ops);
 	if (p->peak_bytes >= 0)
 		printf("%-13s %12.1f MiB\n", "peak memory", p->peak_bytes / (1 << 20));
 	printf("%-13s %12zu objects, %" PRIu64 " bytes%s\n", "live at end", p->nr_live, p->live_bytes,

@@ -21,7 +21,7 @@ static const struct tool_option options[] = {
 	{ "huge", "KIND", 'H', "pages: auto, thp, hugetlb, off" },
 	{ "mode", "MODE", 'm', "arena, baseline, sharded" },
 	{ "policy", "POLICY", 'p', "memory of a node: preferred, strict, interleave, inherit" },
-	{ "stats", "WHEN", 's', "the setting of that name, as in NUMARENA_CONF" },
+	{ "stats", "WHEN", 's', "statistics: exit, page, SIGUSR1, SIGUSR2, or some joined by +" },
 	{ "conf", "KEY:VALUE", 'c', "any settings, as in NUMARENA_CONF; may be repeated" },
 	{ NULL, NULL, 0, NULL },
 };

@@ -32,6 +32,7 @@ _numarena_values() {
 	--huge | -H) echo 'auto thp hugetlb off' ;;
 	--mode | -m) echo 'arena baseline sharded' ;;
 	--policy | -p) echo 'preferred strict interleave inherit' ;;
+	--stats | -s) echo 'exit page SIGUSR1 SIGUSR2' ;;
 	--allocator | -a) echo 'numarena system' ;;
 	--node | -n)
 		for node in /sys/devices/system/node/node[0-9]*; do
