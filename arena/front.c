@@ -44,7 +44,7 @@ noinline void *nar_front_alloc_slow(size_t size)
 	int saved = errno;
 	bool is_zero;
 
-	return answer(size > NAR_SMALL_MAX ? large_alloc(&(struct nar_block){ size, 1, NULL }, &is_zero) :
+	return answer(size > NAR_SMALL_MAX ? large_alloc(&(struct nar_block){ .size = size, .alignment = 1 }, &is_zero) :
 		      nar_thread_alloc_slow(size), size, saved);
 }
 
@@ -88,7 +88,7 @@ void *nar_front_calloc_slow(size_t nmemb, size_t size)
 	if (bytes <= NAR_SMALL_MAX)
 		p = nar_thread_alloc_slow(bytes);
 	else
-		p = large_alloc(&(struct nar_block){ bytes, 1, NULL }, &is_zero);
+		p = large_alloc(&(struct nar_block){ .size = bytes, .alignment = 1 }, &is_zero);
 	p = answer(p, bytes, saved);
 	if (likely(p) && !is_zero)
 		memset(p, 0, bytes);
@@ -102,22 +102,30 @@ static bool try_stay(void *p, size_t have, size_t size)
 
 	if (size <= have && size >= have / SHRINK_PART)
 		return is_small || nar_large_try_resize(p, size);
-	return !is_small && size > NAR_SMALL_MAX && nar_large_try_resize(p, size);
+	return !is_small && size > have && nar_large_try_resize(p, size);
 }
 
-/* From one large block to a larger. */
+/*
+ * What grows by realloc from here on is a large block, if still below the sizes of those:
+ * that it can grow where it is outweighs what a slab would save.
+ */
+#define GROWN_LARGE_BYTES KIB(8)
+
+/* A large block in the place of what is smaller. */
 static void *alloc_grown(const void *p, size_t size)
 {
+	struct nar_block block = { .size = size, .alignment = 1, .is_grown = true };
 	int saved = errno;
 	bool is_zero;
 
-	return answer(large_alloc(&(struct nar_block){ size, 1, p }, &is_zero), size, saved);
+	if (!nar_entry_of(p))
+		block.nr_grown = nar_extent_nr_grown(p);
+	return answer(large_alloc(&block, &is_zero), size, saved);
 }
 
 static void *realloc_move(void *p, size_t have, size_t size)
 {
-	bool is_grown = size > have && have > NAR_SMALL_MAX && !nar_entry_of(p);
-	void *to = is_grown ? alloc_grown(p, size) : nar_front_alloc(size);
+	void *to = size > have && have >= GROWN_LARGE_BYTES ? alloc_grown(p, size) : nar_front_alloc(size);
 
 	if (!to)
 		return NULL;
@@ -176,7 +184,7 @@ static void *aligned_alloc_any(size_t alignment, size_t size)
 		class = nar_class_aligned(size, alignment);
 	if (class < NAR_MAX_CLASSES)
 		return class_alloc(class);
-	return large_alloc(&(struct nar_block){ size, alignment, NULL }, &is_zero);
+	return large_alloc(&(struct nar_block){ .size = size, .alignment = alignment }, &is_zero);
 }
 
 void *nar_front_aligned(size_t alignment, size_t size)
