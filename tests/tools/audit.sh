@@ -94,7 +94,7 @@ start "$holder" 16
 check 'a process without numarena' exits 1 'does not run on numarena' audit "$pid"
 stop
 
-start python3 -c "$parent"
+start "$python" -c "$parent"
 check 'one that is a zombie' is_zombie
 stop
 

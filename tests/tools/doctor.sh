@@ -72,15 +72,14 @@ levels='{f["id"]: f["level"] for f in d["findings"] if f["level"] != "fine"}'
 
 # finds LEVEL ID 'part of the remedy': this one, and no other.
 finds() {
-	query "$levels == {'$2': '$1'}" &&
-		query "any(f['id'] == '$2' and f['why'] and '$3' in (f['mend'] or '') for f in d['findings'])" &&
-		query "d['$1'] == 1 and $status == (d['mend'] > 0)"
+	query "$levels == {'$2': '$1'}
+assert any(f['id'] == '$2' and f['why'] and '$3' in (f['mend'] or '') for f in d['findings']), d
+assert d['$1'] == 1 and $status == (d['mend'] > 0)"
 }
 
 all_is_fine() {
 	diagnose
-	query "$levels == {}"
-	query 'd["fine"] == len(d["findings"]) >= 24'
+	query "$levels == {} and d['fine'] == len(d['findings']) >= 24"
 	((status == 0))
 }
 

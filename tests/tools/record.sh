@@ -30,12 +30,12 @@ replay() {
 # comes what the C library has for itself: an array of TLS a thread, a buffer.
 counts_are() {
 	local nr=$1 nr_threads=$2
-	query "d['threads'] == $nr_threads"
-	query "d['realloc'] == d['aligned'] == $nr // 4"
-	query "0 <= d['malloc'] - $nr // 2 <= 4"
-	query "0 < d['calloc'] - $nr // 4 <= 4 + 2 * $nr_threads"
-	query "0 <= d['free'] - $nr <= 4 + 2 * $nr_threads"
-	query "d['operations'] == sum(d[k] for k in ('malloc', 'calloc', 'aligned', 'realloc', 'free'))"
+	query "d['threads'] == $nr_threads
+assert d['realloc'] == d['aligned'] == $nr // 4
+assert 0 <= d['malloc'] - $nr // 2 <= 4
+assert 0 < d['calloc'] - $nr // 4 <= 4 + 2 * $nr_threads
+assert 0 <= d['free'] - $nr <= 4 + 2 * $nr_threads
+assert d['operations'] == sum(d[k] for k in ('malloc', 'calloc', 'aligned', 'realloc', 'free'))"
 }
 
 # crew_is_recorded STATUS nr_threads argument...
@@ -63,7 +63,7 @@ program_is_recorded() {
 	query "d['operations'] > $least"
 	cp "$tap_dir/out" "$tap_dir/first"
 	replay -a system
-	python3 -c 'import json, sys
+	"$python" -c 'import json, sys
 a, b = (json.load(open(f)) for f in sys.argv[1:])
 for k in "malloc", "calloc", "aligned", "realloc", "free", "threads", "live_objects", "live_bytes":
     assert a[k] == b[k], k' "$tap_dir/first" "$tap_dir/out"
@@ -167,7 +167,7 @@ finds() {
 # A trace of crew, spoilt by python: f is its bytes.
 spoil() {
 	record 0 "$crew"
-	python3 -c 'import struct, sys
+	"$python" -c 'import struct, sys
 f = bytearray(open(sys.argv[1], "rb").read())
 exec(sys.argv[2])
 open(sys.argv[1], "wb").write(f)' "$trace" "$1"
@@ -189,7 +189,7 @@ is_cut() {
 survives_damage() {
 	local spoilt
 	record 0 "$crew" '' 2
-	python3 -c 'import random, sys
+	"$python" -c 'import random, sys
 good = open(sys.argv[1], "rb").read()
 for seed in range(60):
     r = random.Random(seed)
@@ -224,7 +224,7 @@ check 'one that becomes another by exec' crew_is_recorded 0 9 exec
 check '128 threads that come and go' many_threads
 check 'children of a shell' environment_is_harmless
 check 'the summary' summary_agrees
-check 'python3' program_is_recorded 100000 env PYTHONMALLOC=malloc python3 -c \
+check 'python3' program_is_recorded 100000 env PYTHONMALLOC=malloc "$python" -c \
 	'import json, threading
 def work():
     json.dumps(json.loads(json.dumps([{str(i): [i] * (i % 9)} for i in range(5000)])))
