@@ -288,7 +288,7 @@ install: lib tools $(O)/numarena.3
 		echo '.so man3/numarena.3' >$(DESTDIR)$(man-dir)/man3/$$name.3; \
 	done
 	install -m 644 doc/numarena.7 $(DESTDIR)$(man-dir)/man7/numarena.7
-	install -m 755 $(O)/libnumarena-record.so $(DESTDIR)$(LIBDIR)/libnumarena-record.so
+	$(if $(record-so),install -m 755 $(record-so) $(DESTDIR)$(LIBDIR)/libnumarena-record.so)
 	install -m 755 $(lib-so) $(DESTDIR)$(LIBDIR)/libnumarena.so.$(VERSION)
 	ln -sf libnumarena.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libnumarena.so.$(SOMAJOR)
 	ln -sf libnumarena.so.$(SOMAJOR) $(DESTDIR)$(LIBDIR)/libnumarena.so

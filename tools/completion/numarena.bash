@@ -26,24 +26,21 @@ _numarena_processes() {
 	done
 }
 
-# Words for the value of an option; files where nothing is said.
+# Words for the value of an option of $command; files where nothing is said.
 _numarena_values() {
 	local node
-	case $1 in
-	--huge | -H) echo 'auto thp hugetlb off' ;;
-	--mode | -m) echo 'arena baseline sharded' ;;
-	--policy | -p) echo 'preferred strict interleave inherit' ;;
-	--sort | -s)
-		[[ $command == top ]] || return
-		echo 'memory pid huge elsewhere refills remote fallbacks'
-		;;
-	--allocator | -a) echo 'numarena system' ;;
-	--node | -n)
-		[[ $command == run ]] || return
+	case "$command $1" in
+	'run --huge' | 'run -H') echo 'auto thp hugetlb off' ;;
+	'run --mode' | 'run -m') echo 'arena baseline sharded' ;;
+	'run --policy' | 'run -p') echo 'preferred strict interleave inherit' ;;
+	'run --stats' | 'run -s') echo 'exit page SIGUSR1 SIGUSR2' ;;
+	'run --node' | 'run -n')
 		for node in /sys/devices/system/node/node[0-9]*; do
 			echo "${node##*/node}"
 		done
 		;;
+	'top --sort' | 'top -s') echo 'memory pid huge elsewhere refills remote fallbacks' ;;
+	'replay --allocator' | 'replay -a') echo 'numarena system' ;;
 	esac
 }
 
