@@ -274,7 +274,7 @@ install: lib tools
 	install -m 644 tools/completion/numarena.bash $(DESTDIR)$(bash-dir)/numarena
 	install -m 644 tools/completion/_numarena $(DESTDIR)$(zsh-dir)/_numarena
 	install -m 644 doc/numarena.1 $(DESTDIR)$(man-dir)/numarena.1
-	install -m 755 $(O)/libnumarena-record.so $(DESTDIR)$(LIBDIR)/libnumarena-record.so
+	$(if $(record-so),install -m 755 $(record-so) $(DESTDIR)$(LIBDIR)/libnumarena-record.so)
 	install -m 755 $(lib-so) $(DESTDIR)$(LIBDIR)/libnumarena.so.$(VERSION)
 	ln -sf libnumarena.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libnumarena.so.$(SOMAJOR)
 	ln -sf libnumarena.so.$(SOMAJOR) $(DESTDIR)$(LIBDIR)/libnumarena.so

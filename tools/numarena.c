@@ -47,6 +47,7 @@ static void list_commands(void)
 
 static const struct tool_usage usage = {
 	.synopsis = "[OPTION] COMMAND [ARGUMENT]...",
+	.is_launcher = true,
 	.about = "Runs programs on numarena, looks at those that run, and at the machine.",
 	.options = options,
 	.print_more = list_commands,
@@ -87,7 +88,7 @@ int cmd_help(int argc, char **argv)
 	char help[] = "--help", *words[] = { argv[0], help, NULL };
 
 	while (tool_option(&help_usage, argc, argv) != -1)
-		;
+		continue;
 	if (optind < argc - 1)
 		tool_usage_error(&help_usage, "one command at a time");
 	if (optind < argc)

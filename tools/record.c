@@ -4,6 +4,7 @@
  * writes the file, which this command has created and whose name it hands on: see
  * record_preload.c.
  */
+#include "birth.h"
 #include "library.h"
 #include "tool.h"
 #include "trace.h"
@@ -30,6 +31,7 @@ static const struct tool_usage usage = {
 		 "free that it makes, with thread and time, for 'numarena replay'.  The trace has all\n"
 		 "that was done when the program ends, however it ends.  It is of this one process:\n"
 		 "children are not recorded, and an exec begins anew.",
+	.is_launcher = true,
 	.options = options,
 	.notes = "The program runs on the malloc that it has anyway, several times slower.  A record takes\n"
 		 "about 10 bytes, a thread at least 64 KiB.  The exit status is the program's; 125 if\n"
@@ -56,7 +58,8 @@ static void hand_on(const char *path)
 {
 	char *text;
 
-	if (asprintf(&text, "%ld:%s", (long)getpid(), path) < 0 || setenv(TRACE_ENVIRONMENT, text, 1))
+	if (asprintf(&text, "%ld:%llu:%s", (long)getpid(), process_birth(), path) < 0 ||
+	    setenv(TRACE_ENVIRONMENT, text, 1))
 		tool_die(LAUNCH_FAILED, "%s", strerror(errno));
 	free(text);
 }

@@ -27,6 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "birth.h"
 #include "trace.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -399,14 +400,12 @@ static bool file_create(void)
 static bool is_meant(void)
 {
 	const char *text = secure_getenv(TRACE_ENVIRONMENT);
-	char *end;
-	long pid;
+	unsigned long long birth;
+	int pid, file = 0;
 
-	if (!text)
-		return false;
-	pid = strtol(text, &end, 10);
-	return pid == getpid() && *end == ':' &&
-	       snprintf(path, sizeof(path), "%s", end + 1) < (int)sizeof(path);
+	return text && sscanf(text, "%d:%llu:%n", &pid, &birth, &file) == 2 && file &&
+	       pid == getpid() && birth == process_birth() &&
+	       snprintf(path, sizeof(path), "%s", text + file) < (int)sizeof(path);
 }
 
 static void record_start(void)

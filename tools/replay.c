@@ -60,13 +60,10 @@ static const char *malloc_library(void)
 
 static void preload(const char *allocator)
 {
-	const char *others = getenv("LD_PRELOAD");
 	char path[PATH_MAX];
 
-	if (!allocator && others && *others)
-		return;
 	unsetenv("LD_PRELOAD");
-	if (!allocator || !strcmp(allocator, "numarena"))
+	if (!strcmp(allocator, "numarena"))
 		library_find(LIBRARY_NUMARENA, path, sizeof(path));
 	else if (!strcmp(allocator, "system"))
 		return;
@@ -77,18 +74,25 @@ static void preload(const char *allocator)
 
 static _Noreturn void start_anew(const char *allocator, char **argv, int argc)
 {
-	char **words = calloc((size_t)argc + 3, sizeof(*words));
-	char command[] = "numarena", mark[] = "--preloaded";
+	char **words = calloc((size_t)argc + 4, sizeof(*words));
+	char command[] = "numarena", mark[] = "--preloaded", usual[] = "--allocator=numarena";
+	const char *others = getenv("LD_PRELOAD");
 	int i;
 
 	if (!words)
 		tool_die(TOOL_FAILED, "%s", strerror(ENOMEM));
-	preload(allocator);
 	words[0] = command;
 	words[1] = argv[0];
 	words[2] = mark;
 	for (i = 1; i < argc; i++)
 		words[i + 2] = argv[i];
+	if (allocator) {
+		preload(allocator);
+	} else if (!others || !*others) {
+		preload("numarena");
+		memmove(words + 4, words + 3, (size_t)(argc - 1) * sizeof(*words));
+		words[3] = usual;
+	}
 	execv("/proc/self/exe", words);
 	tool_die(TOOL_FAILED, "/proc/self/exe: %s", strerror(errno));
 }
@@ -97,15 +101,16 @@ static _Noreturn void start_anew(const char *allocator, char **argv, int argc)
 static void expect_allocator(const char *allocator)
 {
 	char wanted[PATH_MAX], has[PATH_MAX];
-	bool is_system = allocator && !strcmp(allocator, "system");
 
-	if (!allocator || is_system || !strcmp(allocator, "numarena")) {
-		if (allocator && !is_system && !strstr(malloc_library(), "numarena"))
-			tool_die(TOOL_FAILED, "malloc is from %s, not from numarena", malloc_library());
+	if (!allocator || !strcmp(allocator, "system"))
 		return;
-	}
-	if (realpath(allocator, wanted) && realpath(malloc_library(), has) && strcmp(wanted, has))
-		tool_die(TOOL_FAILED, "malloc is from %s: %s has none, or cannot be loaded", has, wanted);
+	if (!strcmp(allocator, "numarena"))
+		library_find(LIBRARY_NUMARENA, wanted, sizeof(wanted));
+	else if (!realpath(allocator, wanted))
+		tool_die(TOOL_FAILED, "%s: %s", allocator, strerror(errno));
+	if (!realpath(malloc_library(), has) || strcmp(wanted, has))
+		tool_die(TOOL_FAILED, "malloc is from %s: %s has none, or cannot be loaded",
+			 malloc_library(), wanted);
 }
 
 /* ---- Printing ---- */
@@ -162,13 +167,18 @@ static void print_problem(size_t nr, const char *what)
 		printf("%-13s %12zu %s\n", "WRONG", nr, what);
 }
 
+static void print_seconds(const char *what, double seconds, size_t nr_ops)
+{
+	printf("%-13s %12.6f s, %.1f ns an operation\n", what, seconds,
+	       nr_ops ? seconds * 1e9 / (double)nr_ops : 0.0);
+}
+
 static void print_play(const struct plan *plan, const struct play *p)
 {
 	printf("%-13s %12" PRIu32 "\n", "threads", plan->nr_threads);
 	printf("%-13s %12zu\n", "operations", p->nr_ops);
-	printf("%-13s %12.6f s, %.1f ns an operation\n", "time", p->seconds,
-	       p->nr_ops ? p->seconds * 1e9 / (double)p->nr_ops : 0.0);
-	printf("%-13s %12.6f s\n", "CPU", p->cpu_seconds);
+	print_seconds("time", p->seconds, p->nr_ops);
+	print_seconds("CPU", p->cpu_seconds, p->nr_ops);
 	if (p->peak_bytes >= 0)
 		printf("%-13s %12.1f MiB\n", "peak memory", p->peak_bytes / (1 << 20));
 	printf("%-13s %12zu objects, %" PRIu64 " bytes%s\n", "live at end", p->nr_live, p->live_bytes,
@@ -220,6 +230,9 @@ static void source_read(struct source *s, const char *file)
 	trace_command(&trace, s->command, sizeof(s->command));
 	timeline_make(&s->line, &trace);
 	trace_close(&trace);
+	if (!s->line.nr_objects)
+		tool_die(TOOL_FAILED,
+			 "%s has no allocation: its program has a malloc of its own, or made none", file);
 }
 
 static int replay(struct source *s, bool is_json)

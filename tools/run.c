@@ -21,7 +21,7 @@ static const struct tool_option options[] = {
 	{ "huge", "KIND", 'H', "pages: auto, thp, hugetlb, off" },
 	{ "mode", "MODE", 'm', "arena, baseline, sharded" },
 	{ "policy", "POLICY", 'p', "memory of a node: preferred, strict, interleave, inherit" },
-	{ "stats", "WHEN", 's', "the setting of that name, as in NUMARENA_CONF" },
+	{ "stats", "WHEN", 's', "statistics: exit, page, SIGUSR1, SIGUSR2, or some joined by +" },
 	{ "conf", "KEY:VALUE", 'c', "any settings, as in NUMARENA_CONF; may be repeated" },
 	{ NULL, NULL, 0, NULL },
 };
@@ -31,6 +31,7 @@ static const struct tool_usage usage = {
 	.synopsis = "[OPTION]... [--] PROGRAM [ARGUMENT]...",
 	.about = "Runs a program with numarena in the place of its malloc.  The processes that it\n"
 		 "starts inherit that, as they inherit its environment and its CPUs.",
+	.is_launcher = true,
 	.options = options,
 	.notes = "Settings go into NUMARENA_CONF, behind those that are there.  The exit status is the\n"
 		 "program's; 125 if numarena fails, 126 if the program cannot be run, 127 if there is\n"

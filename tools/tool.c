@@ -125,7 +125,7 @@ static void print_help(const struct tool_usage *usage)
 
 struct forms {
 	struct option longs[MAX_OPTIONS + 2];
-	char shorts[2 * MAX_OPTIONS + 4];
+	char shorts[2 * MAX_OPTIONS + 5];
 };
 
 static void forms_add(struct forms *f, size_t i, const char *name, bool has_arg, int key)
@@ -141,24 +141,28 @@ static void forms_add(struct forms *f, size_t i, const char *name, bool has_arg,
 }
 
 /* '+': stop at the first operand, ':': tell what is missing from what is unknown. */
-static void forms_make(struct forms *f, const struct tool_option *options)
+static void forms_make(struct forms *f, const struct tool_usage *usage)
 {
+	const struct tool_option *options = usage->options;
 	size_t i;
 
-	*f = (struct forms){ .shorts = "+:" };
+	*f = (struct forms){ .shorts = "" };
+	strcpy(f->shorts, usage->is_launcher ? "+:" : ":");
 	for (i = 0; options[i].name && i < MAX_OPTIONS; i++)
 		forms_add(f, i, options[i].name, options[i].arg, options[i].key);
 	forms_add(f, i, "help", false, 'h');
 }
 
-/* optopt has a letter, or is 0 or a long option's key: then argv has the word itself. */
-static _Noreturn void refuse(const struct tool_usage *usage, char **argv, const char *what)
+/*
+ * optopt is an unknown letter, which may stand among others in a word that is not done with; or
+ * the key of an option that lacks a value, or has one too many; or 0: then it is the last word.
+ */
+static _Noreturn void refuse(const struct tool_usage *usage, char **argv, const struct forms *f,
+			     const char *what)
 {
-	const char *word = argv[optind - 1];
-
-	if (optopt && optopt < 256 && word[1] != '-')
+	if (optopt && optopt < 256 && !strchr(f->shorts, optopt))
 		tool_usage_error(usage, "%s '-%c'", what, optopt);
-	tool_usage_error(usage, "%s '%s'", what, word);
+	tool_usage_error(usage, "%s '%s'", what, argv[optind - 1]);
 }
 
 int tool_option(const struct tool_usage *usage, int argc, char **argv)
@@ -167,7 +171,7 @@ int tool_option(const struct tool_usage *usage, int argc, char **argv)
 	int key;
 
 	tool_name = usage->name;
-	forms_make(&forms, usage->options);
+	forms_make(&forms, usage);
 	opterr = 0;
 	key = getopt_long(argc, argv, forms.shorts, forms.longs, NULL);
 	if (key == 'h') {
@@ -175,9 +179,9 @@ int tool_option(const struct tool_usage *usage, int argc, char **argv)
 		exit(tool_end(TOOL_OK));
 	}
 	if (key == ':')
-		refuse(usage, argv, "no value for option");
+		refuse(usage, argv, &forms, "no value for option");
 	if (key == '?')
-		refuse(usage, argv, "there is no option");
+		refuse(usage, argv, &forms, "there is no option");
 	return key;
 }
 

@@ -30,15 +30,16 @@ struct tool_usage {
 	const char *name;	/* of the command */
 	const char *synopsis;	/* what stands behind the name */
 	const char *about;	/* some lines */
+	bool is_launcher;	/* options end at the first operand: the rest is another program's */
 	const struct tool_option *options;
 	const char *notes;	/* behind the options: exit codes, examples; may be NULL */
 	void (*print_more)(void);	/* behind those; may be NULL */
 };
 
 /*
- * The next option, -1 after the last one; then optind is the first operand's index.  Options
- * end at the first operand.  Prints the help and ends the process at --help; ends it at an
- * option that the command has not.
+ * The next option, -1 after the last one; then optind is the first operand's index: options may
+ * stand behind operands, which are moved to the end.  Prints the help and ends the process at
+ * --help; ends it at an option that the command has not.
  */
 int tool_option(const struct tool_usage *usage, int argc, char **argv);
 

@@ -33,6 +33,9 @@ void trace_open(struct trace *t, const char *path)
 
 	if (fd < 0 || fstat(fd, &st))
 		tool_die(TOOL_FAILED, "%s: %s", path, strerror(errno));
+	if (S_ISREG(st.st_mode) && !st.st_size)
+		tool_die(TOOL_FAILED,
+			 "%s is empty: its program took no library, see what numarena record said", path);
 	if (!S_ISREG(st.st_mode) || (size_t)st.st_size < sizeof(struct trace_header))
 		tool_die(TOOL_FAILED, "%s is not a trace of numarena record", path);
 	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);

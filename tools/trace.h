@@ -45,7 +45,10 @@
 #define TRACE_ENDIAN 0x01020304u
 #define TRACE_BLOCK_BYTES 65536
 
-/* For the record library: "PID:FILE", so that forked and spawned children record nothing. */
+/*
+ * For the record library: "PID:BIRTH:FILE", so that forked and spawned children record nothing,
+ * nor one that has that number later.
+ */
 #define TRACE_ENVIRONMENT "NUMARENA_RECORD"
 
 struct trace_header {

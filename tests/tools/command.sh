@@ -32,6 +32,8 @@ check 'help of two' misused 'one command at a time' help run help
 check 'an unknown option' misused "no option '--frobnicate'" --frobnicate
 check 'an unknown letter' misused "no option '-x'" -x
 check 'an unknown letter behind a known one' misused "no option '-x'" doctor -jx
+check 'the same behind another option' misused "no option '-x'" doctor --json -xj
+check 'an unknown option behind an operand' misused "no option '--frobnicate'" audit 1 --frobnicate
 check 'a value for an option that takes none' misused "--json=yes" doctor --json=yes
 check 'an option without its value' misused "no value for option '--node'" run --node
 check 'a letter without its value' misused "no value for option '-n'" run -n

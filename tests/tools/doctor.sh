@@ -74,13 +74,11 @@ levels='{f["id"]: f["level"] for f in d["findings"] if f["level"] != "fine"}'
 finds() {
 	query "$levels == {'$2': '$1'}" &&
 		query "any(f['id'] == '$2' and f['why'] and '$3' in (f['mend'] or '') for f in d['findings'])" &&
-		query "d['$1'] == 1" && ((status == ($1_status)))
+		query "d['$1'] == 1 and $status == (d['mend'] > 0)"
 }
-mend_status=1
-note_status=0
 
 all_is_fine() {
-	diagnose "$@"
+	diagnose
 	query "$levels == {}"
 	query 'd["fine"] == len(d["findings"]) >= 24'
 	((status == 0))
@@ -102,7 +100,7 @@ fault() {
 says_more() {
 	"$numarena" doctor --root "$root" >"$tap_dir/less"
 	"$numarena" doctor --root "$root" -v >"$tap_dir/more"
-	! grep -q '  why  ' "$tap_dir/less"
+	(($(grep -c '  why  ' "$tap_dir/less") == 0))
 	(($(grep -c '  why  ' "$tap_dir/more") == $(grep -c '^fine' "$tap_dir/more")))
 	tail -n 1 "$tap_dir/more" | grep -Eqx '[0-9]+ fine, 0 to note, 0 to mend'
 }

@@ -110,7 +110,7 @@ printf '#!/bin/sh\n' >"$tap_dir/tap-program"
 chmod +x "$tap_dir/tap-program"
 PATH=$tap_dir:$PATH
 
-check 'bash: a command' completes 'doctor' do
+check 'bash: a command' completes 'doctor' 'do'
 check 'bash: an option' completes '--policy' run --po
 check 'bash: a value' completes 'strict' run --policy s
 check 'bash: behind an option with a value' completes '--mode' run --huge off --mo

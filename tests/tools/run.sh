@@ -30,7 +30,7 @@ exit_status_is() {
 keeps_its_number() {
 	"$numarena" run -- sh -c 'echo $$' >"$tap_dir/pid" &
 	wait $!
-	[[ $(<"$tap_dir/pid") == $! ]]
+	[[ $(<"$tap_dir/pid") == "$!" ]]
 }
 
 cpus_are() {

@@ -33,9 +33,13 @@ _numarena_values() {
 	--huge | -H) echo 'auto thp hugetlb off' ;;
 	--mode | -m) echo 'arena baseline sharded' ;;
 	--policy | -p) echo 'preferred strict interleave inherit' ;;
-	--sort | -s)
-		[[ $command == top ]] || return
-		echo 'memory pid huge elsewhere refills remote fallbacks'
+	--sort) echo 'memory pid huge elsewhere refills remote fallbacks' ;;
+	--stats) echo 'exit page SIGUSR1 SIGUSR2' ;;
+	-s)
+		case $command in
+		run) echo 'exit page SIGUSR1 SIGUSR2' ;;
+		top) echo 'memory pid huge elsewhere refills remote fallbacks' ;;
+		esac
 		;;
 	--allocator | -a) echo 'numarena system' ;;
 	--node | -n)
