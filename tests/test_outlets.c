@@ -560,11 +560,12 @@ int main(int argc, char **argv)
 		return run_mode(argv[1]);
 	suite = suite_create("outlets");
 	tc = tcase_create("contract");
-	tcase_set_timeout(tc, 60);
+	tcase_set_timeout(tc, 240);
 	tcase_add_test(tc, exit_prints_once);
 	tcase_add_test(tc, exit_outlives_stderr);
 	tcase_add_test(tc, exit_of_each_process);
-	tcase_add_test(tc, file_is_written);
+	if (has_python())
+		tcase_add_test(tc, file_is_written);
 	tcase_add_test(tc, file_that_cannot_be_is_told);
 	tcase_add_test(tc, signal_prints_at_once);
 	tcase_add_test(tc, signal_waits_for_locks);

@@ -379,7 +379,7 @@ static void *churn_on(void *arg)
 	return NULL;
 }
 
-#define NR_PRINTS 5
+#define NR_PRINTS 2
 
 static void *print_on(void *arg)
 {
@@ -464,22 +464,25 @@ int main(void)
 	Suite *suite = suite_create("stats_print");
 	TCase *tc = tcase_create("contract");
 
-	tcase_set_timeout(tc, 60);
-	tcase_add_test(tc, json_agrees);
-	tcase_add_test(tc, prometheus_agrees);
-	tcase_add_test(tc, parts_add_up);
-	tcase_add_test(tc, live_objects_are_counted);
-	tcase_add_test(tc, large_blocks_are_counted);
+	/* Each look at what was printed starts a python. */
+	tcase_set_timeout(tc, 240);
+	if (has_python()) {
+		tcase_add_test(tc, json_agrees);
+		tcase_add_test(tc, prometheus_agrees);
+		tcase_add_test(tc, parts_add_up);
+		tcase_add_test(tc, live_objects_are_counted);
+		tcase_add_test(tc, large_blocks_are_counted);
+		tcase_add_test(tc, slow_pipes_get_all);
+		tcase_add_test(tc, printing_needs_no_quiet);
+		tcase_add_test(tc, child_prints_for_itself);
+		tcase_add_test(tc, no_memory_is_needed);
+	}
 	tcase_add_test(tc, text_has_all_sections);
 	tcase_add_test(tc, bad_arguments_are_refused);
 	tcase_add_test(tc, full_device_is_told);
 	tcase_add_test(tc, closed_pipe_is_told);
 	tcase_add_test(tc, own_sigpipe_stays);
 	tcase_add_test(tc, full_pipe_is_told);
-	tcase_add_test(tc, slow_pipes_get_all);
-	tcase_add_test(tc, printing_needs_no_quiet);
-	tcase_add_test(tc, child_prints_for_itself);
-	tcase_add_test(tc, no_memory_is_needed);
 	suite_add_tcase(suite, tc);
 	return tap_run(suite);
 }

@@ -22,7 +22,7 @@ static const struct tool_option options[] = {
 
 static const struct tool_usage usage = {
 	.name = "stat",
-	.synopsis = "PID [OPTION]...",
+	.synopsis = "[OPTION]... PID",
 	.about = "Prints the statistics of a process that publishes them: one that runs with stats:page in\n"
 		 "NUMARENA_CONF.  They are as old as the line 'published' says: who does not allocate does\n"
 		 "not publish either, since nothing changes.",
@@ -342,33 +342,17 @@ static void print_json(const struct view *v)
 	json_close();
 }
 
-/* Options may stand behind the process, too. */
-static const char *read_options(int argc, char **argv, bool *is_json)
-{
-	const char *operand = NULL;
-	int key;
-
-	for (;;) {
-		while ((key = tool_option(&usage, argc, argv)) != -1)
-			*is_json |= key == 'j';
-		if (optind == argc)
-			break;
-		if (operand)
-			tool_usage_error(&usage, "one process at a time");
-		operand = argv[optind++];
-	}
-	if (!operand)
-		tool_usage_error(&usage, "which process?");
-	return operand;
-}
-
 int cmd_stat(int argc, char **argv)
 {
 	static struct view view;
 	bool is_json = false;
-	const char *operand = read_options(argc, argv, &is_json);
+	int key;
 
-	look(&view, tool_pid(&usage, operand));
+	while ((key = tool_option(&usage, argc, argv)) != -1)
+		is_json |= key == 'j';
+	if (optind != argc - 1)
+		tool_usage_error(&usage, optind == argc ? "which process?" : "one process at a time");
+	look(&view, tool_pid(&usage, argv[optind]));
 	if (is_json)
 		print_json(&view);
 	else

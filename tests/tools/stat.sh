@@ -92,6 +92,8 @@ rounds_are_plain() {
 terminal='import fcntl, os, pty, re, select, signal, struct, sys, termios
 pid, fd = pty.fork()
 if not pid:
+    # Until the terminal has been looked at as it is.
+    os.read(0, 1)
     os.environ["TERM"] = "xterm"
     os.execv(sys.argv[1], [sys.argv[1], "top", "--interval", "3600"])
 seen = b""
@@ -106,6 +108,7 @@ def until(pattern):
     seen = seen[re.search(pattern, seen).end():]
 fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 100, 0, 0))
 cooked = termios.tcgetattr(fd)[3]
+os.write(fd, b"\n")
 until(rb"\x1b\[\?1049h.*\x1b\[\?25l")
 until(rb"by memory(?s:.*) %s python3(?s:.*)\x1b\[J" % sys.argv[2].encode())
 assert not termios.tcgetattr(fd)[3] & (termios.ICANON | termios.ECHO)
