@@ -34,7 +34,6 @@ _numarena_values() {
 	'run --mode' | 'run -m') echo 'arena baseline sharded' ;;
 	'run --policy' | 'run -p') echo 'preferred strict interleave inherit' ;;
 	'run --stats' | 'run -s') echo 'exit page SIGUSR1 SIGUSR2' ;;
-	'top --sort' | 'top -s') echo 'memory pid huge elsewhere refills remote fallbacks' ;;
 	'run --node' | 'run -n')
 		for node in /sys/devices/system/node/node[0-9]*; do
 			echo "${node##*/node}"
