@@ -22,6 +22,7 @@
 #include "extent.h"
 #include "fork.h"
 #include "forkpool.h"
+#include "tomb.h"
 #include "unit.h"
 
 static struct nar_lock *start_lock;
@@ -33,6 +34,8 @@ static void each_lock(void (*fn)(struct nar_lock *))
 	nar_heap_each_make_lock(fn);
 	nar_class_each_lock(fn);
 	nar_registry_each_lock(fn);
+	nar_heap_each_list_lock(fn);
+	nar_tomb_each_lock(fn);
 	nar_arena_each_lock(fn);
 	nar_heap_each_lock(fn);
 	nar_chunk_each_lock(fn);
@@ -40,6 +43,7 @@ static void each_lock(void (*fn)(struct nar_lock *))
 	nar_messages_each_lock(fn);
 	nar_meta_each_lock(fn);
 	nar_policy_each_lock(fn);
+	nar_kind_each_lock(fn);
 }
 
 /*
@@ -73,6 +77,7 @@ static void after_fork_child(void)
 	nar_unit_note_fork();
 	nar_unit_forget_threads();
 	each_lock(nar_lock_reset);
+	nar_tomb_forget_threads();
 	nar_arenas_orphan(nar_arena_own);
 	if (holds_rcu)
 		urcu_bp_after_fork_child();

@@ -11,6 +11,7 @@
 #include "chunk.h"
 #include "extent.h"
 #include "large.h"
+#include "limit.h"
 #include "window.h"
 
 /* A block from this size on starts on a huge page if no more than a part is lost. */
@@ -26,13 +27,13 @@
 /* huge:auto: below this a process's memory is a small program's, and stays on small pages. */
 #define SMALL_PROGRAM_BYTES MIB(8)
 
-static enum nar_backing backing_for(size_t size)
+static enum nar_backing backing_for(struct nar_place place, size_t size)
 {
 	bool is_young = nar_window_committed_all() + size <= SMALL_PROGRAM_BYTES;
 
-	if (!nar_wants_huge(is_young))
+	if (!nar_wants_huge(place.policy, is_young))
 		return BACKING_SMALL;
-	return nar_opt.huge == HUGE_HUGETLB ? BACKING_HUGETLB : BACKING_HUGE;
+	return nar_kind_huge(place.policy) == HUGE_HUGETLB ? BACKING_HUGETLB : BACKING_HUGE;
 }
 
 static bool wants_huge_start(size_t size)
@@ -59,10 +60,10 @@ static bool wants_room(const struct nar_block *block)
 	return block->grown && block->size >= ROOMY_BYTES && nar_extent_nr_grown(block->grown) >= NAR_GROWS;
 }
 
-void *nar_large_alloc(struct nar_place place, const struct nar_block *block, bool *is_zero)
+static void *large_alloc(struct nar_place place, const struct nar_block *block, bool *is_zero)
 {
 	size_t size = block->size, alignment = block->alignment;
-	struct nar_want want = { .backing = backing_for(size), .state = EXTENT_LARGE };
+	struct nar_want want = { .backing = backing_for(place, size), .state = EXTENT_LARGE };
 	u64 begun = nar_lap_begin();
 	void *p = NULL;
 
@@ -79,6 +80,18 @@ void *nar_large_alloc(struct nar_place place, const struct nar_block *block, boo
 	if (p && block->grown)
 		nar_extent_inherit_growth(p, nar_extent_nr_grown(block->grown));
 	nar_lap_end(LAP_LARGE, begun);
+	return p;
+}
+
+void *nar_large_alloc(struct nar_place place, const struct nar_block *block, bool *is_zero)
+{
+	struct nar_claim claim;
+	void *p;
+
+	if (block->size > PTRDIFF_MAX || !nar_limit_try_claim(&claim, ALIGN_UP((u64)block->size, PAGE_BYTES)))
+		return NULL;
+	p = large_alloc(place, block, is_zero);
+	nar_limit_settle(&claim);
 	return p;
 }
 
@@ -119,8 +132,14 @@ size_t nar_large_bytes(const void *p)
 static bool try_grow(void *p, size_t have, size_t nr_pages)
 {
 	size_t slack = nr_pages - have <= have / NAR_LARGE_SLACK ? nr_pages / NAR_LARGE_SLACK : 0;
+	struct nar_claim claim;
+	bool done;
 
-	return (slack && !nar_extent_resize(p, nr_pages + slack)) || !nar_extent_resize(p, nr_pages);
+	if (!nar_limit_try_claim(&claim, (u64)(nr_pages + slack - have) << PAGE_SHIFT))
+		return false;
+	done = (slack && !nar_extent_resize(p, nr_pages + slack)) || !nar_extent_resize(p, nr_pages);
+	nar_limit_settle(&claim);
+	return done;
 }
 
 bool nar_large_try_resize(void *p, size_t size)

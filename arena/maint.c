@@ -13,6 +13,7 @@
 #include "heap.h"
 #include "home.h"
 #include "maint.h"
+#include "tomb.h"
 #include "unit.h"
 
 #define STEP_MS 10
@@ -29,15 +30,15 @@ static u64 last_step_ms;	/* compare-and-swap: who moves it makes the step */
 
 static void make_step(u64 now)
 {
-	u32 before = (u32)(now - READ_ONCE(nar_opt.decay_ms));
 	unsigned int node;
 	size_t done = 0;
 
+	nar_tomb_poll();
 	/* Moving one unit takes as long as purging all that, and so does collapsing one. */
 	for (node = 0; node < nar_nodes.nr && !done; node++)
 		done = nar_home_look(node, (u32)now) ? STEP_UNITS : 0;
 	for (node = 0; node < nar_nodes.nr && done < STEP_UNITS; node++)
-		done += nar_unit_purge(node, before, STEP_UNITS - done);
+		done += nar_unit_purge_due(node, (u32)now, STEP_UNITS - done);
 	for (node = 0; node < nar_nodes.nr && !done; node++)
 		done += nar_chunk_collapse(node) || nar_unit_collapse(node);
 }
@@ -92,6 +93,7 @@ bool nar_maint_trim(void)
 	unsigned int node, id;
 	size_t purged = 0;
 
+	nar_tomb_empty();
 	for (id = 0; id < NAR_MAX_HEAPS; id++)
 		if (load_acquire(&nar_heaps[id]))
 			nar_heap_trim(nar_heaps[id]);

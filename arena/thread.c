@@ -19,9 +19,12 @@
 #include "internal/stat.h"
 
 #include "large.h"
+#include "limit.h"
 #include "maint.h"
+#include "own.h"
 #include "start.h"
 #include "thread.h"
+#include "tomb.h"
 
 /* Refills on another node, and time, before a thread's memory follows it there. */
 #define AWAY_REFILLS 2
@@ -47,7 +50,6 @@ struct thread {
 	u32 away_refills;
 	u8 state;
 	u8 nr_steps;		/* allocations and frees without an arena, as far as they count */
-	u8 bound_to;		/* the node that numarena_thread_bind() named, plus one; or 0 */
 };
 
 __thread struct nar_arena *nar_self = &nar_arena_none;
@@ -67,6 +69,7 @@ static void thread_exit(void *arg)
 	self.state = THREAD_RELEASED;
 	nar_self = &nar_arena_none;
 	nar_arena_own = NULL;
+	nar_own_end_all();
 	nar_laps_own = NULL;
 	nar_arena_end(a);
 }
@@ -85,15 +88,10 @@ static void thread_use(struct nar_arena *a)
 	nar_self = nar_opt.harden ? &nar_arena_none : a;
 }
 
-static unsigned int wanted_node(void)
-{
-	return unlikely(self.bound_to) ? self.bound_to - 1u : nar_node_current();
-}
-
 /* Whatever has no arena of its own: under the policy that the thread is under now. */
 struct nar_place nar_thread_place(void)
 {
-	return (struct nar_place){ (u8)wanted_node(), (u8)nar_policy_current() };
+	return (struct nar_place){ (u8)nar_wanted_node(), (u8)nar_policy_current() };
 }
 
 static bool is_early(void)
@@ -116,7 +114,7 @@ static struct nar_arena *thread_begin(void)
 	if (!nar_start_early())
 		return NULL;
 	heap = nar_heap_current();
-	a = heap ? nar_arena_begin(heap, wanted_node()) : NULL;
+	a = heap ? nar_arena_begin(heap, HANDLE_NONE, nar_wanted_node()) : NULL;
 	if (!a)
 		return NULL;
 	self.state = THREAD_LIVE;
@@ -127,7 +125,7 @@ static struct nar_arena *thread_begin(void)
 	return nar_arena_own;
 }
 
-static struct nar_arena *thread_arena(void)
+struct nar_arena *nar_thread_arena(void)
 {
 	return likely(nar_arena_own) ? nar_arena_own : thread_begin();
 }
@@ -136,7 +134,7 @@ static struct nar_arena *thread_arena(void)
 
 static bool has_moved(const struct nar_arena *a)
 {
-	if (likely(wanted_node() == a->member.node)) {
+	if (likely(nar_wanted_node() == a->member.node)) {
 		self.away_refills = 0;
 		return false;
 	}
@@ -148,7 +146,7 @@ static bool has_moved(const struct nar_arena *a)
 /* Its old objects stay where they are and look remote from now on.  NULL: no memory. */
 static struct nar_arena *thread_switch(struct nar_arena *old, struct nar_heap *heap, unsigned int node)
 {
-	struct nar_arena *a = nar_arena_begin(heap, node);
+	struct nar_arena *a = nar_arena_begin(heap, HANDLE_NONE, node);
 
 	self.away_refills = 0;
 	if (!a)
@@ -160,7 +158,7 @@ static struct nar_arena *thread_switch(struct nar_arena *old, struct nar_heap *h
 
 static struct nar_arena *thread_move(struct nar_arena *old)
 {
-	struct nar_arena *a = thread_switch(old, old->heap, wanted_node());
+	struct nar_arena *a = thread_switch(old, old->heap, nar_wanted_node());
 
 	nar_event(node_switches, a != NULL);
 	return a ? a : old;
@@ -184,13 +182,13 @@ static struct nar_arena *follow_policy(struct nar_arena *old)
 
 int nar_thread_bind(int node)
 {
-	struct nar_arena *a = thread_arena();
-	u8 before = self.bound_to;
+	struct nar_arena *a = nar_thread_arena();
+	u8 before = nar_bound_to;
 
-	self.bound_to = (u8)(node + 1);
-	if (!a || wanted_node() == a->member.node || thread_switch(a, a->heap, wanted_node()))
+	nar_bound_to = (u8)(node + 1);
+	if (!a || nar_wanted_node() == a->member.node || thread_switch(a, a->heap, nar_wanted_node()))
 		return 0;
-	self.bound_to = before;
+	nar_bound_to = before;
 	return -ENOMEM;
 }
 
@@ -217,7 +215,7 @@ static void *take_from_default(unsigned int node, unsigned int class)
 /* Without an arena: built-in classes, batch one. */
 static void *alloc_shared_class(unsigned int class)
 {
-	unsigned int node = wanted_node();
+	unsigned int node = nar_wanted_node();
 	struct nar_heap *heap;
 	void *p;
 
@@ -252,12 +250,21 @@ static struct nar_arena *before_refill(struct nar_arena *a)
 	return has_moved(a) ? thread_move(a) : a;
 }
 
-/* Under policy:strict a node that is full may be full of what nobody uses. */
+static bool grow(struct nar_arena *a, unsigned int class)
+{
+	return nar_arena_grow(a, class, a->member.node);
+}
+
+/*
+ * Under policy:strict a node that is full may be full of what nobody uses; and below the
+ * limit of the process there may be room that this thread keeps.
+ */
 static bool try_grow(struct nar_arena *a, unsigned int class)
 {
-	return nar_arena_grow(a, class) ||
+	return grow(a, class) ||
 	       (nar_policy_is_strict(a->heap->policy) && nar_maint_reclaim(a->member.node) &&
-		nar_arena_grow(a, class));
+		grow(a, class)) ||
+	       (nar_limit_is_set() && nar_thread_give_up() && grow(a, class));
 }
 
 /* Return: the arena whose magazine has something now; NULL if there is no memory. */
@@ -290,14 +297,14 @@ static void *alloc_class(struct nar_arena *a, unsigned int class)
 
 void *nar_thread_alloc_class_slow(unsigned int class)
 {
-	struct nar_arena *a = thread_arena();
+	struct nar_arena *a = nar_thread_arena();
 
 	return a ? alloc_class(a, class) : alloc_shared_class(class);
 }
 
 void *nar_thread_alloc_slow(size_t size)
 {
-	struct nar_arena *a = thread_arena();
+	struct nar_arena *a = nar_thread_arena();
 
 	if (!a)
 		return alloc_shared(size);
@@ -314,6 +321,8 @@ static void *alloc_large_in_need(struct nar_arena *a, const struct nar_block *bl
 	nar_recent_flush(&a->recent);
 	if (nar_policy_is_strict(place.policy))
 		is_more |= nar_maint_reclaim(place.node);
+	if (nar_limit_is_set())
+		is_more |= nar_thread_give_up();
 	return is_more ? nar_large_alloc(place, block, is_zero) : NULL;
 }
 
@@ -324,7 +333,7 @@ static bool may_be_recent(const struct nar_block *block)
 
 void *nar_thread_alloc_large(const struct nar_block *block, bool *is_zero)
 {
-	struct nar_arena *a = thread_arena();
+	struct nar_arena *a = nar_thread_arena();
 	void *p = NULL;
 
 	nar_maint_poll();
@@ -358,17 +367,34 @@ static void free_direct(struct nar_arena *a, void *p, u32 entry)
 	nar_arena_free_direct(p);
 }
 
+static void free_small_of_heap(struct nar_arena *main, void *p, u32 entry)
+{
+	struct nar_arena *a = nar_own_free(main, p, entry);
+
+	if (a)
+		push(a, nar_entry_class(entry), p);
+}
+
+/* What is in a heap that is being destroyed may lose its bit at any time. */
+static void clear_live(void *p)
+{
+	if (!nar_live_try_clear(p) && nar_entry_owner(nar_entry_of(p)) != OWNER_TOMB)
+		nar_die_double_free(p);
+}
+
 static void free_small(void *p, u32 entry)
 {
 	u32 owner = nar_entry_owner(entry);
-	struct nar_arena *a = thread_arena();
+	struct nar_arena *a = nar_thread_arena();
 
 	if (nar_opt.harden)
-		nar_live_clear(p);
-	if (a && owner == a->member.id)
+		clear_live(p);
+	if (nar_is_of_heap(p, entry))
+		free_small_of_heap(a, p, entry);
+	else if (a && owner == a->member.id)
 		push(a, nar_entry_class(entry), p);
 	else if (a && owner != OWNER_SHARD)
-		nar_arena_post(a, p, owner);
+		nar_arena_post(a, p, owner, HANDLE_NONE);
 	else
 		free_direct(a, p, entry);
 }
@@ -384,9 +410,11 @@ static bool is_at_home(const struct nar_arena *a, const void *p)
 /* A block of another place goes home, where its neighbours are. */
 static void free_large(void *p)
 {
-	struct nar_arena *a = thread_arena();
+	struct nar_arena *a = nar_thread_arena();
 
 	nar_maint_poll();
+	if (unlikely(READ_ONCE(nar_has_heaps)) && nar_own_try_free_block(p))
+		return;
 	if (a && is_at_home(a, p) && nar_recent_try_put(&a->recent, p))
 		return;
 	if (a && nar_node_of(p) != a->member.node)
@@ -421,6 +449,25 @@ void nar_thread_trim(void)
 	nar_arena_send_all(a);
 	nar_recent_flush(&a->recent);
 	nar_arena_trim(a);
+	nar_own_trim();
+}
+
+bool nar_thread_give_up(void)
+{
+	static __thread bool is_at_it;
+	unsigned int node;
+
+	/* What is freed here may need a message. */
+	if (is_at_it)
+		return false;
+	is_at_it = true;
+	nar_thread_trim();
+	nar_heap_trim(nar_arena_own ? nar_arena_own->heap : &nar_heap_default);
+	nar_tomb_empty();
+	for (node = 0; node < nar_nodes.nr; node++)
+		nar_maint_reclaim(node);
+	is_at_it = false;
+	return true;
 }
 
 void nar_thread_update_classes(void)

@@ -38,8 +38,17 @@ int nar_thread_bind(int node);
 /* Where the calling thread's memory is to come from: a node, and the policy it is under. */
 struct nar_place nar_thread_place(void);
 
+/* The calling thread's arena of the default heap; NULL if it is to have none, or not yet. */
+struct nar_arena *nar_thread_arena(void);
+
 /* Magazines, outboxes and kept slabs of this thread go back. */
 void nar_thread_trim(void);
+
+/*
+ * At a limit: the same, and what nobody uses goes back to the kernel.  Return: whether it is
+ * worth trying again.
+ */
+bool nar_thread_give_up(void);
 
 /* See a class that this thread has added at once. */
 void nar_thread_update_classes(void);
