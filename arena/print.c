@@ -76,8 +76,12 @@ int nar_print(int fd, unsigned int format)
 {
 	int err;
 
-	while (report_try_hold())
+	while (report_try_hold()) {
+		/* A handler has interrupted this very thread amid it. */
+		if (READ_ONCE(holder) == myself())
+			return -EBUSY;
 		nar_process_pause();
+	}
 	err = print(fd, format, 0);
 	report_release();
 	return err;

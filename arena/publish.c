@@ -86,7 +86,7 @@ static void fill_head(struct nar_statpage *p, u32 pid)
 	p->mode = (u32)nar_opt.mode;
 	p->huge = (u32)nar_opt.huge;
 	p->policy = (u32)nar_opt.policy;
-	p->start_ticks = nar_process_start_ticks(pid);
+	p->start_ticks = nar_process_start_ticks(0);
 	p->pid_namespace = nar_process_namespace();
 	p->started_ns = nar_lap_started_ns();
 	nar_process_name(0, p->name);

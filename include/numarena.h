@@ -354,7 +354,7 @@ enum numarena_stats_format {
  * raises no SIGPIPE.  Brings the stats page up to date, if there is one.
  *
  * Return: 0; -1 with errno EINVAL for an unknown @format, ENOMEM if there is no address space
- * to speak of, or what write(2) failed with, EAGAIN for a full descriptor that does not
+ * to speak of, EBUSY in a signal handler that has interrupted this function, or what write(2) failed with, EAGAIN for a full descriptor that does not
  * block included; part may have been written then.
  */
 int numarena_stats_print(int fd, enum numarena_stats_format format);

@@ -48,10 +48,11 @@ void nar_process_name(u32 tid, char name[NAR_NAME_BYTES])
 /* The name is in parentheses and may have some itself: fields are counted from the last. */
 u64 nar_process_start_ticks(u32 pid)
 {
-	char path[PATH_BYTES], text[1024], *at;
+	char path[PATH_BYTES] = "/proc/self/stat", text[1024], *at;
 	int saved = errno, field;
 
-	make_path(path, "/proc/", pid, "/stat");
+	if (pid)
+		make_path(path, "/proc/", pid, "/stat");
 	nar_text_read(path, text, sizeof(text));
 	errno = saved;
 	at = strrchr(text, ')');
@@ -61,11 +62,21 @@ u64 nar_process_start_ticks(u32 pid)
 	return at ? strtoull(at + 1, NULL, 10) : 0;
 }
 
+/* /proc may have been mounted by another namespace, whose numbers are not ours. */
+static bool has_own_proc(void)
+{
+	char link[16];
+	ssize_t len = readlink("/proc/self", link, sizeof(link) - 1);
+
+	link[len > 0 ? len : 0] = '\0';
+	return strtoul(link, NULL, 10) == (unsigned long)getpid();
+}
+
 u64 nar_process_namespace(void)
 {
 	int saved = errno;
 	struct stat about;
-	u64 inode = stat("/proc/self/ns/pid", &about) ? 0 : about.st_ino;
+	u64 inode = !has_own_proc() || stat("/proc/self/ns/pid", &about) ? 0 : about.st_ino;
 
 	errno = saved;
 	return inode;

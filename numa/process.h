@@ -15,10 +15,10 @@ u32 nar_process_id(void);
 /* The process's, or with @tid a thread's; empty if nobody tells. */
 void nar_process_name(u32 tid, char name[NAR_NAME_BYTES]);
 
-/* When it began, in clock ticks since boot, field 22 of /proc/self/stat; 0: not known. */
+/* When a process (0: this one) began, in clock ticks since boot, field 22 of stat; 0: not known. */
 u64 nar_process_start_ticks(u32 pid);
 
-/* The inode of its pid namespace; 0: not known. */
+/* The inode of its pid namespace; 0: not known, or /proc tells of another one. */
 u64 nar_process_namespace(void);
 
 /* Let others go on for a millisecond. */
