@@ -8,6 +8,7 @@
 
 #include "numa/resident.h"
 
+#include "block.h"
 #include "census.h"
 #include "extent.h"
 
@@ -77,7 +78,8 @@ static noinline __no_tsan bool see_slab(u32 slice, struct seen *seen)
 		.nr_slices = s->nr_slices,
 		.nr_objects = s->nr_objects,
 	};
-	left = (unsigned int)s->nr_free + s->nr_fresh;
+	/* A heap was destroyed, and its slabs are on their way. */
+	left = seen->owner == OWNER_TOMB ? seen->nr_objects : (unsigned int)s->nr_free + s->nr_fresh;
 	seen->nr_out = seen->nr_objects - min_of(left, seen->nr_objects);
 	return true;
 }
@@ -112,7 +114,8 @@ static void count_slab(void *arg, u32 slice, const struct seen *seen)
 	u64 resident = resident_bytes(&c->look, nar_slab_base(slice), bytes >> PAGE_SHIFT);
 
 	tally_slab(&c->to->class[seen->class], seen, resident);
-	tally_slab(&c->to->heap[seen->heap], seen, resident);
+	if (c->to->has_heap[seen->heap])
+		tally_slab(&c->to->heap[seen->heap], seen, resident);
 	/* A node's resident pages are counted by extents. */
 	tally_slab(&c->to->node[c->node], seen, 0);
 	tally_slab(&c->to->all, seen, 0);
@@ -137,7 +140,11 @@ static void tally_large(struct nar_tally *t, const struct nar_run *run, u64 resi
 /* A policy's default heap has its number. */
 static void count_large(struct census *c, const struct nar_run *run, u64 resident)
 {
-	tally_large(&c->to->heap[run->policy], run, resident);
+	u32 heap = nar_block_heap_id(run->start) % NAR_MAX_HEAPS;
+
+	heap = heap ? heap : run->policy;
+	if (c->to->has_heap[heap])
+		tally_large(&c->to->heap[heap], run, resident);
 	tally_large(&c->to->node[c->node], run, 0);
 	tally_large(&c->to->all, run, 0);
 }
@@ -218,15 +225,40 @@ static void count_magazines(struct nar_census *c, const struct nar_arena *a)
 	const struct nar_heap *heap = READ_ONCE(a->heap);
 	unsigned int class;
 
+	/* What is in one of a heap that was destroyed is nobody's; a new one has nothing yet. */
+	if (!heap || READ_ONCE(a->handle) == HANDLE_DEAD)
+		return;
+
 	for (class = 0; class < nar_class_count(); class++) {
 		u64 nr = nr_in_magazine(a, class), bytes = nr * nar_class[class].shape.size;
 
-		if (!nr || !heap)
+		if (!nr)
 			continue;
 		tally_cached(&c->class[class], nr, bytes);
-		tally_cached(&c->heap[heap->id], nr, bytes);
+		if (c->has_heap[heap->id])
+			tally_cached(&c->heap[heap->id], nr, bytes);
 		tally_cached(&c->node[a->member.node], nr, bytes);
 		tally_cached(&c->all, nr, bytes);
+	}
+}
+
+/* Numbers are many and heaps few: what no heap has is not touched. */
+static void clear(struct nar_census *to)
+{
+	u32 id;
+
+	memset(to->class, 0, sizeof(to->class));
+	memset(to->node, 0, sizeof(to->node));
+	memset(&to->all, 0, sizeof(to->all));
+	to->heaps_end = 0;
+	for (id = 0; id < NAR_MAX_HEAPS; id++) {
+		const struct nar_heap *h = load_acquire(&nar_heaps[id]);
+
+		to->has_heap[id] = h && (id < NAR_FIRST_HEAP || nar_heap_is_alive(READ_ONCE(h->handle)));
+		if (!to->has_heap[id])
+			continue;
+		to->heap[id] = (struct nar_tally){ 0 };
+		to->heaps_end = id + 1;
 	}
 }
 
@@ -235,7 +267,7 @@ void nar_census_take(struct nar_census *to)
 	struct census c = { .to = to };
 	u32 id;
 
-	memset(to, 0, sizeof(*to));
+	clear(to);
 	for (c.node = 0; c.node < nar_nodes.nr; c.node++)
 		each_run(c.node, count_run, &c);
 	for (id = OWNER_FIRST_ARENA; id < nar_registry_end(); id++)

@@ -30,6 +30,8 @@ struct nar_census {
 	struct nar_tally node[NAR_MAX_NODES];
 	struct nar_tally heap[NAR_MAX_HEAPS];
 	struct nar_tally all;
+	bool has_heap[NAR_MAX_HEAPS];		/* there when the census began; others are not counted */
+	u32 heaps_end;				/* past the last of these */
 };
 
 /* Zeroes it first.  Takes extent locks for moments. */

@@ -259,24 +259,47 @@ static const struct nar_figure heap_figures[] = {
 	{ .name = "resident_bytes", .kind = FIGURE_GAUGE, .help = "Pages of all that in memory." },
 	{ .name = "fragmentation", .kind = FIGURE_RATIO,
 	  .help = "Resident bytes that nothing alive fills, a resident byte." },
+	{ .name = "charged_bytes", .kind = FIGURE_GAUGE,
+	  .help = "What counts against the heap's limit, of heaps that the program has made." },
+	{ .name = "peak_bytes", .kind = FIGURE_GAUGE, .help = "The most that was." },
+	{ .name = "limit_bytes", .kind = FIGURE_GAUGE, .help = "The heap's limit; 0 is none." },
+	{ .name = "nr_limit_hit", .kind = FIGURE_COUNTER, .help = "Allocations that met the limit." },
 };
 
 static unsigned int nr_heaps(const struct nar_report *r)
 {
-	(void)r;
-	return NAR_MAX_HEAPS;
+	return r->census.heaps_end;
+}
+
+/* It may be given to another heap of that number meanwhile. */
+static noinline __no_tsan void copy_name(char to[NAR_LINE_NAME_BYTES], const char *from)
+{
+	const volatile char *at = from;
+	unsigned int i;
+
+	for (i = 0; i < NAR_LINE_NAME_BYTES - 1 && i < NUMARENA_HEAP_NAME_MAX && at[i]; i++)
+		to[i] = at[i];
+	to[i] = '\0';
 }
 
 static bool read_heap(struct nar_report *r, unsigned int i, struct nar_line *line)
 {
 	const struct nar_tally *t = &r->census.heap[i];
+	const struct nar_heap *h = load_acquire(&nar_heaps[i]);
+	const struct nar_account *a = &nar_accounts[i];
 	const u64 value[] = { t->nr_slabs, t->slab_bytes, t->large_bytes, t->live_bytes,
-			      t->cached_bytes, t->resident_bytes, nar_tally_fragmentation(t) };
+			      t->cached_bytes, t->resident_bytes, nar_tally_fragmentation(t),
+			      READ_ONCE(a->used_bytes), READ_ONCE(a->peak_bytes),
+			      READ_ONCE(a->limit_bytes), READ_ONCE(a->nr_hit) };
 
-	if (!load_acquire(&nar_heaps[i]))
+	if (!h || !r->census.has_heap[i])
 		return false;
 	line->key[0] = number(i);
 	line->key[1] = word(i ? "policy" : "default");
+	if (i >= NAR_FIRST_HEAP) {
+		copy_name(line->name, h->name);
+		line->key[1] = word(line->name);
+	}
 	memcpy(line->value, value, sizeof(value));
 	return true;
 }
@@ -284,6 +307,7 @@ static bool read_heap(struct nar_report *r, unsigned int i, struct nar_line *lin
 /* ---- Threads ---- */
 
 static const struct nar_figure thread_figures[] = {
+	{ .name = "heap", .kind = FIGURE_GAUGE, .help = "The heap that it allocates in, by number." },
 	{ .name = "slab_bytes", .kind = FIGURE_GAUGE, .help = "Slabs that the thread owns." },
 	{ .name = "live_bytes", .kind = FIGURE_GAUGE,
 	  .help = "Of those, what the program holds, whoever does." },
@@ -334,19 +358,21 @@ static bool read_thread(struct nar_report *r, unsigned int i, struct nar_line *l
 	const struct nar_arena *a = nar_arena_of(OWNER_FIRST_ARENA + i);
 	u64 out = out_bytes(r, OWNER_FIRST_ARENA + i), cached = nar_census_cached_bytes(a);
 	u64 in_magazines = nar_census_magazine_bytes(a);
+	const struct nar_heap *heap = READ_ONCE(a->heap);
 	struct numarena_stats s = { 0 };
 
 	nar_stats_add_arena(&s, a);
 	name_thread(a, line);
-	line->value[0] = READ_ONCE(a->slab_bytes);
-	line->value[1] = out - min_of(out, in_magazines);
-	line->value[2] = cached;
-	line->value[3] = READ_ONCE(a->queue.bytes);
-	line->value[4] = s.nr_refills;
-	line->value[5] = s.nr_flushes;
-	line->value[6] = s.nr_remote_frees;
-	line->value[7] = s.nr_remote_batches;
-	line->value[8] = s.lock_contended;
+	line->value[0] = heap && !READ_ONCE(a->is_gone) ? heap->id : 0;
+	line->value[1] = READ_ONCE(a->slab_bytes);
+	line->value[2] = out - min_of(out, in_magazines);
+	line->value[3] = cached;
+	line->value[4] = READ_ONCE(a->queue.bytes);
+	line->value[5] = s.nr_refills;
+	line->value[6] = s.nr_flushes;
+	line->value[7] = s.nr_remote_frees;
+	line->value[8] = s.nr_remote_batches;
+	line->value[9] = s.lock_contended;
 	return true;
 }
 
@@ -362,7 +388,7 @@ static const struct nar_figure shard_figures[] = {
 
 static unsigned int nr_shards(const struct nar_report *r)
 {
-	return NAR_MAX_HEAPS * nar_nodes.nr * (unsigned int)r->stats.nr_classes;
+	return r->census.heaps_end * nar_nodes.nr * (unsigned int)r->stats.nr_classes;
 }
 
 static bool read_shard(struct nar_report *r, unsigned int i, struct nar_line *line)

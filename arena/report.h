@@ -22,10 +22,13 @@ struct nar_key {
 };
 #define KEY_NONE INT64_MIN
 
+/* A thread's name, or a heap's. */
+#define NAR_LINE_NAME_BYTES 64
+
 struct nar_line {
 	struct nar_key key[NAR_KEYS_MAX];
 	u64 value[NAR_FIGURES_MAX];		/* NAR_UNKNOWN: not to be had */
-	char name[NAR_NAME_BYTES];		/* what a key's text may point to */
+	char name[NAR_LINE_NAME_BYTES];		/* what a key's text may point to */
 };
 
 /* Arenas that are counted in one go through all slabs. */

@@ -76,8 +76,8 @@ static void thread_exit(void *arg)
 	self.state = THREAD_RELEASED;
 	nar_self = &nar_arena_none;
 	nar_arena_own = NULL;
-	nar_laps_own = NULL;
 	nar_own_end_all();
+	nar_laps_own = NULL;
 	nar_arena_end(a);
 }
 

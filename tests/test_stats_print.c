@@ -216,6 +216,48 @@ START_TEST(large_blocks_are_counted)
 }
 END_TEST
 
+/* Quotes, a line's end, a backslash, two bytes of UTF-8 and one that is none. */
+#define ODD_NAME "we\"ights\n\\ \303\251\377"
+
+static int heap_line(const char *flat)
+{
+	return line_where(flat, "heaps", "limit_bytes", "67108864");
+}
+
+/* Expect: a heap's own line, of small objects and large blocks, whatever its name; then none. */
+START_TEST(heaps_are_counted)
+{
+	const struct numarena_heap_attr attr = {
+		.size = sizeof(attr), .limit_bytes = MIB(64), .name = ODD_NAME,
+	};
+	struct numarena_heap *heap = numarena_heap_create(&attr);
+	struct numarena_heap_stats stats;
+	const char *flat;
+	int i;
+
+	ck_assert_ptr_nonnull(heap);
+	for (i = 0; i < 1000; i++)
+		ck_assert_ptr_nonnull(memset(numarena_heap_alloc(heap, 1000), 1, 1000));
+	ck_assert_ptr_nonnull(memset(numarena_heap_alloc(heap, MIB(8)), 1, MIB(8)));
+	ck_assert_int_eq(numarena_heap_stats_get(heap, &stats, sizeof(stats)), 0);
+	flat = flatten(print_to_memory(NUMARENA_STATS_JSON), "json");
+	i = heap_line(flat);
+	ck_assert_int_ge(i, 0);
+	ck_assert_uint_ge(line_figure(flat, "heaps", i, "live_bytes"), MIB(8) + 1000 * 1000);
+	ck_assert_uint_le(line_figure(flat, "heaps", i, "live_bytes"), MIB(8) + 1100 * 1024);
+	ck_assert_uint_ge(line_figure(flat, "heaps", i, "large_bytes"), MIB(8));
+	ck_assert_uint_ge(line_figure(flat, "heaps", i, "resident_bytes"), MIB(8) + 1000 * 1000);
+	ck_assert_uint_eq(line_figure(flat, "heaps", i, "charged_bytes"), stats.resident_bytes);
+	ck_assert_uint_eq(line_figure(flat, "heaps", i, "charged_bytes"),
+			  line_figure(flat, "heaps", i, "slab_bytes") +
+			  line_figure(flat, "heaps", i, "large_bytes"));
+	flatten(print_to_memory(NUMARENA_STATS_PROMETHEUS), "prometheus");
+	numarena_heap_destroy(heap);
+	flat = flatten(print_to_memory(NUMARENA_STATS_JSON), "json");
+	ck_assert_int_eq(heap_line(flat), -1);
+}
+END_TEST
+
 START_TEST(text_has_all_sections)
 {
 	static const char *const sections[] = {
@@ -472,6 +514,7 @@ int main(void)
 		tcase_add_test(tc, parts_add_up);
 		tcase_add_test(tc, live_objects_are_counted);
 		tcase_add_test(tc, large_blocks_are_counted);
+		tcase_add_test(tc, heaps_are_counted);
 		tcase_add_test(tc, slow_pipes_get_all);
 		tcase_add_test(tc, printing_needs_no_quiet);
 		tcase_add_test(tc, child_prints_for_itself);
