@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "internal/probe.h"
 #include "internal/stat.h"
 
 #include "arena.h"
@@ -118,6 +119,7 @@ struct nar_arena *nar_arena_begin(struct nar_heap *heap, unsigned int node)
 	memset(a->nr_wanted, 0, sizeof(a->nr_wanted));
 	nar_arena_update_classes(a);
 	a->heap = heap;
+	WRITE_ONCE(a->tid, nar_tid());
 	/* Sequentially consistent: from here on the queue is ours to drain. */
 	__atomic_store_n(&a->is_gone, false, __ATOMIC_SEQ_CST);
 	add_relaxed(&nr_live, 1);
@@ -265,6 +267,7 @@ static struct drained drain_locked(struct nar_arena *a, unsigned int max, unsign
 
 		WRITE_ONCE(m->nr, m->nr - nr);
 		d.strays = give_posted(a, &m->object[m->nr], nr, class != BY_A_STRANGER, d.strays);
+		nar_probe(remote_drain, a->member.node, nr);
 		max -= nr;
 		if (m->nr)
 			break;
@@ -280,6 +283,20 @@ static struct drained drain_locked(struct nar_arena *a, unsigned int max, unsign
 static bool has_posts(const struct nar_arena *a)
 {
 	return a->inbox || !nar_queue_is_empty(&a->queue);
+}
+
+static struct drained drain_timed(struct nar_arena *a, unsigned int max, unsigned int class)
+	__must_hold(&a->lock)
+{
+	struct drained d = { 0 };
+	u64 begun;
+
+	if (!has_posts(a))
+		return d;
+	begun = nar_lap_begin();
+	d = drain_locked(a, max, class);
+	nar_lap_end(LAP_DRAIN, begun);
+	return d;
 }
 
 static void finish_drain(struct drained d)
@@ -304,11 +321,25 @@ static void drain_all(struct nar_arena *a)
 		struct drained d;
 
 		nar_lock(&a->lock);
-		d = drain_locked(a, HELP_MAX, BY_A_STRANGER);
+		d = drain_timed(a, HELP_MAX, BY_A_STRANGER);
 		more = has_posts(a);
 		arena_unlock(a);
 		finish_drain(d);
 	}
+}
+
+bool nar_arena_drain_some(struct nar_arena *a)
+{
+	struct drained d = { 0 };
+	bool had_any;
+
+	nar_lock(&a->lock);
+	had_any = has_posts(a);
+	if (had_any)
+		d = drain_locked(a, DRAIN_MAX, BY_A_STRANGER);
+	arena_unlock(a);
+	finish_drain(d);
+	return had_any;
 }
 
 static void try_help(struct nar_arena *owner)
@@ -317,7 +348,7 @@ static void try_help(struct nar_arena *owner)
 
 	if (!nar_trylock(&owner->lock))
 		return;
-	d = drain_locked(owner, HELP_MAX, BY_A_STRANGER);
+	d = drain_timed(owner, HELP_MAX, BY_A_STRANGER);
 	arena_unlock(owner);
 	finish_drain(d);
 }
@@ -391,11 +422,12 @@ static unsigned int refill_locked(struct nar_arena *a, unsigned int class) __mus
 
 bool nar_arena_refill(struct nar_arena *a, unsigned int class)
 {
+	u64 begun = nar_lap_begin();
 	struct drained d;
 	unsigned int n;
 
 	nar_lock(&a->lock);
-	d = drain_locked(a, DRAIN_MAX, class);
+	d = drain_timed(a, DRAIN_MAX, class);
 	n = nar_mag_nr(&a->mag, class);
 	if (!n) {
 		n = refill_locked(a, class);
@@ -405,6 +437,10 @@ bool nar_arena_refill(struct nar_arena *a, unsigned int class)
 	finish_drain(d);
 	a->mag.ran_dry[class] = true;
 	count_own(a->count.nr_refills, n != 0);
+	if (n) {
+		nar_lap_end(LAP_REFILL, begun);
+		nar_probe(refill, class, n, a->member.node, n * nar_class[class].shape.size);
+	}
 	return n;
 }
 
@@ -412,12 +448,15 @@ void nar_arena_flush(struct nar_arena *a, unsigned int class, unsigned int nr)
 {
 	unsigned int left = nar_mag_nr(&a->mag, class) - nr;
 	void **oldest = a->mag.start[class];
+	u64 begun = nar_lap_begin();
 
 	nar_lock(&a->lock);
 	give_all(a, oldest, nr);
 	arena_unlock(a);
+	nar_probe(flush, class, nr, a->member.node, nr * nar_class[class].shape.size);
 	memmove(oldest, oldest + nr, left * sizeof(*oldest));
 	a->mag.top[class] = oldest + left;
+	nar_lap_end(LAP_FLUSH, begun);
 }
 
 /* What all magazines together may hold beyond what they do at first. */
@@ -497,6 +536,7 @@ static void send(struct nar_arena *a, struct nar_message **box)
 	nar_message_count(m, a->count.frees_to, a->count.bytes_to);
 	count_own(a->count.nr_remote_frees, m->nr);
 	count_own(a->count.nr_remote_batches, 1);
+	nar_probe(remote_send, a->member.node, owner->member.node, m->nr, m->bytes);
 	nar_queue_post(&owner->queue, m);
 	/* Posted, then looked; its thread marks, then drains: one of us sees the other. */
 	if (unlikely(__atomic_load_n(&owner->is_gone, __ATOMIC_SEQ_CST)))
@@ -515,6 +555,20 @@ void nar_arena_send_all(struct nar_arena *a)
 		if (a->outbox[i] != &nar_message_none)
 			send(a, &a->outbox[i]);
 	a->nr_posts = 0;
+}
+
+bool nar_arena_send_one(struct nar_arena *a)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_OUTBOXES && a->nr_posts; i++) {
+		if (a->outbox[i] != &nar_message_none) {
+			send(a, &a->outbox[i]);
+			return true;
+		}
+	}
+	a->nr_posts = 0;
+	return false;
 }
 
 void nar_arena_note_free(struct nar_arena *a, const void *p, size_t bytes)

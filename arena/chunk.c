@@ -490,15 +490,15 @@ static bool collapse(struct chunks *c)
 
 bool nar_chunk_collapse(unsigned int node)
 {
-	bool done = false;
 	struct chunks *c;
 	unsigned int nth;
 
 	if (nar_opt.huge == HUGE_OFF)
 		return false;
 	for_each_of_node(c, node, nth)
-		done |= collapse(c);
-	return done;
+		if (collapse(c))
+			return true;
+	return false;
 }
 
 /* ---- In need ---- */

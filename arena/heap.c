@@ -64,12 +64,16 @@ static noinline struct nar_heap *make_slow(unsigned int policy)
 	return load_acquire(&nar_heaps[policy]);
 }
 
-struct nar_heap *nar_heap_current(void)
+struct nar_heap *nar_heap_of_policy(unsigned int policy)
 {
-	unsigned int policy = nar_policy_current();
 	struct nar_heap *h = load_acquire(&nar_heaps[policy]);
 
 	return likely(h) ? h : make_slow(policy);
+}
+
+struct nar_heap *nar_heap_current(void)
+{
+	return nar_heap_of_policy(nar_policy_current());
 }
 
 void *nar_heap_take(struct nar_heap *h, unsigned int node, unsigned int class)

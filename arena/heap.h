@@ -30,7 +30,10 @@ extern struct nar_heap *nar_heaps[NAR_MAX_HEAPS];
 /* Return: 0 or -ENOMEM. */
 int nar_heap_init(struct nar_heap *h, u16 id, unsigned int policy);
 
-/* The default heap of the policy that the calling thread is under; NULL without memory. */
+/* The default heap of @policy; NULL without memory. */
+struct nar_heap *nar_heap_of_policy(unsigned int policy);
+
+/* The same, of the policy that the calling thread is under. */
 struct nar_heap *nar_heap_current(void);
 
 static inline struct nar_place nar_heap_place(const struct nar_heap *h, unsigned int node)

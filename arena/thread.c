@@ -74,6 +74,7 @@ static void thread_exit(void *arg)
 	self.state = THREAD_RELEASED;
 	nar_self = &nar_arena_none;
 	nar_arena_own = NULL;
+	nar_laps_own = NULL;
 	nar_arena_end(a);
 }
 
@@ -87,6 +88,7 @@ void nar_thread_init(void)
 static void thread_use(struct nar_arena *a)
 {
 	nar_arena_own = a;
+	nar_laps_own = &a->count.laps;
 	nar_self = nar_opt.harden ? &nar_arena_none : a;
 }
 

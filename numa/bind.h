@@ -13,9 +13,14 @@
 
 #include "internal/compiler.h"
 
-/* The own one, and so many that programs set; further ones share the last. */
-#define NAR_MAX_POLICIES 8
+/*
+ * The own one; those that programs set, of which further ones share the last; and that of memory
+ * whose node was named by hand, where policy: names none.
+ */
+#define NAR_MAX_POLICIES 9
 #define POLICY_OURS 0
+#define POLICY_HAND (NAR_MAX_POLICIES - 1)
+#define NAR_NR_THEIRS (NAR_MAX_POLICIES - 2)
 
 /* Where memory is to lie. */
 struct nar_place {
@@ -28,6 +33,9 @@ struct nar_place {
  * is one node, since there policies agree.
  */
 unsigned int nar_policy_current(void);
+
+/* The policy of memory whose node the program names itself: it stands above any other. */
+unsigned int nar_policy_by_hand(void);
 
 /* Whether memory of @policy that is not on its node is as bad as none. */
 bool nar_policy_is_strict(unsigned int policy);

@@ -7,9 +7,8 @@
  * own memory policy does, since numarena binds what it commits; then memory that it could not
  * bind, or that the program has a policy for, is not known to be its own.
  */
+#include "audit.h"
 #include "json.h"
-#include "layout.h"
-#include "procmaps.h"
 #include "text.h"
 #include "tool.h"
 
@@ -21,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct tool_option options[] = {
 	{ "json", NULL, 'j', "print JSON" },
@@ -42,29 +42,6 @@ static const struct tool_usage usage = {
 /* ---- What is found ---- */
 
 #define NO_NODE (-1)	/* meant for none: interleaved, inherited, or not allowed */
-
-struct odd {
-	uintptr_t start, end;
-	int meant;
-	uint64_t misplaced_kib;
-	char policy[64];
-};
-
-/* Enough to see a pattern; all are in the sums. */
-#define MAX_ODD 32
-
-struct finding {
-	pid_t pid;
-	char name[64];
-	bool has_layout, is_loaded;
-	struct layout layout;
-	struct procmaps maps;
-	uint64_t meant_kib[MAX_PLACES], misplaced_kib[MAX_PLACES], huge_kib[MAX_PLACES];
-	uint64_t on_kib[MAX_PLACES];
-	uint64_t unbound_kib, unbound_huge_kib;
-	struct odd odd[MAX_ODD];
-	unsigned int nr_odd;
-};
 
 /* "prefer:1", "bind:1", "prefer=static:1" */
 static int node_of_policy(const char *policy)
@@ -164,36 +141,54 @@ static _Noreturn void refuse(pid_t pid, int err)
 	tool_die(TOOL_FAILED, "process %d: %s", (int)pid, strerror(err));
 }
 
+int audit_look(struct finding *f)
+{
+	struct procmap at;
+	int err;
+
+	text_read(f->name, sizeof(f->name), "/proc/%d/comm", (int)f->pid);
+	err = procmaps_open(&f->maps, f->pid);
+	if (err)
+		return err;
+	f->has_layout = layout_read(&f->layout, f->pid);
+	while (procmaps_next(&f->maps, &at)) {
+		f->has_memory = true;
+		count_mapping(f, &at);
+	}
+	/* What open() let through, a read may refuse; and a process may end meanwhile. */
+	err = ferror(f->maps.smaps) ? errno : 0;
+	procmaps_close(&f->maps);
+	return err;
+}
+
+uint64_t audit_sum(const uint64_t *kib)
+{
+	uint64_t sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < MAX_PLACES; i++)
+		sum += kib[i];
+	return sum;
+}
+
 /* A kernel without NUMA has no numa_maps: then the process is there nevertheless. */
-static void open_maps(struct finding *f)
+static bool lacks_numa_maps(pid_t pid)
 {
 	char path[PATH_MAX];
-	int err = procmaps_open(&f->maps, f->pid);
 
-	if (err == ENOENT && text_path(path, sizeof(path), "/proc/%d/smaps", (int)f->pid) &&
-	    !kill(f->pid, 0))
-		tool_die(TOOL_FAILED, "this kernel has no numa_maps (CONFIG_NUMA)");
-	if (err)
-		refuse(f->pid, err);
+	return text_path(path, sizeof(path), "/proc/%d/smaps", (int)pid) && !access(path, R_OK) &&
+	       !kill(pid, 0);
 }
 
 static void look(struct finding *f)
 {
-	struct procmap at;
-	bool has_memory = false;
+	int err = audit_look(f);
 
-	text_read(f->name, sizeof(f->name), "/proc/%d/comm", (int)f->pid);
-	open_maps(f);
-	f->has_layout = layout_read(&f->layout, f->pid);
-	while (procmaps_next(&f->maps, &at)) {
-		has_memory = true;
-		count_mapping(f, &at);
-	}
-	/* What open() let through, a read may refuse; and a process may end meanwhile. */
-	if (ferror(f->maps.smaps))
-		refuse(f->pid, errno);
-	procmaps_close(&f->maps);
-	if (!has_memory)
+	if (err == ENOENT && lacks_numa_maps(f->pid))
+		tool_die(TOOL_FAILED, "this kernel has no numa_maps (CONFIG_NUMA)");
+	if (err)
+		refuse(f->pid, err);
+	if (!f->has_memory)
 		tool_die(TOOL_FAILED, "process %d has no memory: it has ended, or is the kernel's",
 			 (int)f->pid);
 	if (!f->has_layout && !f->is_loaded)
@@ -203,16 +198,6 @@ static void look(struct finding *f)
 }
 
 /* ---- Printing ---- */
-
-static uint64_t sum_of(const uint64_t *kib)
-{
-	uint64_t sum = 0;
-	unsigned int i;
-
-	for (i = 0; i < MAX_PLACES; i++)
-		sum += kib[i];
-	return sum;
-}
 
 static double mib(uint64_t kib)
 {
@@ -233,8 +218,8 @@ static void print_odd(const struct finding *f)
 
 static void print_text(const struct finding *f)
 {
-	uint64_t meant = sum_of(f->meant_kib), misplaced = sum_of(f->misplaced_kib);
-	uint64_t all = meant + f->unbound_kib, huge = sum_of(f->huge_kib) + f->unbound_huge_kib;
+	uint64_t meant = audit_sum(f->meant_kib), misplaced = audit_sum(f->misplaced_kib);
+	uint64_t all = meant + f->unbound_kib, huge = audit_sum(f->huge_kib) + f->unbound_huge_kib;
 	unsigned int i;
 
 	printf("process    %d %s\n", (int)f->pid, f->name);
@@ -296,10 +281,10 @@ static void print_json(const struct finding *f)
 	json_number("pid", (uint64_t)f->pid);
 	json_string("name", f->name);
 	json_string("meant_by", f->has_layout ? "page" : "policy");
-	json_number("meant_kib", sum_of(f->meant_kib));
-	json_number("misplaced_kib", sum_of(f->misplaced_kib));
+	json_number("meant_kib", audit_sum(f->meant_kib));
+	json_number("misplaced_kib", audit_sum(f->misplaced_kib));
 	json_number("unbound_kib", f->unbound_kib);
-	json_number("huge_kib", sum_of(f->huge_kib) + f->unbound_huge_kib);
+	json_number("huge_kib", audit_sum(f->huge_kib) + f->unbound_huge_kib);
 	print_json_nodes(f);
 	json_number("misplaced_mappings", f->nr_odd);
 	print_json_odd(f);
@@ -307,18 +292,6 @@ static void print_json(const struct finding *f)
 }
 
 /* ---- The command ---- */
-
-static pid_t read_pid(const char *text)
-{
-	char *end;
-	long pid;
-
-	errno = 0;
-	pid = strtol(text, &end, 10);
-	if (end == text || *end || errno || pid < 1 || pid > INT_MAX)
-		tool_usage_error(&usage, "'%s' is no process's number", text);
-	return (pid_t)pid;
-}
 
 int cmd_audit(int argc, char **argv)
 {
@@ -330,7 +303,7 @@ int cmd_audit(int argc, char **argv)
 		is_json |= key == 'j';
 	if (optind != argc - 1)
 		tool_usage_error(&usage, optind == argc ? "which process?" : "one process at a time");
-	finding.pid = read_pid(argv[optind]);
+	finding.pid = tool_pid(&usage, argv[optind]);
 	look(&finding);
 	if (is_json)
 		print_json(&finding);

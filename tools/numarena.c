@@ -23,6 +23,8 @@ static const struct command commands[] = {
 	{ "run", cmd_run, "run a program on numarena" },
 	{ "record", cmd_record, "write down what a program allocates and frees" },
 	{ "replay", cmd_replay, "do it again on another malloc, and see what that takes" },
+	{ "stat", cmd_stat, "the statistics of a process that publishes them" },
+	{ "top", cmd_top, "all processes that publish statistics, again and again" },
 	{ "audit", cmd_audit, "where the memory of a process should be, and where it is" },
 	{ "doctor", cmd_doctor, "what of this machine is in the way, and what mends it" },
 	{ "help", cmd_help, "print the help of a command" },

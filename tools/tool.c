@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -182,4 +183,16 @@ int tool_option(const struct tool_usage *usage, int argc, char **argv)
 	if (key == '?')
 		refuse(usage, argv, &forms, "there is no option");
 	return key;
+}
+
+int tool_pid(const struct tool_usage *usage, const char *text)
+{
+	char *end;
+	long pid;
+
+	errno = 0;
+	pid = strtol(text, &end, 10);
+	if (end == text || *end || errno || pid < 1 || pid > INT_MAX)
+		tool_usage_error(usage, "'%s' is no process's number", text);
+	return (int)pid;
 }

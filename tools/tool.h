@@ -54,12 +54,17 @@ _Noreturn void tool_die(int status, const char *fmt, ...) __attribute__((format(
 /* @status, or 1 after one line if what was printed has not got to where it should. */
 int tool_end(int status);
 
+/* An operand that is a process's number; ends the process if it is none. */
+int tool_pid(const struct tool_usage *usage, const char *text);
+
 /* The commands, each in the file of its name.  Return: the exit status. */
 int cmd_run(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_record(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_audit(int argc, char **argv);
+int cmd_stat(int argc, char **argv);
+int cmd_top(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 
 #endif /* TOOL_H */

@@ -8,7 +8,8 @@ _numarena_options() {
 	case $1 in
 	'') echo '--version --help' ;;
 	run) echo '--node= --huge= --mode= --policy= --stats= --conf= --help' ;;
-	audit) echo '--json --help' ;;
+	stat | audit) echo '--json --help' ;;
+	top) echo '--interval= --count= --once --sort= --help' ;;
 	doctor) echo '--json --verbose --root= --help' ;;
 	record) echo '--output= --help' ;;
 	replay) echo '--allocator= --summary --json --help' ;;
@@ -16,7 +17,7 @@ _numarena_options() {
 	esac
 }
 
-_numarena_commands='run audit doctor record replay help'
+_numarena_commands='run stat top audit doctor record replay help'
 
 _numarena_processes() {
 	local comm
@@ -25,20 +26,21 @@ _numarena_processes() {
 	done
 }
 
-# Words for the value of an option; files where nothing is said.
+# Words for the value of an option of $command; files where nothing is said.
 _numarena_values() {
 	local node
-	case $1 in
-	--huge | -H) echo 'auto thp hugetlb off' ;;
-	--mode | -m) echo 'arena baseline sharded' ;;
-	--policy | -p) echo 'preferred strict interleave inherit' ;;
-	--stats | -s) echo 'exit page SIGUSR1 SIGUSR2' ;;
-	--allocator | -a) echo 'numarena system' ;;
-	--node | -n)
+	case "$command $1" in
+	'run --huge' | 'run -H') echo 'auto thp hugetlb off' ;;
+	'run --mode' | 'run -m') echo 'arena baseline sharded' ;;
+	'run --policy' | 'run -p') echo 'preferred strict interleave inherit' ;;
+	'run --stats' | 'run -s') echo 'exit page SIGUSR1 SIGUSR2' ;;
+	'run --node' | 'run -n')
 		for node in /sys/devices/system/node/node[0-9]*; do
 			echo "${node##*/node}"
 		done
 		;;
+	'top --sort' | 'top -s') echo 'memory pid huge elsewhere refills remote fallbacks' ;;
+	'replay --allocator' | 'replay -a') echo 'numarena system' ;;
 	esac
 }
 
@@ -47,9 +49,11 @@ _numarena_takes_value() {
 	local command=$1 word=$2
 	case $word in
 	--*) [[ " $(_numarena_options "$command") " == *" $word= "* ]] ;;
-	-[nHmpsc]) [[ $command == run ]] ;;
+	-[ns]) [[ $command == run || $command == top ]] ;;
+	-[Hmpc]) [[ $command == run ]] ;;
 	-o) [[ $command == record ]] ;;
 	-a) [[ $command == replay ]] ;;
+	-i) [[ $command == top ]] ;;
 	*) false ;;
 	esac
 }
@@ -98,7 +102,7 @@ _numarena() {
 	fi
 	case $command in
 	run | record) _numarena_program "$i" ;;
-	audit) _numarena_reply "$(_numarena_processes)" ;;
+	stat | audit) _numarena_reply "$(_numarena_processes)" ;;
 	help) _numarena_reply "$_numarena_commands" ;;
 	esac
 }
