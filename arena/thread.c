@@ -234,7 +234,11 @@ static void *alloc_shared_class(unsigned int class)
 	if (!heap)
 		return NULL;
 	p = nar_heap_take(heap, node, class);
-	return mark_live(p ? p : nar_heap_grow(heap, node, class));
+	p = p ? p : nar_heap_grow(heap, node, class);
+	/* Other classes' empty slabs, one each. */
+	if (unlikely(!p) && nar_limit_is_set() && nar_thread_give_up())
+		p = nar_heap_grow(heap, node, class);
+	return mark_live(p);
 }
 
 static void *alloc_shared(size_t size)
