@@ -11,6 +11,7 @@
 #include "internal/stat.h"
 
 #include "arena.h"
+#include "region.h"
 
 /* Objects collected from the queue a refill: as long as a few refills. */
 #define DRAIN_MAX 256
@@ -49,6 +50,7 @@ struct nar_arena nar_arena_none = {
 };
 
 __thread struct nar_arena *nar_arena_own;
+__thread struct nar_arena *nar_arena_aside;
 
 /* ---- Begin ---- */
 
@@ -590,7 +592,7 @@ void nar_arena_free_direct(void *p)
 	for (;;) {
 		u32 entry = nar_entry_of(p), owner = nar_entry_owner(entry);
 
-		if (owner == OWNER_NONE)
+		if (owner == OWNER_NONE || owner == OWNER_SCOPE)
 			nar_die("double free of %p (its slab is gone)", p);
 		if (owner == OWNER_SHARD ? nar_heap_try_free(p) :
 		    try_give(nar_arena_of(owner), p, entry))

@@ -73,6 +73,14 @@ extern struct nar_arena nar_arena_none;
 /* The calling thread's; NULL.  thread.c alone sets it. */
 extern __thread struct nar_arena *nar_arena_own;
 
+/* ... and while a scope captures what the thread allocates; then the other is NULL. */
+extern __thread struct nar_arena *nar_arena_aside;
+
+static inline struct nar_arena *nar_arena_mine(void)
+{
+	return nar_arena_own ? nar_arena_own : nar_arena_aside;
+}
+
 /* An arena for the calling thread; NULL if there is no memory. */
 struct nar_arena *nar_arena_begin(struct nar_heap *heap, unsigned int node);
 

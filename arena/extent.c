@@ -407,6 +407,11 @@ static u32 start_after(const struct nar_window *x, u32 page)
 	return page;
 }
 
+static bool is_in_use(u8 state)
+{
+	return state == EXTENT_LARGE || state == EXTENT_SCOPE;
+}
+
 /* Whose block it is sees to it that it stays. */
 int nar_extent_policy(const void *p)
 {
@@ -420,7 +425,7 @@ int nar_extent_policy(const void *p)
 	start = start_before(x, page);
 	e = &x->table[start];
 	nar_lock(&x->lock);
-	if (READ_ONCE(e->state) == EXTENT_LARGE && page - start < e->nr_pages)
+	if (is_in_use(READ_ONCE(e->state)) && page - start < e->nr_pages)
 		policy = e->policy;
 	nar_unlock(&x->lock);
 	return policy;

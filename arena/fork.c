@@ -22,6 +22,7 @@
 #include "extent.h"
 #include "fork.h"
 #include "forkpool.h"
+#include "scope.h"
 #include "unit.h"
 
 static struct nar_lock *start_lock;
@@ -38,6 +39,7 @@ static void each_lock(void (*fn)(struct nar_lock *))
 	nar_chunk_each_lock(fn);
 	nar_extent_each_lock(fn);
 	nar_messages_each_lock(fn);
+	nar_scope_each_lock(fn);
 	nar_meta_each_lock(fn);
 	nar_policy_each_lock(fn);
 }
@@ -73,7 +75,7 @@ static void after_fork_child(void)
 	nar_unit_note_fork();
 	nar_unit_forget_threads();
 	each_lock(nar_lock_reset);
-	nar_arenas_orphan(nar_arena_own);
+	nar_arenas_orphan(nar_arena_mine());
 	if (holds_rcu)
 		urcu_bp_after_fork_child();
 }

@@ -12,6 +12,7 @@
 #include "init.h"
 #include "large.h"
 #include "maint.h"
+#include "scope.h"
 #include "start.h"
 
 /* Alignment that every object of a class has by itself. */
@@ -55,7 +56,10 @@ static size_t usable_size(const void *p)
 	if (unlikely(!nar_is_ours(p)))
 		nar_die("%p was never allocated by numarena", p);
 	entry = nar_entry_of(p);
-	return entry ? nar_class[nar_entry_class(entry)].shape.size : nar_large_bytes(p);
+	if (!entry)
+		return nar_large_bytes(p);
+	return likely(!nar_entry_is_scope(entry)) ? nar_class[nar_entry_class(entry)].shape.size :
+	       nar_scope_usable(p);
 }
 
 static noinline void free_slower(void *p)
@@ -98,11 +102,13 @@ void *nar_front_calloc_slow(size_t nmemb, size_t size)
 /* Same class, or not much less than it has, or a large block that can stretch. */
 static bool try_stay(void *p, size_t have, size_t size)
 {
-	bool is_small = nar_entry_of(p);
+	u32 entry = nar_entry_of(p);
 
 	if (size <= have && size >= have / SHRINK_PART)
-		return is_small || nar_large_try_resize(p, size);
-	return !is_small && size > NAR_SMALL_MAX && nar_large_try_resize(p, size);
+		return entry || nar_large_try_resize(p, size);
+	if (!entry)
+		return size > NAR_SMALL_MAX && nar_large_try_resize(p, size);
+	return nar_entry_is_scope(entry) && nar_scope_try_resize(p, size);
 }
 
 /* From one large block to a larger. */
@@ -226,6 +232,36 @@ void *nar_front_memalign(size_t alignment, size_t size)
 		return NULL;
 	}
 	return nar_front_aligned(roundup_pow2(alignment), size);
+}
+
+/* An object's alignment is not known, but is no more than that of its address. */
+static size_t alignment_of(const void *p, size_t size)
+{
+	size_t alignment = (uintptr_t)p & -(uintptr_t)p;
+
+	return min_of(min_of(alignment, (size_t)1 << log2_floor(size)), PAGE_BYTES);
+}
+
+void *nar_front_keep(void *p)
+{
+	struct numarena_scope *captor;
+	size_t size;
+	void *to;
+
+	if (!p)
+		return NULL;
+	size = usable_size(p);
+	if (!nar_entry_is_scope(nar_entry_of(p)))
+		return p;
+	captor = nar_thread_swap_captor(NULL);
+	to = nar_front_aligned(alignment_of(p, size), size);
+	nar_thread_swap_captor(captor);
+	if (!to)
+		return NULL;
+	nar_unpoison(p, size);
+	memcpy(to, p, size);
+	nar_front_free(p);
+	return to;
 }
 
 size_t nar_front_usable_size(void *p)

@@ -141,7 +141,7 @@ struct row {
 
 static const struct row rows[] = {
 	ROW(reserved_bytes), ROW(committed_bytes), ROW(metadata_bytes), ROW(slab_bytes),
-	ROW(large_bytes), ROW(free_bytes), ROW(nr_nodes), ROW(nr_arenas), ROW(nr_classes),
+	ROW(large_bytes), ROW(scope_bytes), ROW(free_bytes), ROW(nr_nodes), ROW(nr_arenas), ROW(nr_classes),
 	ROW(nr_slabs_made), ROW(nr_refills), ROW(nr_flushes), ROW(nr_remote_frees),
 	ROW(nr_remote_batches), ROW(nr_orphans), ROW(nr_adopted), ROW(bind_done),
 	ROW(bind_refused), ROW(bind_skipped), ROW(huge_refused), ROW(huge_off),
@@ -149,11 +149,12 @@ static const struct row rows[] = {
 	ROW(huge_brought_home), ROW(collapse_done), ROW(collapse_failed), ROW(purged_bytes), ROW(moved_bytes), ROW(limit_hit),
 	ROW(commit_failed), ROW(node_switches), ROW(policy_switches), ROW(node_fallback),
 	ROW(strict_failed), ROW(strict_unproven), ROW(fork_leaked), ROW(lock_contended),
+	ROW(scope_peak_bytes), ROW(nr_scopes),
 };
 
 static const struct row node_rows[] = {
 	NODE_ROW(committed_bytes), NODE_ROW(hugetlb_bytes), NODE_ROW(slab_bytes),
-	NODE_ROW(large_bytes), NODE_ROW(free_bytes), NODE_ROW(bind_done),
+	NODE_ROW(large_bytes), NODE_ROW(scope_bytes), NODE_ROW(free_bytes), NODE_ROW(bind_done),
 	NODE_ROW(bind_refused), NODE_ROW(bind_skipped), NODE_ROW(node_fallback),
 	NODE_ROW(strict_failed), NODE_ROW(strict_unproven), NODE_ROW(huge_refused),
 	NODE_ROW(huge_off), NODE_ROW(huge_pool_empty), NODE_ROW(huge_forked),

@@ -22,6 +22,7 @@ struct nar_options nar_opt = {
 	.policy = BIND_PREFERRED,
 	.harden = NAR_DEBUG_DEFAULT,
 	.decay_ms = 1000,
+	.scope_keep = MIB(32),
 	.fork_rcu = true,
 };
 
@@ -46,6 +47,7 @@ static const struct option options[] = {
 	OPTION(policy, .words = policies),
 	OPTION(harden, .words = bools),
 	OPTION(decay_ms, .max = INT32_MAX, .is_live = true),
+	OPTION(scope_keep, .max = INT64_MAX, .is_live = true),
 	OPTION(fork_rcu, .words = bools),
 	OPTION(abort_conf, .words = bools),
 };

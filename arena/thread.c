@@ -20,6 +20,7 @@
 
 #include "large.h"
 #include "maint.h"
+#include "scope.h"
 #include "start.h"
 #include "thread.h"
 
@@ -47,6 +48,7 @@ struct thread {
 	u32 away_refills;
 	u8 state;
 	u8 nr_steps;		/* allocations and frees without an arena, as far as they count */
+	bool has_end;		/* thread_exit() will be called */
 	u8 bound_to;		/* the node that numarena_thread_bind() named, plus one; or 0 */
 };
 
@@ -55,18 +57,31 @@ static __thread struct thread self;
 
 static pthread_key_t exit_key;
 
+/*
+ * The arena in nar_self is what switches the fast paths on.  While a scope captures, the
+ * thread seems to have none, and what it then does to allocate leads to the scope.
+ */
+static void thread_use(struct nar_arena *a)
+{
+	nar_arena_own = nar_scope_captor ? NULL : a;
+	nar_arena_aside = nar_scope_captor ? a : NULL;
+	nar_self = nar_arena_own && !nar_opt.harden ? a : &nar_arena_none;
+}
+
 /* Destructors of other keys may run after ours: what they free goes by the shards. */
 static void thread_exit(void *arg)
 {
-	struct nar_arena *a = nar_arena_own;
+	struct nar_arena *a;
 
 	(void)arg;
+	self.has_end = false;
+	nar_scope_thread_end();
+	a = nar_arena_mine();
 	if (self.state != THREAD_LIVE)
 		return;
 	/* First: what the end itself frees must not come back here. */
 	self.state = THREAD_RELEASED;
-	nar_self = &nar_arena_none;
-	nar_arena_own = NULL;
+	thread_use(NULL);
 	nar_arena_end(a);
 }
 
@@ -74,13 +89,6 @@ void nar_thread_init(void)
 {
 	if (pthread_key_create(&exit_key, thread_exit))
 		nar_die("no thread-specific key is left: numarena needs one of %d", PTHREAD_KEYS_MAX);
-}
-
-/* The arena in nar_self is what switches the fast paths on. */
-static void thread_use(struct nar_arena *a)
-{
-	nar_arena_own = a;
-	nar_self = nar_opt.harden ? &nar_arena_none : a;
 }
 
 static unsigned int wanted_node(void)
@@ -101,6 +109,13 @@ static bool is_early(void)
 	       self.nr_steps++ < FIRST_STEPS;
 }
 
+/* It may allocate for a high key: by then that works. */
+static bool thread_try_have_end(void)
+{
+	self.has_end = self.has_end || !pthread_setspecific(exit_key, &self);
+	return self.has_end;
+}
+
 static struct nar_arena *thread_begin(void)
 {
 	struct nar_heap *heap;
@@ -108,7 +123,7 @@ static struct nar_arena *thread_begin(void)
 
 	if (self.state != THREAD_NEW || !load_acquire(&nar_is_started) || nar_opt.mode != MODE_ARENA)
 		return NULL;
-	if (is_early())
+	if (nar_scope_captor || is_early())
 		return NULL;
 	/* The constructor may have had no memory for the first stage. */
 	if (!nar_start_early())
@@ -119,8 +134,8 @@ static struct nar_arena *thread_begin(void)
 		return NULL;
 	self.state = THREAD_LIVE;
 	thread_use(a);
-	/* It may allocate for a high key: by now that works.  An arena must have an end. */
-	if (pthread_setspecific(exit_key, &self))
+	/* An arena must have an end. */
+	if (!thread_try_have_end())
 		thread_exit(NULL);
 	return nar_arena_own;
 }
@@ -128,6 +143,17 @@ static struct nar_arena *thread_begin(void)
 static struct nar_arena *thread_arena(void)
 {
 	return likely(nar_arena_own) ? nar_arena_own : thread_begin();
+}
+
+static noinline struct nar_arena *arena_to_free_slow(void)
+{
+	return nar_arena_aside ? nar_arena_aside : thread_begin();
+}
+
+/* To allocate is captured, to free what was not is not. */
+static struct nar_arena *arena_to_free(void)
+{
+	return likely(nar_arena_own) ? nar_arena_own : arena_to_free_slow();
 }
 
 /* ---- Following the CPU, and the program ---- */
@@ -182,7 +208,7 @@ static struct nar_arena *follow_policy(struct nar_arena *old)
 
 int nar_thread_bind(int node)
 {
-	struct nar_arena *a = thread_arena();
+	struct nar_arena *a = arena_to_free();
 	u8 before = self.bound_to;
 
 	self.bound_to = (u8)(node + 1);
@@ -212,6 +238,14 @@ static void *take_from_default(unsigned int node, unsigned int class)
 	return nar_heap_take(&nar_heap_default, node, class);
 }
 
+/* What its objects are aligned to in a slab is what they were asked for to be aligned to. */
+static void *capture_class(unsigned int class)
+{
+	size_t size = nar_class[class].shape.size;
+
+	return nar_scope_alloc_slow(nar_scope_captor, size, size & -size);
+}
+
 /* Without an arena: built-in classes, batch one. */
 static void *alloc_shared_class(unsigned int class)
 {
@@ -219,6 +253,8 @@ static void *alloc_shared_class(unsigned int class)
 	struct nar_heap *heap;
 	void *p;
 
+	if (nar_scope_captor)
+		return capture_class(class);
 	nar_maint_poll();
 	p = take_from_default(node, class);
 	if (p)
@@ -236,6 +272,8 @@ static void *alloc_shared(size_t size)
 
 	if (!nar_start_early())
 		return NULL;
+	if (nar_scope_captor)
+		return nar_scope_alloc_slow(nar_scope_captor, size, 1);
 	size += load_acquire(&nar_is_started) ? 0 : EARLY_PAD;
 	if (size > NAR_SMALL_MAX)
 		return nar_large_alloc(nar_thread_place(), &(struct nar_block){ size, 1, NULL }, &is_zero);
@@ -245,6 +283,7 @@ static void *alloc_shared(size_t size)
 static struct nar_arena *before_refill(struct nar_arena *a)
 {
 	nar_maint_poll();
+	nar_scope_poll();
 	nar_arena_adopt_orphan();
 	nar_arena_send_all(a);
 	return has_moved(a) ? thread_move(a) : a;
@@ -320,6 +359,13 @@ static bool may_be_recent(const struct nar_block *block)
 	return block->alignment <= PAGE_BYTES && block->size <= NAR_RECENT_BYTES && !block->grown;
 }
 
+static noinline void *alloc_shared_large(const struct nar_block *block, bool *is_zero)
+{
+	if (nar_scope_captor)
+		return nar_scope_alloc_slow(nar_scope_captor, block->size, block->alignment);
+	return nar_large_alloc(nar_thread_place(), block, is_zero);
+}
+
 void *nar_thread_alloc_large(const struct nar_block *block, bool *is_zero)
 {
 	struct nar_arena *a = thread_arena();
@@ -328,7 +374,7 @@ void *nar_thread_alloc_large(const struct nar_block *block, bool *is_zero)
 	nar_maint_poll();
 	*is_zero = false;
 	if (!a)
-		return nar_large_alloc(nar_thread_place(), block, is_zero);
+		return alloc_shared_large(block, is_zero);
 	a = follow_policy(a);
 	if (may_be_recent(block))
 		p = nar_recent_take(&a->recent, DIV_ROUND_UP(block->size, PAGE_BYTES));
@@ -359,12 +405,14 @@ static void free_direct(struct nar_arena *a, void *p, u32 entry)
 static void free_small(void *p, u32 entry)
 {
 	u32 owner = nar_entry_owner(entry);
-	struct nar_arena *a = thread_arena();
+	struct nar_arena *a = arena_to_free();
 
-	if (nar_opt.harden)
+	if (nar_opt.harden && owner != OWNER_SCOPE)
 		nar_live_clear(p);
 	if (a && owner == a->member.id)
 		push(a, nar_entry_class(entry), p);
+	else if (owner == OWNER_SCOPE)
+		nar_scope_free(p);
 	else if (a && owner != OWNER_SHARD)
 		nar_arena_post(a, p, owner);
 	else
@@ -382,7 +430,7 @@ static bool is_at_home(const struct nar_arena *a, const void *p)
 /* A block of another place goes home, where its neighbours are. */
 static void free_large(void *p)
 {
-	struct nar_arena *a = thread_arena();
+	struct nar_arena *a = arena_to_free();
 
 	nar_maint_poll();
 	if (a && is_at_home(a, p) && nar_recent_try_put(&a->recent, p))
@@ -411,8 +459,9 @@ void nar_thread_free_slow(void *p)
 
 void nar_thread_trim(void)
 {
-	struct nar_arena *a = nar_arena_own;
+	struct nar_arena *a = nar_arena_mine();
 
+	nar_scope_trim();
 	if (!a)
 		return;
 	nar_arena_flush_all(a);
@@ -423,6 +472,41 @@ void nar_thread_trim(void)
 
 void nar_thread_update_classes(void)
 {
-	if (nar_arena_own)
-		nar_arena_update_classes(nar_arena_own);
+	if (nar_arena_mine())
+		nar_arena_update_classes(nar_arena_mine());
+}
+
+/* ---- Scopes ---- */
+
+/*
+ * Where the outermost begins the thread's node and policy are asked for; those inside follow
+ * its CPU alone.  A thread that has scopes must have an end, if it can have one.
+ */
+struct numarena_scope *nar_thread_scope_begin(const char *name, bool is_capturing)
+{
+	struct numarena_scope *s;
+	struct nar_place place;
+
+	if (!nar_start_early() || (load_acquire(&nar_is_started) && !thread_try_have_end()))
+		return NULL;
+	place = nar_scope_is_open() ? nar_scope_place() : nar_thread_place();
+	place.node = (u8)wanted_node();
+	s = nar_scope_begin(name, is_capturing, place);
+	thread_use(nar_arena_mine());
+	return s;
+}
+
+void nar_thread_scope_end(struct numarena_scope *s)
+{
+	nar_scope_end(s);
+	thread_use(nar_arena_mine());
+}
+
+struct numarena_scope *nar_thread_swap_captor(struct numarena_scope *captor)
+{
+	struct numarena_scope *before = nar_scope_captor;
+
+	nar_scope_captor = captor;
+	thread_use(nar_arena_mine());
+	return before;
 }

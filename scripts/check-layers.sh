@@ -43,7 +43,10 @@ arena/chunk	40
 arena/large	45
 arena/slab	50
 arena/class	52
+arena/region	52
 arena/magazine	53
+arena/capture	53
+arena/kept	53
 arena/shard	54
 arena/heap	56
 arena/recent	56
@@ -53,6 +56,7 @@ arena/arena	60
 arena/maint	60
 arena/audit	62
 arena/forkpool	61
+arena/scope	61
 arena/fork	62
 arena/reserve	62
 arena/start	65

@@ -18,6 +18,7 @@ struct nar_options {
 	u64 policy;		/* enum nar_binding: how memory is bound to its node */
 	u64 harden;		/* check every free against an out-of-line bit */
 	u64 decay_ms;		/* a free huge page older than this is purged; 0: at once */
+	u64 scope_keep;		/* bytes that a thread keeps of scopes that have ended */
 	u64 fork_rcu;		/* call liburcu's fork functions from our handlers */
 	u64 abort_conf;		/* a setting that cannot be used is fatal */
 };
