@@ -22,13 +22,16 @@ static u32 take(struct nar_kept *k, u32 *link)
 	return region;
 }
 
-u32 nar_kept_take(struct nar_kept *k, struct nar_place place)
+u32 nar_kept_take(struct nar_kept *k, struct nar_place place, size_t bytes)
 {
 	u32 *link;
 
-	for (link = &k->newest; *link; link = &nar_region_at(*link)->next)
-		if (!nar_region_at(*link)->is_single && is_at(nar_region_at(*link), place))
+	for (link = &k->newest; *link; link = &nar_region_at(*link)->next) {
+		const struct nar_region *r = nar_region_at(*link);
+
+		if (!r->is_single && r->bytes >= bytes && is_at(r, place))
 			return take(k, link);
+	}
 	return 0;
 }
 

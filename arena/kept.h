@@ -19,8 +19,8 @@ struct nar_kept {
 	u64 swept_ms;
 };
 
-/* One of @place that will do for any small object; 0. */
-u32 nar_kept_take(struct nar_kept *k, struct nar_place place);
+/* One of @place for many objects, of @bytes and more; 0. */
+u32 nar_kept_take(struct nar_kept *k, struct nar_place place, size_t bytes);
 
 /* A single one for @bytes aligned to @alignment, of which not much is lost; 0. */
 u32 nar_kept_take_single(struct nar_kept *k, struct nar_place place, size_t bytes, size_t alignment);

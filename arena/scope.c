@@ -283,13 +283,15 @@ static void own(struct numarena_scope *s, u32 region, size_t base)
 	WRITE_ONCE(r->scope, s);
 }
 
-static bool add_region(struct numarena_scope *s)
+/* One that has room for @need. */
+static bool add_region(struct numarena_scope *s, size_t need)
 {
-	u32 before = s->region, region = nar_kept_take(&mine.kept, s->place);
+	u32 before = s->region, region = nar_kept_take(&mine.kept, s->place, need);
+	bool is_first = !before && need <= NAR_REGION_FIRST_BYTES;
 	size_t base = 0;
 
 	if (!region)
-		region = make_region(s, before ? NAR_REGION_BYTES : NAR_REGION_FIRST_BYTES, 1, false);
+		region = make_region(s, is_first ? NAR_REGION_FIRST_BYTES : NAR_REGION_BYTES, 1, false);
 	if (!region)
 		return false;
 	if (before) {
@@ -337,7 +339,7 @@ static void *bump(struct numarena_scope *s, size_t bytes, size_t alignment)
 {
 	void *p = try_bump(s, bytes, alignment);
 
-	return p || !add_region(s) ? p : try_bump(s, bytes, alignment);
+	return p || !add_region(s, bytes + alignment) ? p : try_bump(s, bytes, alignment);
 }
 
 static void *alloc_single(struct numarena_scope *s, size_t bytes, size_t alignment)
@@ -403,10 +405,10 @@ static void release_to(struct numarena_scope *s, size_t mark)
 		drop_newest(s);
 	if (!s->region)
 		return;
-	top = nar_region_start(s->region) + (mark - nar_region_at(s->region)->base);
-	/* A region that was left before its end, or one of a rewound top. */
-	if (top >= s->top)
+	/* Its end was left unused, or the top was rewound. */
+	if (mark >= position(s))
 		return;
+	top = nar_region_start(s->region) + (mark - nar_region_at(s->region)->base);
 	forget(s, s->region, top, s->top);
 	set_top(s, top);
 }
@@ -414,7 +416,8 @@ static void release_to(struct numarena_scope *s, size_t mark)
 void nar_scope_release(struct numarena_scope *s, size_t mark)
 {
 	check_mine(s);
-	release_to(s, ALIGN_UP(mark, NAR_GRAIN));
+	if (mark <= position(s))
+		release_to(s, ALIGN_UP(mark, NAR_GRAIN));
 }
 
 /* ---- Begin and end ---- */

@@ -11,7 +11,7 @@
 #include <signal.h>
 
 static const char *const names[] = {
-	"mode", "huge", "policy", "harden", "decay_ms", "fork_rcu", "abort_conf",
+	"mode", "huge", "policy", "harden", "decay_ms", "scope_keep", "fork_rcu", "abort_conf",
 };
 
 static const char *value_of(const char *name)
