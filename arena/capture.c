@@ -14,9 +14,9 @@ static u64 *word_of(u64 (*table)[BITS_WORDS], const char *p, u64 *bit)
 
 void nar_capture_add(const char *from, const char *end, bool is_object)
 {
-	u64 bit, *word = word_of(nar_mem.bits, end - NAR_GRAIN, &bit);
+	u64 bit, *word;
 
-	WRITE_ONCE(*word, *word | bit);
+	nar_capture_end_at(end);
 	if (!is_object || !nar_mem.live)
 		return;
 	word = word_of(nar_mem.live, from, &bit);

@@ -20,6 +20,15 @@
 /* Objects begin and end at multiples of this. */
 #define NAR_GRAIN 16
 
+/* What is in use ends at @end. */
+static inline void nar_capture_end_at(const char *end)
+{
+	size_t grain = nar_offset(end - NAR_GRAIN) / NAR_GRAIN;
+	u64 *word = &nar_mem.bits[0][0] + grain / 64;
+
+	WRITE_ONCE(*word, *word | 1ull << grain % 64);
+}
+
 /* What lies between @from and @end, which is not in use: an object or a gap. */
 void nar_capture_add(const char *from, const char *end, bool is_object);
 

@@ -207,8 +207,11 @@ static char *region_end(u32 region)
 
 static void set_top(struct numarena_scope *s, char *top)
 {
+	bool is_looked_at = nar_opt.harden || NAR_HAS_ASAN;
+
 	s->top = top;
-	s->end = s->is_checked ? top : region_end(s->region);
+	s->end = is_looked_at || s->is_capturing ? top : region_end(s->region);
+	s->capture_end = is_looked_at ? top : region_end(s->region);
 }
 
 static size_t position(const struct numarena_scope *s)
@@ -250,7 +253,7 @@ static void drop_newest(struct numarena_scope *s)
 	if (s->region)
 		set_top(s, nar_region_start(s->region) + nar_region_at(s->region)->used_bytes);
 	else
-		s->top = s->end = NULL;
+		s->top = s->end = s->capture_end = NULL;
 }
 
 static void drop_single(struct numarena_scope *s, u32 *link)
@@ -312,10 +315,11 @@ static void note_object(struct numarena_scope *s, char *from, char *end)
 {
 	if (is_filling())
 		check_filled(s->region, s->top, end);
-	if (s->is_capturing && from != s->top)
+	if (!s->is_capturing)
+		return;
+	if (from != s->top)
 		nar_capture_add(s->top, from, false);
-	if (s->is_capturing)
-		nar_capture_add(from, end, true);
+	nar_capture_add(from, end, true);
 }
 
 /* @bytes is a multiple of the grain.  Return: NULL if the region has no room. */
@@ -329,8 +333,7 @@ static void *try_bump(struct numarena_scope *s, size_t bytes, size_t alignment)
 	p = s->top + (-(uintptr_t)s->top & (alignment - 1));
 	if (p > end || bytes > (size_t)(end - p))
 		return NULL;
-	if (unlikely(s->is_checked))
-		note_object(s, p, p + bytes);
+	note_object(s, p, p + bytes);
 	set_top(s, p + bytes);
 	return p;
 }
@@ -384,6 +387,20 @@ void *nar_scope_alloc_slow(struct numarena_scope *s, size_t size, size_t alignme
 	p = alloc_any(s, size, alignment);
 	if (p)
 		nar_unpoison(p, size);
+	return p;
+}
+
+/* As nar_scope_try_alloc(), and its end is written down. */
+void *nar_scope_capture(size_t size)
+{
+	struct numarena_scope *s = nar_scope_captor;
+	size_t last = (size - 1) | (NAR_GRAIN - 1);
+	char *p = s->top;
+
+	if (unlikely(last >= (size_t)(s->capture_end - p)))
+		return nar_scope_alloc_slow(s, size, 1);
+	nar_capture_end_at(p + last + 1);
+	s->top = s->end = p + last + 1;
 	return p;
 }
 
@@ -461,7 +478,6 @@ struct numarena_scope *nar_scope_begin(const char *name, bool is_capturing, stru
 		check_kept();
 	copy_name(s->name, name);
 	s->place = place;
-	s->is_checked = is_capturing || nar_opt.harden || NAR_HAS_ASAN;
 	WRITE_ONCE(s->is_capturing, is_capturing);
 	WRITE_ONCE(s->thread, &mine);
 	count_own(s->nr_begun, 1);

@@ -17,8 +17,8 @@
  * What a scope no longer needs waits with the thread for the next scope: the warmest first,
  * up to the option scope_keep, and what has not been needed for decay_ms goes.
  *
- * The fast path takes a scope for what it is.  Where a look is due at each allocation
- * (harden, and where objects are captured), top and end are one, and it declines.
+ * The fast path takes a scope for what it is.  Where it should not be taken (harden, and
+ * where objects are captured), top and end are one, and it declines.
  */
 #ifndef NAR_SCOPE_H
 #define NAR_SCOPE_H
@@ -28,9 +28,10 @@
 #define NAR_SCOPE_NAME 24
 
 struct numarena_scope {
-	/* The fast path's; NULL in a scope that has ended. */
+	/* The fast paths'; NULL in a scope that has ended. */
 	char *top;
 	char *end;
+	char *capture_end;		/* the same for objects that are captured */
 
 	struct numarena_scope *outer;	/* or the next one that is unused */
 	const void *thread;		/* whose it is; NULL: ended.  Racy reads */
@@ -38,7 +39,6 @@ struct numarena_scope {
 	u32 single;			/* the newest; 0 */
 	u64 nr_begun;			/* times that this structure has served; one writer */
 	struct nar_place place;		/* where it is to take regions from */
-	bool is_checked;
 	bool is_capturing;		/* racy reads */
 	unsigned int node;		/* of this structure; constant */
 	char name[NAR_SCOPE_NAME];
@@ -59,6 +59,9 @@ struct numarena_scope *nar_scope_begin(const char *name, bool is_capturing, stru
  * inside it end with it.
  */
 void nar_scope_end(struct numarena_scope *s);
+
+/* In the captor that there is; the same. */
+void *nar_scope_capture(size_t size);
 
 /* Any @size and any power of two.  Return: NULL if there is no memory. */
 void *nar_scope_alloc_slow(struct numarena_scope *s, size_t size, size_t alignment);

@@ -272,8 +272,6 @@ static void *alloc_shared(size_t size)
 
 	if (!nar_start_early())
 		return NULL;
-	if (nar_scope_captor)
-		return nar_scope_alloc_slow(nar_scope_captor, size, 1);
 	size += load_acquire(&nar_is_started) ? 0 : EARLY_PAD;
 	if (size > NAR_SMALL_MAX)
 		return nar_large_alloc(nar_thread_place(), &(struct nar_block){ size, 1, NULL }, &is_zero);
@@ -334,8 +332,12 @@ void *nar_thread_alloc_class_slow(unsigned int class)
 
 void *nar_thread_alloc_slow(size_t size)
 {
-	struct nar_arena *a = thread_arena();
+	struct nar_arena *a;
 
+	/* Where there is an arena nothing captures. */
+	if (unlikely(!nar_arena_own && nar_scope_captor))
+		return nar_scope_capture(size);
+	a = thread_arena();
 	if (!a)
 		return alloc_shared(size);
 	nar_arena_update_classes(a);
