@@ -11,7 +11,6 @@
 #include "internal/stat.h"
 
 #include "arena.h"
-#include "region.h"
 
 /* Objects collected from the queue a refill: as long as a few refills. */
 #define DRAIN_MAX 256
@@ -51,6 +50,7 @@ struct nar_arena nar_arena_none = {
 
 __thread struct nar_arena *nar_arena_own;
 __thread struct nar_arena *nar_arena_aside;
+__thread u8 nar_bound_to;
 
 /* ---- Begin ---- */
 
@@ -64,7 +64,7 @@ static void close_outboxes(struct nar_arena *a)
 {
 	unsigned int i;
 
-	for (i = 0; i < NR_OUTBOXES; i++)
+	for (i = 0; i < NR_ALL_OUTBOXES; i++)
 		a->outbox[i] = &nar_message_none;
 	a->spare = NULL;
 	a->nr_posts = 0;
@@ -79,7 +79,7 @@ static void begin_anew(struct nar_arena *a)
 	nar_mags_open(&a->mag, a->view.nr_classes);
 }
 
-static struct nar_arena *arena_create(unsigned int node)
+static struct nar_arena *arena_create(unsigned int node, bool is_of_heaps)
 {
 	struct nar_arena *a = nar_meta_alloc(node, sizeof(*a) + nar_mags_nr_slots() * sizeof(a->slot[0]));
 
@@ -89,6 +89,8 @@ static struct nar_arena *arena_create(unsigned int node)
 	a->span_bytes = nar_mem.span_bytes;
 	a->map = nar_mem.map;
 	a->member.node = (u16)node;
+	a->member.is_of_heaps = is_of_heaps;
+	a->handle = is_of_heaps ? HANDLE_DEAD : HANDLE_NONE;
 	a->lock = (struct nar_lock)NAR_LOCK_INIT(RANK_ARENA);
 	a->is_gone = true;
 	begin_anew(a);
@@ -103,15 +105,58 @@ void nar_arena_update_classes(struct nar_arena *a)
 	nar_mags_open(&a->mag, a->view.nr_classes);
 }
 
-struct nar_arena *nar_arena_begin(struct nar_heap *heap, unsigned int node)
+/* Return: false if the heap was destroyed: then its end has not seen the arena. */
+static bool try_enter(struct nar_arena *a, struct nar_heap *heap, u64 handle)
 {
-	struct nar_member *m = nar_registry_take(node);
-	struct nar_arena *a = m ? nar_arena_of_member(m) : arena_create(node);
+	bool is_alive;
+
+	nar_lock(&heap->lock);
+	is_alive = load_acquire(&heap->handle) == handle;
+	if (is_alive) {
+		a->prev_in_heap = NULL;
+		a->next_in_heap = heap->arenas;
+		if (heap->arenas)
+			heap->arenas->prev_in_heap = a;
+		heap->arenas = a;
+		/* Release: who reads it sees what the last heap's end has done to the map. */
+		store_release(&a->handle, handle);
+	}
+	nar_unlock(&heap->lock);
+	return is_alive;
+}
+
+/* It has no slabs, or they have been buried: then the heap knows it no longer. */
+static void leave(struct nar_arena *a)
+{
+	struct nar_heap *heap = a->heap;
+
+	if (!a->member.is_of_heaps)
+		return;
+	WRITE_ONCE(a->keeper, NULL);
+	nar_lock(&heap->lock);
+	if (READ_ONCE(a->handle) != HANDLE_DEAD) {
+		if (a->next_in_heap)
+			a->next_in_heap->prev_in_heap = a->prev_in_heap;
+		if (a->prev_in_heap)
+			a->prev_in_heap->next_in_heap = a->next_in_heap;
+		else
+			heap->arenas = a->next_in_heap;
+		store_release(&a->handle, HANDLE_DEAD);
+	}
+	nar_unlock(&heap->lock);
+}
+
+struct nar_arena *nar_arena_begin(struct nar_heap *heap, u64 handle, unsigned int node)
+{
+	bool is_of_heaps = handle != HANDLE_NONE;
+	struct nar_member *m = nar_registry_take(node, is_of_heaps);
+	struct nar_arena *a = m ? nar_arena_of_member(m) : arena_create(node, is_of_heaps);
 
 	if (!a)
 		return NULL;
-	if (!nar_registry_try_name(&a->member))
+	if (!nar_registry_try_name(&a->member) || (is_of_heaps && !try_enter(a, heap, handle)))
 		return nar_registry_put(&a->member), NULL;
+	WRITE_ONCE(a->keeper, is_of_heaps ? nar_keeper_self() : NULL);
 	a->tag = nar_entry(a->member.id, 0);
 	nar_mags_restart(&a->mag);
 	nar_arena_update_classes(a);
@@ -206,38 +251,52 @@ static struct nar_message *next_message(struct nar_arena *a) __must_hold(&a->loc
 	return a->inbox;
 }
 
-static void *stray(void *p, void *strays)
+/*
+ * The first @nr of @from, which lie where all has been collected, are another's by now.  They
+ * wait at the message's end, where there is room for all that it brought.
+ */
+static void note_strays(struct nar_message *m, void *const *from, unsigned int nr)
 {
-	nar_chain_link(p, strays);
-	return p;
+	m->nr_strays += nr;
+	memmove(&m->object[NAR_MESSAGE_MAX - m->nr_strays], from, nr * sizeof(*from));
 }
 
 /*
  * What is still the arena's goes back, for its own thread into magazines that have room; the
- * rest is chained to @strays.  Return: the chain.
+ * rest is strays.
  */
-static void *give_posted(struct nar_arena *a, void *const *p, unsigned int nr, bool is_own, void *strays)
+static void give_posted(struct nar_arena *a, struct nar_message *m, unsigned int nr, bool is_own)
 	__must_hold(&a->lock)
 {
-	while (nr) {
-		u32 entry = nar_entry_of(*p);
-		unsigned int n = 1;
+	void **from = &m->object[m->nr], **p, **end = from + nr;
+	unsigned int nr_strays = 0, n;
 
+	for (p = from; p < end; p += n) {
+		u32 entry = nar_entry_of(*p);
+
+		n = 1;
 		if (unlikely(nar_entry_owner(entry) != a->member.id))
-			strays = stray(*p, strays);
+			from[nr_strays++] = *p;
 		else if (!is_own || !nar_mag_try_push(&a->mag, nar_entry_class(entry), *p))
-			n = give_run(a, p, nr);
-		p += n;
-		nr -= n;
+			n = give_run(a, p, (unsigned int)(end - p));
 	}
-	return strays;
+	note_strays(m, from, nr_strays);
 }
 
-/* What a drain leaves to do once unlocked. */
-struct drained {
-	struct nar_message *empty;
-	void *strays;		/* objects whose slab has changed hands since they were posted */
-};
+/* Up to @max of its objects; all at once if they are of another heap than the arena is in now. */
+static unsigned int collect(struct nar_arena *a, struct nar_message *m, unsigned int max, bool is_own)
+	__must_hold(&a->lock)
+{
+	bool is_for_us = m->handle == READ_ONCE(a->handle);
+	unsigned int nr = is_for_us ? min_of(max, m->nr) : m->nr;
+
+	WRITE_ONCE(m->nr, m->nr - nr);
+	if (likely(is_for_us))
+		give_posted(a, m, nr, is_own);
+	else
+		note_strays(m, m->object, nr);
+	return nr;
+}
 
 #define BY_A_STRANGER NAR_MAX_CLASSES
 
@@ -248,29 +307,25 @@ static bool has_enough(const struct nar_arena *a, unsigned int class)
 
 /*
  * Up to @max objects from the queue into slabs; if the arena's own thread does it to refill
- * @class, into magazines first, and no more than that takes.
+ * @class, into magazines first, and no more than that takes.  Return: messages that are done
+ * with, for finish_drain() once unlocked.
  */
-static struct drained drain_locked(struct nar_arena *a, unsigned int max, unsigned int class)
+static struct nar_message *drain_locked(struct nar_arena *a, unsigned int max, unsigned int class)
 	__must_hold(&a->lock)
 {
-	struct drained d = { 0 };
-	struct nar_message *m;
+	struct nar_message *m, *done = NULL;
 
 	while (max && !has_enough(a, class) && (m = next_message(a))) {
-		unsigned int nr = min_of(max, m->nr);
-
-		WRITE_ONCE(m->nr, m->nr - nr);
-		d.strays = give_posted(a, &m->object[m->nr], nr, class != BY_A_STRANGER, d.strays);
-		max -= nr;
+		max -= min_of(max, collect(a, m, max, class != BY_A_STRANGER));
 		if (m->nr)
 			break;
 		sub_relaxed(&a->queue.bytes, nar_message_weight(m));
 		WRITE_ONCE(m->bytes, 0);
 		a->inbox = m->next;
-		m->next = d.empty;
-		d.empty = m;
+		m->next = done;
+		done = m;
 	}
-	return d;
+	return done;
 }
 
 static bool has_posts(const struct nar_arena *a)
@@ -278,17 +333,25 @@ static bool has_posts(const struct nar_arena *a)
 	return a->inbox || !nar_queue_is_empty(&a->queue);
 }
 
-static void finish_drain(struct drained d)
+static void free_strays(struct nar_message *m)
 {
-	nar_messages_put(d.empty);
-	while (d.strays) {
-		void *next = nar_chain_next(d.strays);
+	void **stray = &m->object[NAR_MESSAGE_MAX - m->nr_strays];
 
-		if (unlikely(next && !nar_is_ours(next)))
-			nar_die("freed memory was written to: %p, which leads to %p", d.strays, next);
-		nar_arena_free_direct(d.strays);
-		d.strays = next;
+	for (; m->nr_strays; m->nr_strays--, stray++) {
+		if (m->handle == HANDLE_NONE)
+			nar_arena_free_direct(*stray);
+		else
+			nar_arena_free_direct_of(*stray, m->handle);
 	}
+}
+
+static void finish_drain(struct nar_message *done)
+{
+	struct nar_message *m;
+
+	for (m = done; m; m = m->next)
+		free_strays(m);
+	nar_messages_put(done);
 }
 
 /* All of it, in bounded steps. */
@@ -297,25 +360,25 @@ static void drain_all(struct nar_arena *a)
 	bool more = true;
 
 	while (more) {
-		struct drained d;
+		struct nar_message *done;
 
 		nar_lock(&a->lock);
-		d = drain_locked(a, HELP_MAX, BY_A_STRANGER);
+		done = drain_locked(a, HELP_MAX, BY_A_STRANGER);
 		more = has_posts(a);
 		arena_unlock(a);
-		finish_drain(d);
+		finish_drain(done);
 	}
 }
 
 static void try_help(struct nar_arena *owner)
 {
-	struct drained d;
+	struct nar_message *done;
 
 	if (!nar_trylock(&owner->lock))
 		return;
-	d = drain_locked(owner, HELP_MAX, BY_A_STRANGER);
+	done = drain_locked(owner, HELP_MAX, BY_A_STRANGER);
 	arena_unlock(owner);
-	finish_drain(d);
+	finish_drain(done);
 }
 
 /* ---- Refill and flush ---- */
@@ -343,18 +406,28 @@ static bool adopt(struct nar_arena *a, unsigned int class) __must_hold(&a->lock)
 	return slab != 0;
 }
 
-bool nar_arena_grow(struct nar_arena *a, unsigned int class)
+static bool is_dead(const struct nar_arena *a)
 {
-	bool is_young = READ_ONCE(a->slab_bytes) < YOUNG_BYTES;
-	u32 slab = nar_slab_create(nar_heap_place(a->heap, a->member.node), nar_pool_for(is_young),
+	return unlikely(READ_ONCE(a->handle) == HANDLE_DEAD);
+}
+
+bool nar_arena_grow(struct nar_arena *a, unsigned int class, unsigned int node)
+{
+	bool is_young = READ_ONCE(a->slab_bytes) < YOUNG_BYTES, was_alive;
+	u32 slab = nar_slab_create(nar_heap_place(a->heap, node), nar_pool_for(is_young),
 				   &nar_class[class].shape, a->member.id, a->heap->id);
 
 	if (!slab)
 		return false;
 	nar_lock(&a->lock);
-	arena_link(a, class, slab);
+	was_alive = !is_dead(a);
+	if (was_alive)
+		arena_link(a, class, slab);
 	nar_unlock(&a->lock);
-	return true;
+	/* The program destroys a heap while it allocates in it. */
+	if (!was_alive)
+		nar_slab_destroy(slab);
+	return was_alive;
 }
 
 /*
@@ -379,6 +452,8 @@ static unsigned int refill_locked(struct nar_arena *a, unsigned int class) __mus
 	unsigned int batch = refill_batch(a, class), n;
 	void **to = a->mag.top[class];
 
+	if (is_dead(a))
+		return 0;
 	n = take_some(a, class, to, batch);
 	if (!n && adopt(a, class))
 		n = take_some(a, class, to, batch);
@@ -387,18 +462,18 @@ static unsigned int refill_locked(struct nar_arena *a, unsigned int class) __mus
 
 bool nar_arena_refill(struct nar_arena *a, unsigned int class)
 {
-	struct drained d;
+	struct nar_message *done;
 	unsigned int n;
 
 	nar_lock(&a->lock);
-	d = drain_locked(a, DRAIN_MAX, class);
+	done = drain_locked(a, DRAIN_MAX, class);
 	n = nar_mag_nr(&a->mag, class);
 	if (!n) {
 		n = refill_locked(a, class);
 		a->mag.top[class] += n;
 	}
 	arena_unlock(a);
-	finish_drain(d);
+	finish_drain(done);
 	a->mag.ran_dry[class] = true;
 	count_own(a->count.nr_refills, n != 0);
 	return n;
@@ -410,7 +485,9 @@ void nar_arena_flush(struct nar_arena *a, unsigned int class, unsigned int nr)
 	void **oldest = a->mag.start[class];
 
 	nar_lock(&a->lock);
-	give_all(a, oldest, nr);
+	/* What was of a heap that has been destroyed is nobody's. */
+	if (!is_dead(a))
+		give_all(a, oldest, nr);
 	arena_unlock(a);
 	memmove(oldest, oldest + nr, left * sizeof(*oldest));
 	a->mag.top[class] = oldest + left;
@@ -484,6 +561,18 @@ void nar_arena_trim(struct nar_arena *a)
 
 /* ---- Remote frees ---- */
 
+/* Its owner has left the heap: each object has another owner by now, or none. */
+static void deliver_by_hand(struct nar_message *m)
+{
+	unsigned int nr = m->nr;
+
+	WRITE_ONCE(m->nr, 0);
+	WRITE_ONCE(m->bytes, 0);
+	note_strays(m, m->object, nr);
+	m->next = NULL;
+	finish_drain(m);
+}
+
 static void send(struct nar_arena *a, struct nar_message **box)
 {
 	struct nar_message *m = *box;
@@ -493,6 +582,8 @@ static void send(struct nar_arena *a, struct nar_message **box)
 	nar_message_count(m, a->count.frees_to, a->count.bytes_to);
 	count_own(a->count.nr_remote_frees, m->nr);
 	count_own(a->count.nr_remote_batches, 1);
+	if (unlikely(m->handle != READ_ONCE(owner->handle)))
+		return deliver_by_hand(m);
 	nar_queue_post(&owner->queue, m);
 	/* Posted, then looked; its thread marks, then drains: one of us sees the other. */
 	if (unlikely(__atomic_load_n(&owner->is_gone, __ATOMIC_SEQ_CST)))
@@ -507,7 +598,7 @@ void nar_arena_send_all(struct nar_arena *a)
 
 	if (!a->nr_posts)
 		return;
-	for (i = 0; i < NR_OUTBOXES; i++)
+	for (i = 0; i < NR_ALL_OUTBOXES; i++)
 		if (a->outbox[i] != &nar_message_none)
 			send(a, &a->outbox[i]);
 	a->nr_posts = 0;
@@ -525,7 +616,7 @@ void nar_arena_count_unsent(const struct nar_arena *a, u64 *frees, u64 *bytes)
 {
 	unsigned int i;
 
-	for (i = 0; i < NR_OUTBOXES; i++) {
+	for (i = 0; i < NR_ALL_OUTBOXES; i++) {
 		const struct nar_message *m = READ_ONCE(a->outbox[i]);
 
 		if (m && m != &nar_message_none)
@@ -533,12 +624,17 @@ void nar_arena_count_unsent(const struct nar_arena *a, u64 *frees, u64 *bytes)
 	}
 }
 
-/* The one being filled for @owner, or a new one; NULL if there is no memory. */
-static struct nar_message *message_for(struct nar_arena *a, u32 owner)
+static struct nar_message **box_for(struct nar_arena *a, u32 owner, u64 handle)
 {
-	struct nar_message **box = &a->outbox[owner % NR_OUTBOXES], *m = *box;
+	return &a->outbox[handle == HANDLE_NONE ? owner % NR_OUTBOXES : NR_OUTBOXES + owner % NR_HEAP_OUTBOXES];
+}
 
-	if (m->owner == owner)
+/* The one being filled for @owner, or a new one; NULL if there is no memory. */
+static struct nar_message *message_for(struct nar_arena *a, u32 owner, u64 handle)
+{
+	struct nar_message **box = box_for(a, owner, handle), *m = *box;
+
+	if (m->owner == owner && m->handle == handle)
 		return m;
 	if (m != &nar_message_none)
 		send(a, box);
@@ -549,18 +645,27 @@ static struct nar_message *message_for(struct nar_arena *a, u32 owner)
 		return NULL;
 	a->spare = m->next;
 	m->owner = owner;
+	m->handle = handle;
 	WRITE_ONCE(*box, m);
 	return m;
 }
 
-void nar_arena_post(struct nar_arena *a, void *p, u32 owner)
+static void free_direct(void *p, u64 handle)
+{
+	if (handle == HANDLE_NONE)
+		nar_arena_free_direct(p);
+	else
+		nar_arena_free_direct_of(p, handle);
+}
+
+void nar_arena_post(struct nar_arena *a, void *p, u32 owner, u64 handle)
 {
 	size_t bytes = nar_class[nar_entry_class(nar_entry_of(p))].shape.size;
-	struct nar_message *m = message_for(a, owner);
+	struct nar_message *m = message_for(a, owner, handle);
 
 	if (unlikely(!m)) {
 		nar_arena_note_free(a, p, bytes);
-		nar_arena_free_direct(p);
+		free_direct(p, handle);
 		return;
 	}
 	/* As in a magazine, the newest two: the rest is found when the message is drained. */
@@ -569,18 +674,19 @@ void nar_arena_post(struct nar_arena *a, void *p, u32 owner)
 	nar_message_add(m, p, bytes);
 	a->nr_posts++;
 	if (m->nr == NAR_MESSAGE_MAX || m->bytes >= NAR_MESSAGE_BYTES)
-		send(a, &a->outbox[owner % NR_OUTBOXES]);
+		send(a, box_for(a, owner, handle));
 	if (a->nr_posts >= POSTS_MAX)
 		nar_arena_send_all(a);
 }
 
-static bool try_give(struct nar_arena *a, void *p, u32 entry)
+/* Return: false if @a does not own it any more. */
+static bool try_give(struct nar_arena *a, void *p, u32 entry, u64 handle)
 {
 	bool is_mine;
 
 	nar_lock(&a->lock);
 	is_mine = nar_entry_of(p) == entry;
-	if (is_mine)
+	if (is_mine && likely(READ_ONCE(a->handle) == handle))
 		give_run(a, &p, 1);
 	arena_unlock(a);
 	return is_mine;
@@ -595,8 +701,25 @@ void nar_arena_free_direct(void *p)
 		if (owner == OWNER_NONE || owner == OWNER_SCOPE)
 			nar_die("double free of %p (its slab is gone)", p);
 		if (owner == OWNER_SHARD ? nar_heap_try_free(p) :
-		    try_give(nar_arena_of(owner), p, entry))
+		    try_give(nar_arena_of(owner), p, entry, HANDLE_NONE))
 			return;
+	}
+}
+
+/* Under the owner's lock a heap is alive or not; before it, it may end between any two steps. */
+void nar_arena_free_direct_of(void *p, u64 handle)
+{
+	bool is_done = false;
+
+	while (!is_done && nar_heap_is_alive(handle)) {
+		u32 entry = nar_entry_of(p), owner = nar_entry_owner(entry);
+
+		if (owner == OWNER_SHARD)
+			is_done = nar_heap_try_free_of(p, handle);
+		else if (owner == OWNER_NONE || owner == OWNER_TOMB)
+			is_done = true;
+		else
+			is_done = try_give(nar_arena_of(owner), p, entry, handle);
 	}
 }
 
@@ -634,6 +757,7 @@ static void arena_retire(struct nar_arena *a)
 	__atomic_store_n(&a->is_gone, true, __ATOMIC_SEQ_CST);
 	drain_all(a);
 	shelve_all(a);
+	leave(a);
 	nar_registry_put(&a->member);
 	sub_relaxed(&nr_live, 1);
 }
@@ -646,6 +770,34 @@ void nar_arena_end(struct nar_arena *a)
 	a->spare = NULL;
 	nar_recent_flush(&a->recent);
 	arena_retire(a);
+}
+
+u32 nar_arena_bury(struct nar_arena *a, u32 slabs, size_t *bytes)
+{
+	unsigned int class;
+
+	nar_lock(&a->lock);
+	store_release(&a->handle, HANDLE_DEAD);
+	for (class = 0; class < nar_class_count(); class++)
+		slabs = nar_slabs_bury(&a->bins[class], slabs, bytes);
+	a->kept_bytes = 0;
+	WRITE_ONCE(a->slab_bytes, 0);
+	arena_unlock(a);
+	/* What is in the queue is of no heap now. */
+	drain_all(a);
+	return slabs;
+}
+
+size_t nar_arena_live_bytes(struct nar_arena *a)
+{
+	unsigned int class;
+	size_t sum = 0;
+
+	nar_lock(&a->lock);
+	for (class = 0; class < nar_class_count(); class++)
+		sum += nar_slabs_live_bytes(&a->bins[class]);
+	nar_unlock(&a->lock);
+	return sum;
 }
 
 /* ---- After a fork ---- */
@@ -666,10 +818,11 @@ void nar_arenas_orphan(struct nar_arena *self)
 		struct nar_arena *a = nar_arena_of(id);
 
 		nr += !a->member.is_free;
-		if (a == self || a->member.is_free)
+		if (a == self || a->member.is_free || a->keeper == nar_keeper_self())
 			continue;
 		nar_registry_orphan(&a->member);
 		a->is_gone = true;
+		WRITE_ONCE(a->keeper, NULL);
 		nar_event(fork_leaked, 1);
 	}
 	/* What threads were about to count, or had counted. */

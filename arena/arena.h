@@ -31,8 +31,14 @@ struct nar_counters {		/* one writer, the arena's thread */
 	u64 bytes_to[NAR_MAX_NODES];	/* ... and their bytes */
 };
 
-/* Owners that objects are collected for at once; more share a place, by turns. */
+/*
+ * Owners that objects are collected for at once; more share a place, by turns.  Arenas of the
+ * program's heaps have places of their own: a message for one is for one of its heaps, which
+ * the fast path does not look at.
+ */
 #define NR_OUTBOXES 16
+#define NR_HEAP_OUTBOXES 4
+#define NR_ALL_OUTBOXES (NR_OUTBOXES + NR_HEAP_OUTBOXES)
 
 struct nar_arena {
 	/* The fast paths': what nar_mem says of the span, so that one pointer leads to all. */
@@ -47,10 +53,18 @@ struct nar_arena {
 	struct nar_member member;
 	struct nar_heap *heap;
 	u32 nr_posts;			/* since all outboxes were empty at once */
-	struct nar_message *outbox[NR_OUTBOXES];	/* or nar_message_none */
+	struct nar_message *outbox[NR_ALL_OUTBOXES];	/* or nar_message_none */
 	struct nar_message *spare;
 	struct nar_recent recent;
 	struct nar_counters count;
+
+	/* Of a heap of the program's; see own.h. */
+	u64 handle;			/* lock, racy reads; HANDLE_NONE: of a policy's */
+	const void *keeper;		/* names the thread; racy reads */
+	struct nar_arena *next_own;	/* the thread's own */
+	struct nar_arena *next_in_heap, *prev_in_heap;	/* the heap's lock */
+	u64 away_since_ms;		/* the thread's own, as of its other memory */
+	u32 away_refills;
 
 	/* Under the lock. */
 	struct nar_lock lock __shared_line;
@@ -81,8 +95,25 @@ static inline struct nar_arena *nar_arena_mine(void)
 	return nar_arena_own ? nar_arena_own : nar_arena_aside;
 }
 
-/* An arena for the calling thread; NULL if there is no memory. */
-struct nar_arena *nar_arena_begin(struct nar_heap *heap, unsigned int node);
+/* The node that numarena_thread_bind() named for the calling thread, plus one; or 0. */
+extern __thread u8 nar_bound_to;
+
+static inline unsigned int nar_wanted_node(void)
+{
+	return unlikely(nar_bound_to) ? nar_bound_to - 1u : nar_node_current();
+}
+
+/* What a thread's arenas of heaps name it by, while it lives. */
+static inline const void *nar_keeper_self(void)
+{
+	return &nar_arena_own;
+}
+
+/*
+ * An arena for the calling thread; NULL if there is no memory, or the heap that @handle names
+ * was destroyed.
+ */
+struct nar_arena *nar_arena_begin(struct nar_heap *heap, u64 handle, unsigned int node);
 
 /* Its thread ends or leaves the node: everything goes to the shelves. */
 void nar_arena_end(struct nar_arena *a);
@@ -93,8 +124,8 @@ void nar_arena_end(struct nar_arena *a);
  */
 bool nar_arena_refill(struct nar_arena *a, unsigned int class);
 
-/* A slab more.  May map memory.  Return: false if there is none. */
-bool nar_arena_grow(struct nar_arena *a, unsigned int class);
+/* A slab more, of @node if that has any.  May map memory.  Return: false if there is none. */
+bool nar_arena_grow(struct nar_arena *a, unsigned int class, unsigned int node);
 
 /* Room in a full magazine: a larger one, or the oldest objects go back into slabs. */
 void nar_arena_make_room(struct nar_arena *a, unsigned int class);
@@ -109,12 +140,27 @@ void nar_arena_note_free(struct nar_arena *a, const void *p, size_t bytes);
 /* What waits in outboxes and is not counted yet, by node.  A racing reader may miss some. */
 void nar_arena_count_unsent(const struct nar_arena *a, u64 *frees, u64 *bytes);
 
-/* Collect @p, owned by arena @owner, and post it with others in time; any way there is. */
-void nar_arena_post(struct nar_arena *a, void *p, u32 owner);
+/*
+ * Collect @p, owned by arena @owner, and post it with others in time; any way there is.
+ * @handle: of the heap of the program's that it is of; HANDLE_NONE.
+ */
+void nar_arena_post(struct nar_arena *a, void *p, u32 owner, u64 handle);
 void nar_arena_send_all(struct nar_arena *a);
 
 /* Free @p into the slab of whoever owns it, under that owner's lock. */
 void nar_arena_free_direct(void *p);
+
+/* The same for an object of a heap of the program's; nothing if that was destroyed. */
+void nar_arena_free_direct_of(void *p, u64 handle);
+
+/*
+ * Its heap is destroyed: what it has is nobody's, and it is HANDLE_DEAD until its thread lets
+ * go of it.  As nar_slabs_bury().
+ */
+u32 nar_arena_bury(struct nar_arena *a, u32 slabs, size_t *bytes);
+
+/* Bytes of objects in use or in its magazines. */
+size_t nar_arena_live_bytes(struct nar_arena *a);
 
 /* Destroy empty slabs that are kept. */
 void nar_arena_trim(struct nar_arena *a);

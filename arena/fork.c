@@ -23,6 +23,7 @@
 #include "fork.h"
 #include "forkpool.h"
 #include "scope.h"
+#include "tomb.h"
 #include "unit.h"
 
 static struct nar_lock *start_lock;
@@ -34,6 +35,8 @@ static void each_lock(void (*fn)(struct nar_lock *))
 	nar_heap_each_make_lock(fn);
 	nar_class_each_lock(fn);
 	nar_registry_each_lock(fn);
+	nar_heap_each_list_lock(fn);
+	nar_tomb_each_lock(fn);
 	nar_arena_each_lock(fn);
 	nar_heap_each_lock(fn);
 	nar_chunk_each_lock(fn);
@@ -75,6 +78,7 @@ static void after_fork_child(void)
 	nar_unit_note_fork();
 	nar_unit_forget_threads();
 	each_lock(nar_lock_reset);
+	nar_tomb_forget_threads();
 	nar_arenas_orphan(nar_arena_mine());
 	if (holds_rcu)
 		urcu_bp_after_fork_child();

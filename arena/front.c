@@ -8,6 +8,7 @@
 
 #include "internal/option.h"
 
+#include "block.h"
 #include "front.h"
 #include "init.h"
 #include "large.h"
@@ -99,31 +100,48 @@ void *nar_front_calloc_slow(size_t nmemb, size_t size)
 	return p;
 }
 
+static bool large_try_resize(void *p, size_t size)
+{
+	return nar_block_heap_id(p) ? nar_block_try_resize(p, size) : nar_large_try_resize(p, size);
+}
+
 /* Same class, or not much less than it has, or a large block that can stretch. */
 static bool try_stay(void *p, size_t have, size_t size)
 {
 	u32 entry = nar_entry_of(p);
 
 	if (size <= have && size >= have / SHRINK_PART)
-		return entry || nar_large_try_resize(p, size);
+		return entry || large_try_resize(p, size);
 	if (!entry)
-		return size > NAR_SMALL_MAX && nar_large_try_resize(p, size);
+		return size > NAR_SMALL_MAX && large_try_resize(p, size);
 	return nar_entry_is_scope(entry) && nar_scope_try_resize(p, size);
 }
 
+static void *large_alloc_in(u64 handle, const struct nar_block *block, bool *is_zero)
+{
+	return handle == HANDLE_NONE ? large_alloc(block, is_zero) : nar_heap_alloc_large(handle, block, is_zero);
+}
+
 /* From one large block to a larger. */
-static void *alloc_grown(const void *p, size_t size)
+static void *alloc_grown(u64 handle, const void *p, size_t size)
 {
 	int saved = errno;
 	bool is_zero;
 
-	return answer(large_alloc(&(struct nar_block){ size, 1, p }, &is_zero), size, saved);
+	return answer(large_alloc_in(handle, &(struct nar_block){ size, 1, p }, &is_zero), size, saved);
+}
+
+/* An object stays in its heap. */
+static void *alloc_beside(u64 handle, size_t size)
+{
+	return handle == HANDLE_NONE ? nar_front_alloc(size) : nar_front_alloc_in(handle, size);
 }
 
 static void *realloc_move(void *p, size_t have, size_t size)
 {
 	bool is_grown = size > have && have > NAR_SMALL_MAX && !nar_entry_of(p);
-	void *to = is_grown ? alloc_grown(p, size) : nar_front_alloc(size);
+	u64 handle = nar_heap_handle_of(p);
+	void *to = is_grown ? alloc_grown(handle, p, size) : alloc_beside(handle, size);
 
 	if (!to)
 		return NULL;
@@ -306,4 +324,44 @@ int nar_front_trim(void)
 	released = nar_maint_trim();
 	errno = saved;
 	return released;
+}
+
+/* ---- In a heap of the program's ---- */
+
+noinline void *nar_front_alloc_in_slow(u64 handle, size_t size)
+{
+	int saved = errno;
+	bool is_zero;
+
+	return answer(size > NAR_SMALL_MAX ? nar_heap_alloc_large(handle, &(struct nar_block){ size, 1, NULL }, &is_zero) :
+		      nar_heap_alloc_slow(handle, size), size, saved);
+}
+
+void *nar_front_calloc_in(u64 handle, size_t nmemb, size_t size)
+{
+	int saved = errno;
+	bool is_zero = false;
+	size_t bytes;
+	void *p;
+
+	if (__builtin_mul_overflow(nmemb, size, &bytes))
+		return answer(NULL, 0, saved);
+	if (bytes <= NAR_SMALL_MAX)
+		p = nar_front_alloc_in(handle, bytes);
+	else
+		p = answer(nar_heap_alloc_large(handle, &(struct nar_block){ bytes, 1, NULL }, &is_zero), bytes, saved);
+	return p && !is_zero ? memset(p, 0, bytes) : p;
+}
+
+void *nar_front_aligned_in(u64 handle, size_t alignment, size_t size)
+{
+	unsigned int class = size <= NAR_SMALL_MAX ? nar_class_aligned(size, alignment) : NAR_MAX_CLASSES;
+	int saved = errno;
+	bool is_zero;
+
+	if (alignment <= NATURAL_ALIGNMENT)
+		return nar_front_alloc_in(handle, size);
+	if (class < NAR_MAX_CLASSES)
+		return answer(nar_heap_alloc_class(handle, class), size, saved);
+	return answer(nar_heap_alloc_large(handle, &(struct nar_block){ size, alignment, NULL }, &is_zero), size, saved);
 }

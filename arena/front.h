@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "heapalloc.h"
 #include "thread.h"
 
 void *nar_front_alloc_slow(size_t size);
@@ -29,6 +30,11 @@ size_t nar_front_usable_size(void *p);
 void *nar_front_keep(void *p);
 void nar_front_free_sized(void *p, size_t size);
 int nar_front_trim(void);
+
+/* In the heap of the program's that @handle names.  Return: NULL with errno ENOMEM. */
+void *nar_front_alloc_in_slow(u64 handle, size_t size);
+void *nar_front_calloc_in(u64 handle, size_t nmemb, size_t size);
+void *nar_front_aligned_in(u64 handle, size_t alignment, size_t size);
 
 /* Sanitizer builds always go the slow way, where shadow memory is kept. */
 static __always_inline void *nar_front_alloc(size_t size)
@@ -69,6 +75,16 @@ static __always_inline int nar_front_posix_memalign(void **memptr, size_t alignm
 		return nar_front_posix_memalign_slow(memptr, alignment, size);
 	*memptr = p;
 	return 0;
+}
+
+static __always_inline void *nar_front_alloc_in(u64 handle, size_t size)
+{
+	void *p;
+
+	if (unlikely(NAR_HAS_ASAN || size > NAR_SMALL_MAX))
+		return nar_front_alloc_in_slow(handle, size);
+	p = nar_heap_try_alloc(handle, size);
+	return likely(p) ? p : nar_front_alloc_in_slow(handle, size);
 }
 
 static __always_inline void nar_front_free(void *p)

@@ -15,6 +15,9 @@ struct nar_heap *nar_heaps[NAR_MAX_HEAPS];
 static struct nar_heap of_policy[NAR_MAX_POLICIES];
 static struct nar_lock make_lock = NAR_LOCK_INIT(RANK_INIT);
 
+static struct nar_heap *free_heaps;	/* make_lock */
+static u32 next_id = NAR_FIRST_HEAP;	/* make_lock; numbers that were never given out */
+
 static void shards_init(struct nar_heap *h, struct nar_shard *shards)
 {
 	unsigned int class;
@@ -23,17 +26,16 @@ static void shards_init(struct nar_heap *h, struct nar_shard *shards)
 		struct nar_shard *s = &shards[class];
 
 		s->own = (struct nar_lock)NAR_LOCK_INIT(RANK_SHARD);
+		s->handle = &h->handle;
 		s->lock = nar_opt.mode == MODE_BASELINE ? &h->one_lock : &s->own;
 	}
 }
 
-int nar_heap_init(struct nar_heap *h, u16 id, unsigned int policy)
+/* Tried again, what has been done is not done twice. */
+static int make_shards(struct nar_heap *h)
 {
 	unsigned int node;
 
-	h->id = id;
-	h->policy = (u8)policy;
-	h->one_lock = (struct nar_lock)NAR_LOCK_INIT(RANK_SHARD);
 	for (node = 0; node < nar_nodes.nr; node++) {
 		size_t bytes = NAR_MAX_CLASSES * sizeof(struct nar_shard);
 
@@ -44,8 +46,125 @@ int nar_heap_init(struct nar_heap *h, u16 id, unsigned int policy)
 			return -ENOMEM;
 		shards_init(h, h->shard[node]);
 	}
+	return 0;
+}
+
+int nar_heap_init(struct nar_heap *h, u16 id, unsigned int policy)
+{
+	h->id = id;
+	h->policy = (u8)policy;
+	h->one_lock = (struct nar_lock)NAR_LOCK_INIT(RANK_SHARD);
+	if (make_shards(h))
+		return -ENOMEM;
 	store_release(&nar_heaps[id], h);
 	return 0;
+}
+
+/* ---- The program's ---- */
+
+static struct nar_heap *take_free(u16 *id)
+{
+	struct nar_heap *h;
+
+	nar_lock(&make_lock);
+	h = free_heaps;
+	if (h)
+		free_heaps = h->next_free;
+	else if (next_id < NAR_MAX_HEAPS)
+		*id = (u16)next_id++;
+	nar_unlock(&make_lock);
+	return h;
+}
+
+/* For want of memory.  If others have been given out since, it is lost: that is bounded. */
+static struct nar_heap *return_id(u16 id)
+{
+	nar_lock(&make_lock);
+	next_id -= next_id == id + 1u;
+	nar_unlock(&make_lock);
+	return NULL;
+}
+
+static struct nar_heap *heap_new(u16 id)
+{
+	struct nar_heap *h = nar_meta_alloc(0, sizeof(*h));
+
+	if (!h)
+		return return_id(id);
+	h->id = id;
+	h->handle = HANDLE_DEAD;
+	h->one_lock = (struct nar_lock)NAR_LOCK_INIT(RANK_SHARD);
+	h->lock = (struct nar_lock)NAR_LOCK_INIT(RANK_HEAP);
+	return h;
+}
+
+/* Fork takes the locks of heaps it can find, so one is to be found under a lock of fork's. */
+static void publish(struct nar_heap *h)
+{
+	nar_lock(&make_lock);
+	store_release(&nar_heaps[h->id], h);
+	nar_unlock(&make_lock);
+}
+
+int nar_heap_make(struct nar_heap **to)
+{
+	u16 id = 0;
+	struct nar_heap *h = take_free(&id);
+
+	if (!h && !id)
+		return -ENOSPC;
+	h = h ? h : heap_new(id);
+	if (!h)
+		return -ENOMEM;
+	if (make_shards(h)) {
+		nar_heap_unmake(h);
+		return -ENOMEM;
+	}
+	publish(h);
+	*to = h;
+	return 0;
+}
+
+u64 nar_heap_open(struct nar_heap *h)
+{
+	u64 handle = ++h->nr_lives << HANDLE_ID_BITS | h->id;
+
+	/* All of it is filled in; pairs with nar_heap_find(). */
+	store_release(&h->handle, handle);
+	return handle;
+}
+
+void nar_heap_unmake(struct nar_heap *h)
+{
+	nar_lock(&make_lock);
+	h->next_free = free_heaps;
+	free_heaps = h;
+	nar_unlock(&make_lock);
+}
+
+struct nar_heap *nar_heap_find(u64 handle)
+{
+	u64 id = handle & ((1ull << HANDLE_ID_BITS) - 1);
+	struct nar_heap *h;
+
+	if (id < NAR_FIRST_HEAP || id >= NAR_MAX_HEAPS)
+		return NULL;
+	h = load_acquire(&nar_heaps[id]);
+	return h && load_acquire(&h->handle) == handle ? h : NULL;
+}
+
+u64 nar_heap_next(u32 *id)
+{
+	u64 handle = HANDLE_NONE;
+
+	for (*id = max_of(*id, (u32)NAR_FIRST_HEAP); *id < NAR_MAX_HEAPS && !handle; ++*id) {
+		const struct nar_heap *h = load_acquire(&nar_heaps[*id]);
+
+		handle = h ? load_acquire(&h->handle) : HANDLE_NONE;
+		if (handle == HANDLE_DEAD)
+			handle = HANDLE_NONE;
+	}
+	return handle;
 }
 
 struct nar_shard *nar_heap_shard_of(u32 slab)
@@ -71,6 +190,8 @@ struct nar_heap *nar_heap_current(void)
 
 	return likely(h) ? h : make_slow(policy);
 }
+
+/* ---- Without an arena ---- */
 
 void *nar_heap_take(struct nar_heap *h, unsigned int node, unsigned int class)
 {
@@ -103,6 +224,17 @@ bool nar_heap_try_free(void *p)
 	return nar_shard_try_give(nar_heap_shard_of(nar_slab_around(p)), p);
 }
 
+/* The slab around @p does not change its heap while that is alive. */
+bool nar_heap_try_free_of(void *p, u64 handle)
+{
+	u32 slab = nar_slab_around(p), id = nar_slab_at(slab)->heap;
+	struct nar_heap *h = nar_heap_find(handle);
+
+	if (!h || h->id != id)
+		return true;
+	return nar_shard_try_give_of(nar_heap_shard(h, nar_slab_node(slab), nar_slab_at(slab)->class), p, handle);
+}
+
 void nar_heap_trim(struct nar_heap *h)
 {
 	unsigned int node, class;
@@ -129,6 +261,16 @@ void nar_heap_each_lock(void (*fn)(struct nar_lock *))
 	for (id = 0; id < NAR_MAX_HEAPS; id++)
 		if (nar_heaps[id])
 			each_lock(nar_heaps[id], fn);
+}
+
+/* Of the program's heaps. */
+void nar_heap_each_list_lock(void (*fn)(struct nar_lock *))
+{
+	unsigned int id;
+
+	for (id = NAR_FIRST_HEAP; id < NAR_MAX_HEAPS; id++)
+		if (nar_heaps[id])
+			fn(&nar_heaps[id]->lock);
 }
 
 void nar_heap_each_make_lock(void (*fn)(struct nar_lock *))

@@ -6,20 +6,34 @@
 #ifndef NAR_HEAP_H
 #define NAR_HEAP_H
 
+#include <numarena.h>
+
+#include "account.h"
 #include "shard.h"
 
-/*
- * Slabs name their heap by number; a dead heap's number is used again.  The first numbers
- * are those of policies: threads that the program has put under a policy of its own have
- * a default heap apart.
- */
-#define NAR_MAX_HEAPS 256
+struct nar_arena;
 
 struct nar_heap {
 	u16 id;
 	u8 policy;		/* under which its memory is had */
+	u64 handle;		/* HANDLE_NONE: not the program's; HANDLE_DEAD: destroyed */
 	struct nar_lock one_lock;	/* mode:baseline: every shard's lock */
 	struct nar_shard *shard[NAR_MAX_NODES];	/* by node, then class; constant */
+
+	/* Of heaps that the program makes, from here on. */
+	u64 nodes;		/* bit n: dense node n may have its memory; 0: all may */
+	char name[NUMARENA_HEAP_NAME_MAX + 1];
+	void (*low_memory)(struct numarena_heap *heap, size_t wanted_bytes, void *arg);
+	void *low_memory_arg;
+	u64 nr_low_memory;	/* relaxed */
+
+	struct nar_lock lock;	/* RANK_HEAP */
+	struct nar_arena *arenas;	/* lock: of threads that are in it */
+	u64 first_block;	/* lock: large blocks; see block.h */
+	u64 block_bytes;	/* lock; racy reads */
+
+	u64 nr_lives;		/* make_lock */
+	struct nar_heap *next_free;
 };
 
 extern struct nar_heap nar_heap_default;
@@ -29,6 +43,37 @@ extern struct nar_heap *nar_heaps[NAR_MAX_HEAPS];
 
 /* Return: 0 or -ENOMEM. */
 int nar_heap_init(struct nar_heap *h, u16 id, unsigned int policy);
+
+/* One of the program's, without a handle yet.  Return: 0, -ENOSPC or -ENOMEM. */
+int nar_heap_make(struct nar_heap **to);
+/* From now on it can be found.  Return: its handle. */
+u64 nar_heap_open(struct nar_heap *h);
+/* It has nothing any more, and may be made again. */
+void nar_heap_unmake(struct nar_heap *h);
+
+/* NULL if it was destroyed, or there never was one. */
+struct nar_heap *nar_heap_find(u64 handle);
+
+/*
+ * The first handle of a living heap whose number is *@id or above, and *@id is past it then;
+ * HANDLE_NONE at the end.  Begin with 0.  No lock: it may be destroyed at any time.
+ */
+u64 nar_heap_next(u32 *id);
+
+static inline bool nar_heap_is_alive(u64 handle)
+{
+	return nar_heap_find(handle);
+}
+
+static inline struct numarena_heap *nar_handle_to_heap(u64 handle)
+{
+	return (struct numarena_heap *)(uintptr_t)handle;
+}
+
+static inline u64 nar_heap_to_handle(const struct numarena_heap *heap)
+{
+	return (uintptr_t)heap;
+}
 
 /* The default heap of the policy that the calling thread is under; NULL without memory. */
 struct nar_heap *nar_heap_current(void);
@@ -53,11 +98,19 @@ void *nar_heap_grow(struct nar_heap *h, unsigned int node, unsigned int class);
 
 /* As nar_shard_try_give(), of the right shard. */
 bool nar_heap_try_free(void *p);
+bool nar_heap_try_free_of(void *p, u64 handle);
+
+/* The number of the heap that the slab around @p is of; NAR_FIRST_HEAP and above: the program's. */
+static inline u32 nar_heap_id_around(const void *p)
+{
+	return nar_slab_at(nar_slab_around(p))->heap;
+}
 
 void nar_heap_trim(struct nar_heap *h);
 
 /* Those of shards, and the one that ranks before all. */
 void nar_heap_each_lock(void (*fn)(struct nar_lock *));
 void nar_heap_each_make_lock(void (*fn)(struct nar_lock *));
+void nar_heap_each_list_lock(void (*fn)(struct nar_lock *));
 
 #endif /* NAR_HEAP_H */

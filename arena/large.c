@@ -9,6 +9,7 @@
 #include "chunk.h"
 #include "extent.h"
 #include "large.h"
+#include "limit.h"
 #include "window.h"
 
 /* A block from this size on starts on a huge page if no more than a part is lost. */
@@ -57,7 +58,7 @@ static bool wants_room(const struct nar_block *block)
 	return block->grown && block->size >= ROOMY_BYTES && nar_extent_nr_grown(block->grown) >= NAR_GROWS;
 }
 
-void *nar_large_alloc(struct nar_place place, const struct nar_block *block, bool *is_zero)
+static void *large_alloc(struct nar_place place, const struct nar_block *block, bool *is_zero)
 {
 	size_t size = block->size, alignment = block->alignment;
 	struct nar_want want = { .backing = backing_for(size), .state = EXTENT_LARGE };
@@ -75,6 +76,18 @@ void *nar_large_alloc(struct nar_place place, const struct nar_block *block, boo
 	p = p ? p : nar_extent_alloc(place, &want, is_zero);
 	if (p && block->grown)
 		nar_extent_inherit_growth(p, nar_extent_nr_grown(block->grown));
+	return p;
+}
+
+void *nar_large_alloc(struct nar_place place, const struct nar_block *block, bool *is_zero)
+{
+	struct nar_claim claim;
+	void *p;
+
+	if (block->size > PTRDIFF_MAX || !nar_limit_try_claim(&claim, ALIGN_UP((u64)block->size, PAGE_BYTES)))
+		return NULL;
+	p = large_alloc(place, block, is_zero);
+	nar_limit_settle(&claim);
 	return p;
 }
 
@@ -118,8 +131,14 @@ size_t nar_large_bytes(const void *p)
 static bool try_grow(void *p, size_t have, size_t nr_pages)
 {
 	size_t slack = nr_pages - have <= have / NAR_LARGE_SLACK ? nr_pages / NAR_LARGE_SLACK : 0;
+	struct nar_claim claim;
+	bool done;
 
-	return (slack && !nar_extent_resize(p, nr_pages + slack)) || !nar_extent_resize(p, nr_pages);
+	if (!nar_limit_try_claim(&claim, (u64)(nr_pages + slack - have) << PAGE_SHIFT))
+		return false;
+	done = (slack && !nar_extent_resize(p, nr_pages + slack)) || !nar_extent_resize(p, nr_pages);
+	nar_limit_settle(&claim);
+	return done;
 }
 
 bool nar_large_try_resize(void *p, size_t size)

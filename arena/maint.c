@@ -13,6 +13,7 @@
 #include "heap.h"
 #include "home.h"
 #include "maint.h"
+#include "tomb.h"
 #include "unit.h"
 
 #define STEP_MS 10
@@ -31,6 +32,7 @@ static void make_step(u64 now)
 	unsigned int node;
 	size_t done = 0;
 
+	nar_tomb_poll();
 	/* Moving one unit takes as long as purging all that, and so does collapsing one. */
 	for (node = 0; node < nar_nodes.nr && !done; node++)
 		done = nar_home_look(node, (u32)now) ? STEP_UNITS : 0;
@@ -68,6 +70,7 @@ bool nar_maint_trim(void)
 	unsigned int node, id;
 	size_t purged = 0;
 
+	nar_tomb_empty();
 	for (id = 0; id < NAR_MAX_HEAPS; id++)
 		if (load_acquire(&nar_heaps[id]))
 			nar_heap_trim(nar_heaps[id]);

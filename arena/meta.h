@@ -49,6 +49,7 @@ enum nar_extent_state {
 	EXTENT_SCOPE,	/* a region of a scope, or kept for one */
 	EXTENT_CHUNK,	/* cut into slices */
 	EXTENT_HELD,	/* between two states, in the hands of one thread */
+	EXTENT_TOMB,	/* a large block of a heap that was destroyed */
 };
 
 /* Free neighbours become one only if both have the same, and the same policy. */
@@ -72,7 +73,9 @@ struct nar_extent {
 	u8 backing;		/* enum nar_backing */
 	u8 policy;		/* with the window's node its place */
 	u8 nr_grown;		/* times it has grown; at the last page, too, once it is known to; a hint */
-	u8 reserved[12];
+	u16 heap;		/* of a large block: the number of its heap, if that is the program's; else 0 */
+	u8 next_far, prev_far;	/* ... and links to others of it, their upper bits; see block.c */
+	u32 next_near, prev_near;
 };
 
 /*

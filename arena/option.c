@@ -34,6 +34,8 @@ static const char *const bools[] = { "false", "true", NULL };
 struct option {
 	const char *name;
 	const char *const *words;	/* NULL: a number up to max */
+	const char *word;		/* ... or this one, which counts as above */
+	u64 word_value;
 	u64 max;
 	size_t offset;
 	bool is_live;			/* may change after start */
@@ -48,6 +50,7 @@ static const struct option options[] = {
 	OPTION(harden, .words = bools),
 	OPTION(decay_ms, .max = INT32_MAX, .is_live = true),
 	OPTION(scope_keep, .max = INT64_MAX, .is_live = true),
+	OPTION(limit, .max = INT64_MAX / 4, .word = "cgroup", .word_value = NAR_LIMIT_CGROUP, .is_live = true),
 	OPTION(fork_rcu, .words = bools),
 	OPTION(abort_conf, .words = bools),
 };
@@ -107,10 +110,14 @@ static unsigned int suffix_shift(char c)
 
 static int parse_number(const struct option *o, struct text t, u64 *value)
 {
-	unsigned int shift = t.len ? suffix_shift(t.at[t.len - 1]) : 0;
-	size_t i, digits = t.len - !!shift;
+	unsigned int shift;
+	size_t i, digits;
 	u64 n = 0;
 
+	if (o->word && is_word(t, o->word))
+		return *value = o->word_value, 0;
+	shift = t.len ? suffix_shift(t.at[t.len - 1]) : 0;
+	digits = t.len - !!shift;
 	if (!t.len || !digits || digits > 18)
 		return -EINVAL;
 	for (i = 0; i < digits; i++) {
@@ -189,6 +196,8 @@ int nar_option_get(const char *name, char *value, size_t size)
 	n = READ_ONCE(*value_of(o));
 	if (o->words)
 		return snprintf(value, size, "%s", o->words[n]);
+	if (o->word && n == o->word_value)
+		return snprintf(value, size, "%s", o->word);
 	return snprintf(value, size, "%llu", (unsigned long long)n);
 }
 

@@ -16,9 +16,6 @@
 
 #include "slab.h"
 
-/* Any number that no arena has, and not nar_arena_none's. */
-#define OWNER_SCOPE 0xfffffeu
-
 /* What the first region of a thread takes, and those after it. */
 #define NAR_REGION_FIRST_BYTES KIB(256)
 #define NAR_REGION_BYTES HUGE_BYTES
@@ -38,11 +35,6 @@ struct nar_region {
 };
 
 _Static_assert(sizeof(struct nar_region) <= sizeof(struct nar_slab), "a region fits a slab's slot");
-
-static inline bool nar_entry_is_scope(u32 entry)
-{
-	return nar_entry_owner(entry) == OWNER_SCOPE;
-}
 
 /* Memory without a declared type: it is what was written to it last. */
 static inline struct nar_region *nar_region_at(u32 slice)

@@ -12,7 +12,7 @@ static struct nar_lock lock = NAR_LOCK_INIT(RANK_REGISTRY);
 static struct nar_member **leaves[NR_LEAVES];	/* release-stored under the lock */
 static u32 next_id = OWNER_FIRST_ARENA;		/* the same */
 static u32 nr_orphans;				/* lock; a racy read is a hint */
-static struct nar_member *waiting[NAR_MAX_NODES];	/* lock */
+static struct nar_member *waiting[NAR_MAX_NODES][2];	/* lock; by is_of_heaps */
 
 struct nar_member *nar_registry_find(u32 id)
 {
@@ -63,14 +63,14 @@ bool nar_registry_try_name(struct nar_member *m)
 	return m->id != OWNER_NONE;
 }
 
-struct nar_member *nar_registry_take(unsigned int node)
+struct nar_member *nar_registry_take(unsigned int node, bool is_of_heaps)
 {
-	struct nar_member *m;
+	struct nar_member **first = &waiting[node][is_of_heaps], *m;
 
 	nar_lock(&lock);
-	m = waiting[node];
+	m = *first;
 	if (m) {
-		waiting[node] = m->next_free;
+		*first = m->next_free;
 		m->is_free = false;
 	}
 	nar_unlock(&lock);
@@ -79,10 +79,12 @@ struct nar_member *nar_registry_take(unsigned int node)
 
 void nar_registry_put(struct nar_member *m)
 {
+	struct nar_member **first = &waiting[m->node][m->is_of_heaps];
+
 	nar_lock(&lock);
 	m->is_free = true;
-	m->next_free = waiting[m->node];
-	waiting[m->node] = m;
+	m->next_free = *first;
+	*first = m;
 	nar_unlock(&lock);
 }
 

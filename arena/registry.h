@@ -14,6 +14,7 @@
 struct nar_member {
 	u32 id;			/* OWNER_NONE until named */
 	u16 node;
+	bool is_of_heaps;	/* constant: it serves heaps of the program's, one after another */
 	bool is_free;		/* lock: waits for a thread, has no slabs */
 	bool is_orphan;		/* lock: left behind by fork, slabs and all */
 	struct nar_member *next_free;	/* lock */
@@ -28,8 +29,8 @@ u32 nar_registry_end(void);
 /* Give @m an id if it has none.  Return: false if all are taken or there is no memory. */
 bool nar_registry_try_name(struct nar_member *m);
 
-/* One of @node that waits; NULL. */
-struct nar_member *nar_registry_take(unsigned int node);
+/* One of @node that waits, of that kind; NULL. */
+struct nar_member *nar_registry_take(unsigned int node, bool is_of_heaps);
 void nar_registry_put(struct nar_member *m);
 
 /* In the child of a fork: @m has lost its thread. */

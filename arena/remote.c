@@ -148,13 +148,3 @@ void nar_message_count(const struct nar_message *m, u64 *frees, u64 *bytes)
 		count_own(bytes[nar_node_of(p)], nar_class[nar_entry_class(nar_entry_of(p))].shape.size);
 	}
 }
-
-__no_asan void nar_chain_link(void *object, void *next)
-{
-	WRITE_ONCE(*(void **)object, next);
-}
-
-__no_asan void *nar_chain_next(const void *object)
-{
-	return READ_ONCE(*(void *const *)object);
-}

@@ -31,6 +31,8 @@ struct nar_message {
 	u32 nr;				/* racy reads */
 	size_t bytes;			/* racy reads */
 	unsigned int node;		/* whose pool it is from; constant */
+	u32 nr_strays;			/* at the end of object[]: collected, and another's by now */
+	u64 handle;			/* of the heap that the objects are of; 0: of a policy's */
 	void *guard[2];			/* NULL, below the oldest */
 	void *object[NAR_MESSAGE_MAX];	/* racy reads */
 };
@@ -85,13 +87,6 @@ void nar_messages_put(struct nar_message *m);
 
 /* What lies in a message, by node.  A racing reader sees the latest or not. */
 void nar_message_count(const struct nar_message *m, u64 *frees, u64 *bytes);
-
-/*
- * A chain of free objects through themselves, for those of a message that turn out to be
- * another's by now.
- */
-void *nar_chain_next(const void *object);
-void nar_chain_link(void *object, void *next);
 
 /* For fork. */
 void nar_messages_each_lock(void (*fn)(struct nar_lock *));

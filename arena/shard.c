@@ -8,6 +8,7 @@
  */
 #include "internal/option.h"
 
+#include "account.h"
 #include "shard.h"
 
 static void shelf_link(struct nar_shard *s, u32 slab)
@@ -91,32 +92,72 @@ void *nar_shard_take(struct nar_shard *s)
 
 void *nar_shard_take_new(struct nar_shard *s, u32 slab)
 {
-	void *p;
+	void *p = NULL;
 
 	nar_lock(s->lock);
-	shelf_link(s, slab);
-	s->nr_empty++;
-	p = take_from(s, slab);
+	if (READ_ONCE(*s->handle) != HANDLE_DEAD) {
+		shelf_link(s, slab);
+		s->nr_empty++;
+		p = take_from(s, slab);
+	}
 	nar_unlock(s->lock);
+	if (!p)
+		nar_slab_destroy(slab);
 	return p;
 }
 
-bool nar_shard_try_give(struct nar_shard *s, void *p)
+/* Return: an empty slab to destroy once unlocked; 0. */
+static u32 give(struct nar_shard *s, void *p) __must_hold(s->lock)
 {
-	u32 doomed = 0, entry;
+	u32 slab = nar_slab_around(p);
+
+	nar_slab_give(&s->bins, slab, p);
+	return settle_empty(s, slab);
+}
+
+bool nar_shard_try_give_of(struct nar_shard *s, void *p, u64 handle)
+{
+	bool is_mine, is_alive;
+	u32 doomed = 0;
 
 	nar_lock(s->lock);
-	entry = nar_entry_of(p);
-	if (nar_entry_owner(entry) == OWNER_SHARD) {
-		u32 slab = nar_slab_around(p);
-
-		nar_slab_give(&s->bins, slab, p);
-		doomed = settle_empty(s, slab);
-	}
+	is_mine = nar_entry_owner(nar_entry_of(p)) == OWNER_SHARD;
+	/* A heap forgets its handle before its shards are buried, so under the lock this holds. */
+	is_alive = READ_ONCE(*s->handle) == handle;
+	if (is_mine && is_alive)
+		doomed = give(s, p);
 	nar_unlock(s->lock);
 	if (doomed)
 		nar_slab_destroy(doomed);
-	return nar_entry_owner(entry) == OWNER_SHARD;
+	return is_mine || !is_alive;
+}
+
+/* Those of policies are never destroyed. */
+bool nar_shard_try_give(struct nar_shard *s, void *p)
+{
+	return nar_shard_try_give_of(s, p, READ_ONCE(*s->handle));
+}
+
+u32 nar_shard_bury(struct nar_shard *s, u32 slabs, size_t *bytes)
+{
+	nar_lock(s->lock);
+	slabs = nar_slabs_bury(&s->bins, slabs, bytes);
+	s->nr_empty = 0;
+	WRITE_ONCE(s->nr_slabs, 0);
+	nar_unlock(s->lock);
+	return slabs;
+}
+
+size_t nar_shard_live_bytes(struct nar_shard *s)
+{
+	size_t bytes = 0;
+
+	if (!READ_ONCE(s->nr_slabs))
+		return 0;
+	nar_lock(s->lock);
+	bytes = nar_slabs_live_bytes(&s->bins);
+	nar_unlock(s->lock);
+	return bytes;
 }
 
 void nar_shard_trim(struct nar_shard *s)

@@ -11,6 +11,7 @@
 struct nar_shard {
 	struct nar_lock own;
 	struct nar_lock *lock;	/* own, or the heap's one lock under mode:baseline */
+	const u64 *handle;	/* the heap's; constant */
 	struct nar_bins bins;	/* lock */
 	u32 nr_empty;		/* lock: slabs in use by nobody, kept for the next */
 	u32 nr_slabs;		/* lock; a racy read is a hint */
@@ -33,7 +34,19 @@ void *nar_shard_take(struct nar_shard *s);
  */
 bool nar_shard_try_give(struct nar_shard *s, void *p);
 
-/* Put a new slab on the shelf and take its first object. */
+/*
+ * The same for @p of the heap that @handle names, which may be destroyed at any time: then
+ * there is nothing to do, and that is done.
+ */
+bool nar_shard_try_give_of(struct nar_shard *s, void *p, u64 handle);
+
+/* Its heap is destroyed: as nar_slabs_bury(). */
+u32 nar_shard_bury(struct nar_shard *s, u32 slabs, size_t *bytes);
+
+/* Bytes of objects in use. */
+size_t nar_shard_live_bytes(struct nar_shard *s);
+
+/* Put a new slab on the shelf and take its first object; NULL if the heap was destroyed. */
 void *nar_shard_take_new(struct nar_shard *s, u32 slab);
 
 /* Destroy empty slabs that are kept. */

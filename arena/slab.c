@@ -12,6 +12,10 @@
  */
 #include <stdio.h>
 
+#include "internal/option.h"
+
+#include "account.h"
+#include "limit.h"
 #include "slab.h"
 
 static unsigned int nr_left(const struct nar_slab *s)
@@ -86,13 +90,29 @@ void nar_slab_set_owner(u32 slab, u32 owner)
 		store_release(&nar_mem.map[slab + i], entry);
 }
 
+static u32 slices_within_limit(struct nar_place place, enum nar_pool pool, unsigned int nr)
+{
+	struct nar_claim claim;
+	u32 slice;
+
+	if (!nar_limit_try_claim(&claim, nr * SLICE_BYTES))
+		return 0;
+	slice = nar_slices_alloc(place, pool, nr);
+	nar_limit_settle(&claim);
+	return slice;
+}
+
 u32 nar_slab_create(struct nar_place place, enum nar_pool pool, const struct nar_slab_shape *shape,
 		    u32 owner, u16 heap)
 {
-	u32 i, slab = nar_slices_alloc(place, pool, shape->nr_slices);
+	size_t bytes = (size_t)shape->nr_slices << SLICE_SHIFT;
+	u32 i, slab;
 
-	if (!slab)
+	if (!nar_account_try_take(heap, bytes))
 		return 0;
+	slab = slices_within_limit(place, pool, shape->nr_slices);
+	if (!slab)
+		return nar_account_give(heap, bytes), 0;
 	/* Slices after the first lead back to it: see nar_slab_around(). */
 	for (i = 1; i < shape->nr_slices; i++)
 		*nar_slab_at(slab + i) = (struct nar_slab){ .prev = slab };
@@ -116,6 +136,16 @@ u32 nar_slab_around(const void *p)
 	return nar_slab_at(slice)->nr_slices ? slice : nar_slab_at(slice)->prev;
 }
 
+/* Harden: none of its objects is in anybody's hands. */
+static void live_forget(u32 slab)
+{
+	unsigned int i;
+
+	if (nar_opt.harden)
+		for (i = 0; i < DIV_ROUND_UP(nar_slab_at(slab)->nr_objects, 64u); i++)
+			WRITE_ONCE(nar_mem.live[slab][i], 0);
+}
+
 void nar_slab_destroy(u32 slab)
 {
 	struct nar_slab *s = nar_slab_at(slab);
@@ -126,6 +156,7 @@ void nar_slab_destroy(u32 slab)
 	/* Later slabs here begin with no bit set. */
 	for (i = 0; i < DIV_ROUND_UP(s->nr_objects, 64u); i++)
 		nar_mem.bits[slab][i] = 0;
+	nar_account_give(s->heap, nr_slices * SLICE_BYTES);
 	s->nr_slices = 0;
 	nar_slices_free(slab, nr_slices);
 }
@@ -139,6 +170,59 @@ void nar_slabs_destroy(u32 slabs)
 		slabs = next;
 	}
 }
+
+/* ---- Of destroyed heaps ---- */
+
+u32 nar_slabs_bury(struct nar_bins *bins, u32 slabs, size_t *bytes)
+{
+	unsigned int bin;
+	u32 slab;
+
+	for (bin = 0; bin < NR_SLAB_BINS; bin++) {
+		while ((slab = bins->head[bin])) {
+			nar_slab_unlink(bins, slab);
+			nar_slab_set_owner(slab, OWNER_TOMB);
+			nar_poison(nar_slab_base(slab), nar_slab_bytes(slab));
+			nar_slab_at(slab)->next = slabs;
+			slabs = slab;
+			*bytes += nar_slab_bytes(slab);
+		}
+	}
+	return slabs;
+}
+
+void nar_slabs_destroy_buried(u32 slabs)
+{
+	u32 next;
+
+	for (; slabs; slabs = next) {
+		struct nar_slab *s = nar_slab_at(slabs);
+
+		next = s->next;
+		/* Its heap's account was closed, and is another's by now. */
+		s->heap = 0;
+		live_forget(slabs);
+		nar_slab_destroy(slabs);
+	}
+}
+
+size_t nar_slabs_live_bytes(const struct nar_bins *bins)
+{
+	unsigned int bin;
+	size_t sum = 0;
+	u32 slab;
+
+	for (bin = 0; bin < BIN_EMPTY; bin++) {
+		for (slab = bins->head[bin]; slab; slab = nar_slab_at(slab)->next) {
+			const struct nar_slab *s = nar_slab_at(slab);
+
+			sum += (size_t)(s->nr_objects - s->nr_free - s->nr_fresh) * s->size;
+		}
+	}
+	return sum;
+}
+
+/* ---- Objects out and in ---- */
 
 static unsigned int take_freed(u32 slab, struct nar_slab *s, void **to, unsigned int nr)
 {
@@ -271,11 +355,16 @@ void nar_live_set(void *p)
 		nar_die("object %p was handed out twice: a bug in numarena, please report it", p);
 }
 
-void nar_live_clear(void *p)
+bool nar_live_try_clear(void *p)
 {
 	u64 bit, *word = live_word(p, &bit);
 
-	if (!(__atomic_fetch_and(word, ~bit, __ATOMIC_RELAXED) & bit))
+	return __atomic_fetch_and(word, ~bit, __ATOMIC_RELAXED) & bit;
+}
+
+void nar_live_clear(void *p)
+{
+	if (!nar_live_try_clear(p))
 		nar_die_double_free(p);
 }
 
@@ -285,6 +374,8 @@ static void owner_name(char *to, size_t room, u32 owner)
 {
 	if (owner == OWNER_SHARD)
 		snprintf(to, room, "the shard");
+	else if (owner == OWNER_TOMB)
+		snprintf(to, room, "a heap that was destroyed");
 	else
 		snprintf(to, room, "arena %u", owner);
 }

@@ -26,6 +26,8 @@
 #define OWNER_NONE 0u		/* no slab */
 #define OWNER_SHARD 1u		/* on the shelf of its (node, class) shard */
 #define OWNER_FIRST_ARENA 2u
+#define OWNER_SCOPE 0xfffffdu	/* no slab, but a region of a scope: see region.h */
+#define OWNER_TOMB 0xfffffeu	/* of a heap that was destroyed: see tomb.h */
 #define OWNER_NOBODY 0xffffffu	/* the empty arena: owns nothing */
 
 static inline u32 nar_entry(u32 owner, u32 class)
@@ -41,6 +43,11 @@ static inline u32 nar_entry_owner(u32 entry)
 static inline u32 nar_entry_class(u32 entry)
 {
 	return entry & ((1u << ENTRY_CLASS_BITS) - 1);
+}
+
+static inline bool nar_entry_is_scope(u32 entry)
+{
+	return nar_entry_owner(entry) == OWNER_SCOPE;
 }
 
 /* @p is ours.  Acquire: pairs with the release that published the slab. */
@@ -84,6 +91,19 @@ u32 nar_slab_create(struct nar_place place, enum nar_pool pool, const struct nar
 void nar_slab_destroy(u32 slab);
 /* ... those linked by their next. */
 void nar_slabs_destroy(u32 slabs);
+
+/*
+ * Slabs of a class owned by an arena or a shard of a heap that is destroyed, objects and all:
+ * OWNER_TOMB has them from now on.  The owner's lock is held.  Return: @slabs with those of
+ * @bins before them, linked by their next; *@bytes more by what they have.
+ */
+u32 nar_slabs_bury(struct nar_bins *bins, u32 slabs, size_t *bytes);
+
+/* The same slabs, later: they go, whatever is in use in them. */
+void nar_slabs_destroy_buried(u32 slabs);
+
+/* Bytes of objects in use in the slabs of @bins, by the size of the class. */
+size_t nar_slabs_live_bytes(const struct nar_bins *bins);
 
 /* ---- The owner's lock is held from here on ---- */
 
@@ -145,6 +165,8 @@ bool nar_slab_is_object(u32 slab, const void *p);
 /* Harden: the bit an object that says "in the user's hands".  Both die if it is wrong. */
 void nar_live_set(void *p);
 void nar_live_clear(void *p);
+/* Return: false, instead of dying, if it was clear already. */
+bool nar_live_try_clear(void *p);
 
 /* One line each, naming pointer, class and owner. */
 __attribute__((__noreturn__)) void nar_die_double_free(const void *p);

@@ -19,10 +19,13 @@
 #include "internal/stat.h"
 
 #include "large.h"
+#include "limit.h"
 #include "maint.h"
+#include "own.h"
 #include "scope.h"
 #include "start.h"
 #include "thread.h"
+#include "tomb.h"
 
 /* Refills on another node, and time, before a thread's memory follows it there. */
 #define AWAY_REFILLS 2
@@ -49,7 +52,6 @@ struct thread {
 	u8 state;
 	u8 nr_steps;		/* allocations and frees without an arena, as far as they count */
 	bool has_end;		/* thread_exit() will be called */
-	u8 bound_to;		/* the node that numarena_thread_bind() named, plus one; or 0 */
 };
 
 __thread struct nar_arena *nar_self = &nar_arena_none;
@@ -82,6 +84,7 @@ static void thread_exit(void *arg)
 	/* First: what the end itself frees must not come back here. */
 	self.state = THREAD_RELEASED;
 	thread_use(NULL);
+	nar_own_end_all();
 	nar_arena_end(a);
 }
 
@@ -91,15 +94,10 @@ void nar_thread_init(void)
 		nar_die("no thread-specific key is left: numarena needs one of %d", PTHREAD_KEYS_MAX);
 }
 
-static unsigned int wanted_node(void)
-{
-	return unlikely(self.bound_to) ? self.bound_to - 1u : nar_node_current();
-}
-
 /* Whatever has no arena of its own: under the policy that the thread is under now. */
 struct nar_place nar_thread_place(void)
 {
-	return (struct nar_place){ (u8)wanted_node(), (u8)nar_policy_current() };
+	return (struct nar_place){ (u8)nar_wanted_node(), (u8)nar_policy_current() };
 }
 
 static bool is_early(void)
@@ -129,7 +127,7 @@ static struct nar_arena *thread_begin(void)
 	if (!nar_start_early())
 		return NULL;
 	heap = nar_heap_current();
-	a = heap ? nar_arena_begin(heap, wanted_node()) : NULL;
+	a = heap ? nar_arena_begin(heap, HANDLE_NONE, nar_wanted_node()) : NULL;
 	if (!a)
 		return NULL;
 	self.state = THREAD_LIVE;
@@ -140,27 +138,27 @@ static struct nar_arena *thread_begin(void)
 	return nar_arena_own;
 }
 
+/* To allocate in; what a scope is to capture has none. */
 static struct nar_arena *thread_arena(void)
 {
 	return likely(nar_arena_own) ? nar_arena_own : thread_begin();
 }
 
-static noinline struct nar_arena *arena_to_free_slow(void)
+static noinline struct nar_arena *thread_arena_slow(void)
 {
 	return nar_arena_aside ? nar_arena_aside : thread_begin();
 }
 
-/* To allocate is captured, to free what was not is not. */
-static struct nar_arena *arena_to_free(void)
+struct nar_arena *nar_thread_arena(void)
 {
-	return likely(nar_arena_own) ? nar_arena_own : arena_to_free_slow();
+	return likely(nar_arena_own) ? nar_arena_own : thread_arena_slow();
 }
 
 /* ---- Following the CPU, and the program ---- */
 
 static bool has_moved(const struct nar_arena *a)
 {
-	if (likely(wanted_node() == a->member.node)) {
+	if (likely(nar_wanted_node() == a->member.node)) {
 		self.away_refills = 0;
 		return false;
 	}
@@ -172,7 +170,7 @@ static bool has_moved(const struct nar_arena *a)
 /* Its old objects stay where they are and look remote from now on.  NULL: no memory. */
 static struct nar_arena *thread_switch(struct nar_arena *old, struct nar_heap *heap, unsigned int node)
 {
-	struct nar_arena *a = nar_arena_begin(heap, node);
+	struct nar_arena *a = nar_arena_begin(heap, HANDLE_NONE, node);
 
 	self.away_refills = 0;
 	if (!a)
@@ -184,7 +182,7 @@ static struct nar_arena *thread_switch(struct nar_arena *old, struct nar_heap *h
 
 static struct nar_arena *thread_move(struct nar_arena *old)
 {
-	struct nar_arena *a = thread_switch(old, old->heap, wanted_node());
+	struct nar_arena *a = thread_switch(old, old->heap, nar_wanted_node());
 
 	nar_event(node_switches, a != NULL);
 	return a ? a : old;
@@ -208,13 +206,13 @@ static struct nar_arena *follow_policy(struct nar_arena *old)
 
 int nar_thread_bind(int node)
 {
-	struct nar_arena *a = arena_to_free();
-	u8 before = self.bound_to;
+	struct nar_arena *a = nar_thread_arena();
+	u8 before = nar_bound_to;
 
-	self.bound_to = (u8)(node + 1);
-	if (!a || wanted_node() == a->member.node || thread_switch(a, a->heap, wanted_node()))
+	nar_bound_to = (u8)(node + 1);
+	if (!a || nar_wanted_node() == a->member.node || thread_switch(a, a->heap, nar_wanted_node()))
 		return 0;
-	self.bound_to = before;
+	nar_bound_to = before;
 	return -ENOMEM;
 }
 
@@ -249,7 +247,7 @@ static void *capture_class(unsigned int class)
 /* Without an arena: built-in classes, batch one. */
 static void *alloc_shared_class(unsigned int class)
 {
-	unsigned int node = wanted_node();
+	unsigned int node = nar_wanted_node();
 	struct nar_heap *heap;
 	void *p;
 
@@ -287,12 +285,21 @@ static struct nar_arena *before_refill(struct nar_arena *a)
 	return has_moved(a) ? thread_move(a) : a;
 }
 
-/* Under policy:strict a node that is full may be full of what nobody uses. */
+static bool grow(struct nar_arena *a, unsigned int class)
+{
+	return nar_arena_grow(a, class, a->member.node);
+}
+
+/*
+ * Under policy:strict a node that is full may be full of what nobody uses; and below the
+ * limit of the process there may be room that this thread keeps.
+ */
 static bool try_grow(struct nar_arena *a, unsigned int class)
 {
-	return nar_arena_grow(a, class) ||
+	return grow(a, class) ||
 	       (nar_policy_is_strict(a->heap->policy) && nar_maint_reclaim(a->member.node) &&
-		nar_arena_grow(a, class));
+		grow(a, class)) ||
+	       (nar_limit_is_set() && nar_thread_give_up() && grow(a, class));
 }
 
 /* Return: the arena whose magazine has something now; NULL if there is no memory. */
@@ -353,6 +360,8 @@ static void *alloc_large_in_need(struct nar_arena *a, const struct nar_block *bl
 	nar_recent_flush(&a->recent);
 	if (nar_policy_is_strict(place.policy))
 		is_more |= nar_maint_reclaim(place.node);
+	if (nar_limit_is_set())
+		is_more |= nar_thread_give_up();
 	return is_more ? nar_large_alloc(place, block, is_zero) : NULL;
 }
 
@@ -404,19 +413,36 @@ static void free_direct(struct nar_arena *a, void *p, u32 entry)
 	nar_arena_free_direct(p);
 }
 
+static void free_small_of_heap(struct nar_arena *main, void *p, u32 entry)
+{
+	struct nar_arena *a = nar_own_free(main, p, entry);
+
+	if (a)
+		push(a, nar_entry_class(entry), p);
+}
+
+/* What is in a heap that is being destroyed may lose its bit at any time. */
+static void clear_live(void *p)
+{
+	if (!nar_live_try_clear(p) && nar_entry_owner(nar_entry_of(p)) != OWNER_TOMB)
+		nar_die_double_free(p);
+}
+
 static void free_small(void *p, u32 entry)
 {
 	u32 owner = nar_entry_owner(entry);
-	struct nar_arena *a = arena_to_free();
+	struct nar_arena *a = nar_thread_arena();
 
-	if (nar_opt.harden && owner != OWNER_SCOPE)
-		nar_live_clear(p);
-	if (a && owner == a->member.id)
+	if (owner == OWNER_SCOPE)
+		return nar_scope_free(p);
+	if (nar_opt.harden)
+		clear_live(p);
+	if (nar_is_of_heap(p, entry))
+		free_small_of_heap(a, p, entry);
+	else if (a && owner == a->member.id)
 		push(a, nar_entry_class(entry), p);
-	else if (owner == OWNER_SCOPE)
-		nar_scope_free(p);
 	else if (a && owner != OWNER_SHARD)
-		nar_arena_post(a, p, owner);
+		nar_arena_post(a, p, owner, HANDLE_NONE);
 	else
 		free_direct(a, p, entry);
 }
@@ -432,9 +458,12 @@ static bool is_at_home(const struct nar_arena *a, const void *p)
 /* A block of another place goes home, where its neighbours are. */
 static void free_large(void *p)
 {
-	struct nar_arena *a = arena_to_free();
+	struct nar_arena *a = nar_thread_arena();
+	u32 id = nar_block_heap_id(p);
 
 	nar_maint_poll();
+	if (id)
+		return nar_own_free_block(p, id);
 	if (a && is_at_home(a, p) && nar_recent_try_put(&a->recent, p))
 		return;
 	if (a && nar_node_of(p) != a->member.node)
@@ -470,6 +499,25 @@ void nar_thread_trim(void)
 	nar_arena_send_all(a);
 	nar_recent_flush(&a->recent);
 	nar_arena_trim(a);
+	nar_own_trim();
+}
+
+bool nar_thread_give_up(void)
+{
+	static __thread bool is_at_it;
+	unsigned int node;
+
+	/* What is freed here may need a message. */
+	if (is_at_it)
+		return false;
+	is_at_it = true;
+	nar_thread_trim();
+	nar_heap_trim(nar_arena_mine() ? nar_arena_mine()->heap : &nar_heap_default);
+	nar_tomb_empty();
+	for (node = 0; node < nar_nodes.nr; node++)
+		nar_maint_reclaim(node);
+	is_at_it = false;
+	return true;
 }
 
 void nar_thread_update_classes(void)
@@ -492,7 +540,7 @@ struct numarena_scope *nar_thread_scope_begin(const char *name, bool is_capturin
 	if (!nar_start_early() || (load_acquire(&nar_is_started) && !thread_try_have_end()))
 		return NULL;
 	place = nar_scope_is_open() ? nar_scope_place() : nar_thread_place();
-	place.node = (u8)wanted_node();
+	place.node = (u8)nar_wanted_node();
 	s = nar_scope_begin(name, is_capturing, place);
 	thread_use(nar_arena_mine());
 	return s;

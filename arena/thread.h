@@ -45,8 +45,17 @@ void nar_thread_scope_end(struct numarena_scope *s);
 /* Let another scope capture, or none.  Return: the one that did. */
 struct numarena_scope *nar_thread_swap_captor(struct numarena_scope *captor);
 
+/* The calling thread's arena of the default heap; NULL if it is to have none, or not yet. */
+struct nar_arena *nar_thread_arena(void);
+
 /* Magazines, outboxes, kept slabs and kept regions of this thread go back. */
 void nar_thread_trim(void);
+
+/*
+ * At a limit: the same, and what nobody uses goes back to the kernel.  Return: whether it is
+ * worth trying again.
+ */
+bool nar_thread_give_up(void);
 
 /* See a class that this thread has added at once. */
 void nar_thread_update_classes(void);

@@ -596,6 +596,217 @@ int numarena_node_stats_get(unsigned int index, struct numarena_node_stats *stat
  */
 int numarena_remote_matrix(uint64_t *frees, uint64_t *bytes, unsigned int nr);
 
+/* ---- Heaps ---- */
+
+/*
+ * A heap is memory of its own within the process: for one part of the program, one tenant,
+ * one model.  It has nodes, pages and a limit of its own, is counted apart, and goes as a
+ * whole when it is destroyed.  What is allocated in it is an object like any other: free(),
+ * numarena_free(), malloc_usable_size() and realloc() take it from any thread, and realloc
+ * leaves it in its heap.
+ *
+ * All functions here may be called from any thread.  A heap must not be used once its
+ * destruction has begun: such a call ends the process with one line on stderr.
+ */
+struct numarena_heap;
+
+/* Bits in numarena_heap_attr.nodes. */
+#define NUMARENA_NODE_MASK_BITS 1024
+#define NUMARENA_NODE_MASK_WORDS (NUMARENA_NODE_MASK_BITS / 64)
+
+/* How a heap's memory is bound to its nodes. */
+enum numarena_heap_policy {
+	NUMARENA_HEAP_POLICY_DEFAULT,	/* as the option policy: says */
+	NUMARENA_HEAP_PREFERRED,	/* there; when they are full, on the nearest that is not */
+	NUMARENA_HEAP_STRICT,		/* there, or NULL with ENOMEM */
+	NUMARENA_HEAP_INTERLEAVE,	/* on all of them by turns */
+	NUMARENA_HEAP_INHERIT		/* where the kernel puts it */
+};
+
+/* Which pages a heap's memory is to lie on. */
+enum numarena_heap_huge {
+	NUMARENA_HEAP_HUGE_DEFAULT,	/* as the option huge: says */
+	NUMARENA_HEAP_HUGE_AUTO,
+	NUMARENA_HEAP_HUGE_THP,
+	NUMARENA_HEAP_HUGE_HUGETLB,
+	NUMARENA_HEAP_HUGE_OFF
+};
+
+/* For numarena_heap_attr.decay_ms. */
+#define NUMARENA_HEAP_DECAY_DEFAULT	0	/* as the option decay_ms: says */
+#define NUMARENA_HEAP_DECAY_NOW		(-1)	/* at the next occasion */
+#define NUMARENA_HEAP_DECAY_NEVER	(-2)	/* malloc_trim() alone gives it back */
+
+/* Longest name of a heap, its end not counted. */
+#define NUMARENA_HEAP_NAME_MAX 31
+
+/**
+ * struct numarena_heap_attr - what a heap is to be like
+ *
+ * All zero but @size is a heap like the default one, without a limit.
+ *
+ * @size: sizeof(struct numarena_heap_attr) of the caller.  An older, shorter structure counts
+ *	as zero beyond its end; a longer one must be zero beyond ours
+ * @nodes: bit n of word n / 64 stands for the kernel's node n: where the memory may lie.  A
+ *	thread has it from its own node if that is among them, else from the nearest that
+ *	is.  All zero: from the thread's node, wherever that is
+ * @policy: enum numarena_heap_policy.  With it or with @nodes given, memory policies of the
+ *	program's (numactl, set_mempolicy) do not touch the heap; else that of the creating
+ *	thread holds
+ * @huge: enum numarena_heap_huge
+ * @limit_bytes: the most that its slabs and large blocks may take together; 0: no limit
+ * @decay_ms: how long free memory waits until it is given back to the kernel, 1 to
+ *	2147483647, or NUMARENA_HEAP_DECAY_*
+ * @reserved: 0
+ * @name: for the statistics, copied, cut at NUMARENA_HEAP_NAME_MAX bytes; NULL: "heap"
+ * @low_memory: called by a thread whose allocation in the heap found no memory or the limit,
+ *	for it to free what it can spare; then the allocation is tried once more.  It may
+ *	allocate and free, in this heap too (it is not called again for its own allocations);
+ *	it must not destroy the heap.  No lock is held.  NULL: none
+ * @low_memory_arg: passed to it
+ */
+struct numarena_heap_attr {
+	size_t size;
+	uint64_t nodes[NUMARENA_NODE_MASK_WORDS];
+	uint32_t policy;
+	uint32_t huge;
+	uint64_t limit_bytes;
+	int32_t decay_ms;
+	uint32_t reserved;
+	const char *name;
+	void (*low_memory)(struct numarena_heap *heap, size_t wanted_bytes, void *arg);
+	void *low_memory_arg;
+};
+
+/**
+ * numarena_heap_create() - make a heap
+ * @attr: what it is to be like; NULL: like the default one
+ *
+ * Takes some locks for a moment, and some 20 KiB of tables a node, which the next heap uses
+ * again.  Heaps that differ in nodes, policy, pages or decay do not share memory; there may be
+ * 24 such kinds in a process's life, and 4,000 heaps at a time.
+ *
+ * Return: the heap; NULL with errno EINVAL for a size, policy, page kind or decay that is
+ * unknown or a node that is not there or not allowed, ENOSPC when all heaps or kinds are
+ * taken, ENOMEM.
+ */
+struct numarena_heap *numarena_heap_create(const struct numarena_heap_attr *attr);
+
+/**
+ * numarena_heap_destroy() - free all that is in a heap, and the heap
+ * @heap: the heap; NULL is allowed and does nothing
+ *
+ * Whichever thread allocated it.  What other threads have freed of it and what is on its way
+ * does no harm, then or later.  An allocation in the heap, and a free of what was in it, that
+ * comes after this has returned is an error, as it is with any object that was freed.
+ * Destroying a heap twice ends the process with one line on stderr.
+ *
+ * Takes time by the number of slabs and large blocks.  Some of the memory is kept from being
+ * used again for a short while, 4 MiB and 100 ms at most; then it is free, and goes back to
+ * the kernel after its decay.
+ */
+void numarena_heap_destroy(struct numarena_heap *heap);
+
+/**
+ * numarena_heap_alloc() - allocate in a heap
+ * @heap: the heap; NULL: the default one
+ * @size: bytes, as in numarena_malloc()
+ *
+ * Return: the memory; NULL with errno ENOMEM if there is none, the limit is reached or @size
+ * is too large.
+ */
+void *numarena_heap_alloc(struct numarena_heap *heap, size_t size);
+
+/**
+ * numarena_heap_aligned_alloc() - allocate aligned memory in a heap
+ * @heap: the heap; NULL: the default one
+ * @alignment: bytes, a power of two
+ * @size: bytes
+ *
+ * Return: as numarena_heap_alloc(); NULL with errno EINVAL for a bad @alignment.
+ */
+void *numarena_heap_aligned_alloc(struct numarena_heap *heap, size_t alignment, size_t size);
+
+/**
+ * numarena_heap_calloc() - allocate zeroed memory for an array in a heap
+ * @heap: the heap; NULL: the default one
+ * @nmemb: elements
+ * @size: bytes an element
+ *
+ * Return: as numarena_heap_alloc(); NULL with errno ENOMEM also if the product overflows.
+ */
+void *numarena_heap_calloc(struct numarena_heap *heap, size_t nmemb, size_t size);
+
+/**
+ * numarena_heap_realloc() - change the size of an object of a heap
+ * @heap: the heap, where NULL allocates; an object stays in the heap it is in
+ * @ptr: the object; NULL allocates
+ * @size: bytes; 0 with a non-NULL @ptr frees it and answers NULL
+ *
+ * Return: the object, moved or not; NULL with errno ENOMEM, and @ptr stays valid.
+ */
+void *numarena_heap_realloc(struct numarena_heap *heap, void *ptr, size_t size);
+
+/**
+ * numarena_heap_free() - release an object of a heap
+ * @heap: the heap; NULL: whichever it is in
+ * @ptr: the object; NULL is allowed and does nothing
+ *
+ * As numarena_free(), which does as well.  Under harden:1 an object of another heap than
+ * @heap ends the process.
+ */
+void numarena_heap_free(struct numarena_heap *heap, void *ptr);
+
+/**
+ * numarena_heap_limit() - change the limit of a heap, or of the process
+ * @heap: the heap; NULL: all of the process's slabs and large blocks together
+ * @bytes: the most that they may take; 0: no limit
+ *
+ * A limit below what is taken already refuses what would be more.  It is exact to one slab:
+ * an allocation is refused only if the slab or the block it needs does not fit below the
+ * limit, after empty slabs were given up.  NULL stands for the option limit:, and replaces
+ * limit:cgroup.
+ *
+ * Return: 0.
+ */
+int numarena_heap_limit(struct numarena_heap *heap, size_t bytes);
+
+/**
+ * struct numarena_heap_stats - what a heap holds
+ *
+ * @live_bytes: of objects in the program's hands, by the size of their classes, and of large
+ *	blocks.  Objects that wait in threads' magazines count as live
+ * @resident_bytes: of slabs and large blocks: what counts against the limit
+ * @peak_bytes: the most that was
+ * @limit_bytes: 0 is no limit
+ * @nr_limit_hit: allocations that met the limit, whether or not they were served in the end
+ * @nr_low_memory: calls of the callback
+ * @nr_arenas: threads that have an arena in it
+ * @name: its name
+ */
+struct numarena_heap_stats {
+	uint64_t live_bytes;
+	uint64_t resident_bytes;
+	uint64_t peak_bytes;
+	uint64_t limit_bytes;
+	uint64_t nr_limit_hit;
+	uint64_t nr_low_memory;
+	uint64_t nr_arenas;
+	char name[NUMARENA_HEAP_NAME_MAX + 1];
+};
+
+/**
+ * numarena_heap_stats_get() - read the statistics of a heap
+ * @heap: the heap; NULL: the process, all heaps together
+ * @stats: where they go
+ * @size: sizeof(struct numarena_heap_stats) of the caller, as in numarena_stats_get()
+ *
+ * Takes the locks of the heap's arenas for a moment each.  Does not allocate.
+ *
+ * Return: 0; -1 with errno EINVAL if @size is 0.
+ */
+int numarena_heap_stats_get(struct numarena_heap *heap, struct numarena_heap_stats *stats, size_t size);
+
 /* ---- Proof ---- */
 
 /* What a page is for. */

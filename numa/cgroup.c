@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cgroup.h"
 #include "text.h"
@@ -80,6 +81,18 @@ static bool find_own(char *folder)
 	*end = '\0';
 	path += strlen("\n0::");
 	return snprintf(folder, FOLDER_BYTES, CGROUPS "%s", path) < FOLDER_BYTES;
+}
+
+/* "size resident shared ...", in pages; what is shared is of files. */
+size_t nar_cgroup_own_bytes(void)
+{
+	unsigned long size, resident, shared;
+	char text[128];
+
+	if (nar_text_read("/proc/self/statm", text, sizeof(text)) <= 0 ||
+	    sscanf(text, "%lu %lu %lu", &size, &resident, &shared) != 3)
+		return 0;
+	return (resident - min_of(resident, shared)) * (size_t)sysconf(_SC_PAGESIZE);
 }
 
 size_t nar_cgroup_room(void)

@@ -13,4 +13,7 @@
  */
 size_t nar_cgroup_room(void);
 
+/* What of the process's anonymous memory is resident, and so in the cgroup's count. */
+size_t nar_cgroup_own_bytes(void);
+
 #endif /* NAR_CGROUP_H */

@@ -33,6 +33,7 @@ numa/hugetlb		14
 
 arena/option	20
 arena/meta	20
+arena/account	20
 arena/tree	25
 arena/window	26
 arena/span	27
@@ -40,6 +41,7 @@ arena/home	28
 arena/unit	28
 arena/extent	30
 arena/chunk	40
+arena/limit	42
 arena/large	45
 arena/slab	50
 arena/class	52
@@ -50,22 +52,28 @@ arena/kept	53
 arena/shard	54
 arena/heap	56
 arena/recent	56
+arena/block	57
+arena/tomb	58
 arena/registry	56
 arena/remote	58
 arena/arena	60
 arena/maint	60
 arena/audit	62
+arena/own	63
+arena/life	64
 arena/forkpool	61
 arena/scope	61
 arena/fork	62
 arena/reserve	62
 arena/start	65
 arena/thread	70
+arena/heapalloc	75
 arena/stats	80
 arena/init	85
 
 arena/front	90
 arena/api	100
+arena/heapapi	100
 arena/malloc	100
 arena/new	100
 '

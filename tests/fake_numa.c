@@ -228,6 +228,11 @@ unsigned int fake_bound_node(const void *p)
 
 /* ---- numa/cgroup.h ---- */
 
+size_t nar_cgroup_own_bytes(void)
+{
+	return 0;
+}
+
 size_t nar_cgroup_room(void)
 {
 	return READ_ONCE(fake.cgroup_room);

@@ -23,6 +23,7 @@ enum nar_rank {
 	RANK_INIT,	/* one-time start-up */
 	RANK_TABLE,	/* class table writers */
 	RANK_REGISTRY,	/* arena ids, parked and orphaned arenas */
+	RANK_HEAP,	/* one heap's arenas and large blocks; what is left of destroyed ones */
 	RANK_ARENA,	/* one arena's slabs and queue */
 	RANK_SHARD,	/* one (node, class)'s unowned slabs */
 	RANK_CHUNK,	/* one node's chunks of slices */

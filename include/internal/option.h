@@ -8,6 +8,9 @@
 
 #include "internal/compiler.h"
 
+/* A number of bytes above any: the limit of the process's cgroup. */
+#define NAR_LIMIT_CGROUP ((u64)1 << 62)
+
 enum nar_mode { MODE_ARENA, MODE_BASELINE, MODE_SHARDED };
 enum nar_huge { HUGE_AUTO, HUGE_THP, HUGE_HUGETLB, HUGE_OFF };
 enum nar_binding { BIND_PREFERRED, BIND_STRICT, BIND_INTERLEAVE, BIND_INHERIT };
@@ -19,6 +22,7 @@ struct nar_options {
 	u64 harden;		/* check every free against an out-of-line bit */
 	u64 decay_ms;		/* a free huge page older than this is purged; 0: at once */
 	u64 scope_keep;		/* bytes that a thread keeps of scopes that have ended */
+	u64 limit;		/* bytes of slabs and large blocks; 0: none */
 	u64 fork_rcu;		/* call liburcu's fork functions from our handlers */
 	u64 abort_conf;		/* a setting that cannot be used is fatal */
 };

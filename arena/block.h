@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Large blocks of heaps that the program makes: known to their heap, and charged to it.
+ */
+#ifndef NAR_BLOCK_H
+#define NAR_BLOCK_H
+
+#include "heap.h"
+#include "large.h"
+
+/* The number of the heap that the live large block at @p is of; 0: none of the program's. */
+u32 nar_block_heap_id(const void *p);
+
+/* As nar_large_alloc(), from @node of @h, which is @handle's. */
+void *nar_block_alloc(struct nar_heap *h, u64 handle, unsigned int node, const struct nar_block *block,
+		      bool *is_zero);
+
+/* @p was of heap @id when the caller looked.  Nothing if that has been destroyed meanwhile. */
+void nar_block_free(void *p, u32 id);
+
+/* Its heap was destroyed. */
+bool nar_block_is_buried(const void *p);
+
+/* As nar_large_try_resize(), within the heap's limit. */
+bool nar_block_try_resize(void *p, size_t size);
+
+/*
+ * Blocks of a heap that is destroyed, whose lock is held, are EXTENT_TOMB from now on.
+ * Return: the first, for nar_blocks_destroy_buried() later; *@bytes more by what they have.
+ */
+u64 nar_blocks_bury(struct nar_heap *h, size_t *bytes);
+void nar_blocks_destroy_buried(u64 first);
+
+#endif /* NAR_BLOCK_H */

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <string.h>
+
+#include "life.h"
+#include "tomb.h"
+
+/* ---- Create ---- */
+
+/* strncpy() would fill it up, and not end it. */
+static void copy_name(char *to, const char *from)
+{
+	size_t len = strnlen(from, NUMARENA_HEAP_NAME_MAX);
+
+	memcpy(to, from, len);
+	to[len] = '\0';
+}
+
+static int fill_in(struct nar_heap *h, const struct numarena_heap_attr *attr)
+{
+	h->policy = (u8)nar_policy_current();
+	h->nodes = 0;
+	copy_name(h->name, attr->name ? attr->name : "heap");
+	h->low_memory = attr->low_memory;
+	h->low_memory_arg = attr->low_memory_arg;
+	WRITE_ONCE(h->nr_low_memory, 0);
+	nar_account_open(h->id, attr->limit_bytes);
+	return 0;
+}
+
+int nar_heap_create(const struct numarena_heap_attr *attr, u64 *handle)
+{
+	struct nar_heap *h;
+	int err = nar_heap_make(&h);
+
+	if (err)
+		return err;
+	err = fill_in(h, attr);
+	if (err) {
+		nar_heap_unmake(h);
+		return err;
+	}
+	*handle = nar_heap_open(h);
+	return 0;
+}
+
+/* ---- Destroy ---- */
+
+/* Of two threads one does it. */
+static bool try_end(struct nar_heap *h, u64 handle)
+{
+	return __atomic_compare_exchange_n(&h->handle, &handle, HANDLE_DEAD, false, __ATOMIC_SEQ_CST,
+					   __ATOMIC_RELAXED);
+}
+
+/* Arenas leave their slabs to shards, never the other way round but under their lock: so first. */
+static void bury_arenas(struct nar_heap *h, struct nar_remains *r) __must_hold(&h->lock)
+{
+	struct nar_arena *a, *next;
+
+	for (a = h->arenas; a; a = next) {
+		/* Its thread may let go of it as soon as it is dead. */
+		next = a->next_in_heap;
+		r->slabs = nar_arena_bury(a, r->slabs, &r->bytes);
+	}
+	h->arenas = NULL;
+}
+
+static void bury_shards(struct nar_heap *h, struct nar_remains *r)
+{
+	unsigned int node, class;
+
+	for (node = 0; node < nar_nodes.nr; node++)
+		for (class = 0; class < nar_class_count(); class++)
+			if (READ_ONCE(nar_heap_shard(h, node, class)->nr_slabs))
+				r->slabs = nar_shard_bury(nar_heap_shard(h, node, class), r->slabs, &r->bytes);
+}
+
+bool nar_heap_try_destroy(u64 handle)
+{
+	struct nar_heap *h = nar_heap_find(handle);
+	struct nar_remains remains = { 0 };
+
+	if (!h)
+		return false;
+	nar_tomb_begin();
+	if (!try_end(h, handle)) {
+		nar_tomb_end(&remains);
+		return false;
+	}
+	nar_lock(&h->lock);
+	bury_arenas(h, &remains);
+	remains.blocks = nar_blocks_bury(h, &remains.bytes);
+	nar_unlock(&h->lock);
+	bury_shards(h, &remains);
+	nar_account_give(h->id, remains.bytes);
+	nar_tomb_end(&remains);
+	nar_heap_unmake(h);
+	return true;
+}
+
+/* ---- While it lives ---- */
+
+void nar_heap_give_up(struct nar_heap *h)
+{
+	struct nar_arena *a;
+
+	nar_lock(&h->lock);
+	for (a = h->arenas; a; a = a->next_in_heap)
+		nar_arena_trim(a);
+	nar_unlock(&h->lock);
+	nar_heap_trim(h);
+}
+
+static u64 live_in_shards(struct nar_heap *h)
+{
+	unsigned int node, class;
+	u64 sum = 0;
+
+	for (node = 0; node < nar_nodes.nr; node++)
+		for (class = 0; class < nar_class_count(); class++)
+			sum += nar_shard_live_bytes(nar_heap_shard(h, node, class));
+	return sum;
+}
+
+bool nar_heap_read(u64 handle, struct numarena_heap_stats *s)
+{
+	struct nar_heap *h = nar_heap_find(handle);
+	const struct nar_account *account;
+	struct nar_arena *a;
+
+	if (!h)
+		return false;
+	account = &nar_accounts[h->id];
+	*s = (struct numarena_heap_stats){
+		.resident_bytes = READ_ONCE(account->used_bytes),
+		.peak_bytes = READ_ONCE(account->peak_bytes),
+		.limit_bytes = READ_ONCE(account->limit_bytes),
+		.nr_limit_hit = READ_ONCE(account->nr_hit),
+		.nr_low_memory = READ_ONCE(h->nr_low_memory),
+		.live_bytes = READ_ONCE(h->block_bytes) + live_in_shards(h),
+	};
+	copy_name(s->name, h->name);
+	nar_lock(&h->lock);
+	for (a = h->arenas; a; a = a->next_in_heap) {
+		s->live_bytes += nar_arena_live_bytes(a);
+		s->nr_arenas++;
+	}
+	nar_unlock(&h->lock);
+	/* What was read may be another heap's by now. */
+	return nar_heap_find(handle);
+}

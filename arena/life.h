@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The beginning and the end of heaps that the program makes.
+ */
+#ifndef NAR_LIFE_H
+#define NAR_LIFE_H
+
+#include "arena.h"
+
+/* @attr is as numarena.h says, all of it.  Return: 0 or -errno. */
+int nar_heap_create(const struct numarena_heap_attr *attr, u64 *handle);
+
+/* Return: false if it was destroyed already, or there never was one. */
+bool nar_heap_try_destroy(u64 handle);
+
+/*
+ * At its limit: whatever no object is in, of whichever thread, is given up.  Hold no lock.
+ */
+void nar_heap_give_up(struct nar_heap *h);
+
+/* Return: false if it was destroyed. */
+bool nar_heap_read(u64 handle, struct numarena_heap_stats *s);
+
+#endif /* NAR_LIFE_H */
