@@ -110,7 +110,7 @@ include $1/Kbuild
 $(foreach k,$(kinds),all-$(k) += $$(addprefix $1/,$$($(k)-y))
 )
 endef
-$(foreach d,numa arena bench tests tests/preload tests/link tests/numa,$(eval $(call read-folder,$d)))
+$(foreach d,numa arena bench tests tests/preload tests/link tests/cxx tests/numa,$(eval $(call read-folder,$d)))
 
 lib-objs := $(addprefix $(O)/,$(all-obj))
 lib-so	 := $(O)/libnumarena.so
@@ -255,7 +255,7 @@ install: lib
 	ln -sf libnumarena.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libnumarena.so.$(SOMAJOR)
 	ln -sf libnumarena.so.$(SOMAJOR) $(DESTDIR)$(LIBDIR)/libnumarena.so
 	install -m 644 $(lib-a) $(DESTDIR)$(LIBDIR)/libnumarena.a
-	install -m 644 include/numarena.h $(DESTDIR)$(INCLUDEDIR)/numarena.h
+	install -m 644 include/numarena.h include/numarena.hpp $(DESTDIR)$(INCLUDEDIR)
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
 	    -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' \
 	    scripts/numarena.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/numarena.pc
