@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "internal/option.h"
+#include "numa/loader.h"
 
 #include "block.h"
 #include "front.h"
@@ -41,11 +42,27 @@ static void *large_alloc(const struct nar_block *block, bool *is_zero)
 	return nar_start_early() ? nar_thread_alloc_large(block, is_zero) : NULL;
 }
 
+/* The loader's own allocations outlive any scope. */
+#define is_to_last() unlikely(nar_scope_captor && nar_is_loader(__builtin_return_address(0)))
+
+/* Whatever captures. */
+static noinline void *alloc_to_last(size_t size, size_t alignment)
+{
+	struct numarena_scope *captor = nar_thread_swap_captor(NULL);
+	void *p = nar_front_aligned(alignment, size);
+
+	nar_thread_swap_captor(captor);
+	return p;
+}
+
+/* The fast path's last step, so it returns to malloc's caller. */
 noinline void *nar_front_alloc_slow(size_t size)
 {
 	int saved = errno;
 	bool is_zero;
 
+	if (is_to_last())
+		return alloc_to_last(size, NATURAL_ALIGNMENT);
 	return answer(size > NAR_SMALL_MAX ? large_alloc(&(struct nar_block){ size, 1, NULL }, &is_zero) :
 		      nar_thread_alloc_slow(size), size, saved);
 }
@@ -90,7 +107,9 @@ void *nar_front_calloc_slow(size_t nmemb, size_t size)
 
 	if (unlikely(__builtin_mul_overflow(nmemb, size, &bytes)))
 		return answer(NULL, 0, saved);
-	if (bytes <= NAR_SMALL_MAX)
+	if (is_to_last())
+		p = alloc_to_last(bytes, NATURAL_ALIGNMENT);
+	else if (bytes <= NAR_SMALL_MAX)
 		p = nar_thread_alloc_slow(bytes);
 	else
 		p = large_alloc(&(struct nar_block){ bytes, 1, NULL }, &is_zero);
@@ -137,11 +156,30 @@ static void *alloc_beside(u64 handle, size_t size)
 	return handle == HANDLE_NONE ? nar_front_alloc(size) : nar_front_alloc_in(handle, size);
 }
 
-static void *realloc_move(void *p, size_t have, size_t size)
+static void *alloc_to_replace(const void *p, size_t have, size_t size)
 {
 	bool is_grown = size > have && have > NAR_SMALL_MAX && !nar_entry_of(p);
 	u64 handle = nar_heap_handle_of(p);
-	void *to = is_grown ? alloc_grown(handle, p, size) : alloc_beside(handle, size);
+
+	return is_grown ? alloc_grown(handle, p, size) : alloc_beside(handle, size);
+}
+
+/* Nor does it leave its scope, or the heap, for one that captures now and ends sooner. */
+static noinline void *alloc_to_replace_captured(const void *p, size_t have, size_t size)
+{
+	bool is_in_scope = nar_entry_is_scope(nar_entry_of(p));
+	struct numarena_scope *captor =
+		nar_thread_swap_captor(is_in_scope ? nar_scope_mine_around(p) : NULL);
+	void *to = alloc_to_replace(p, have, size);
+
+	nar_thread_swap_captor(captor);
+	return to;
+}
+
+static void *realloc_move(void *p, size_t have, size_t size)
+{
+	void *to = likely(!nar_scope_captor) ? alloc_to_replace(p, have, size) :
+		   alloc_to_replace_captured(p, have, size);
 
 	if (!to)
 		return NULL;
@@ -262,7 +300,6 @@ static size_t alignment_of(const void *p, size_t size)
 
 void *nar_front_keep(void *p)
 {
-	struct numarena_scope *captor;
 	size_t size;
 	void *to;
 
@@ -271,9 +308,7 @@ void *nar_front_keep(void *p)
 	size = usable_size(p);
 	if (!nar_entry_is_scope(nar_entry_of(p)))
 		return p;
-	captor = nar_thread_swap_captor(NULL);
-	to = nar_front_aligned(alignment_of(p, size), size);
-	nar_thread_swap_captor(captor);
+	to = alloc_to_last(size, alignment_of(p, size));
 	if (!to)
 		return NULL;
 	nar_unpoison(p, size);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "internal/option.h"
+#include "numa/loader.h"
 
 #include "kept.h"
 #include "maint.h"
@@ -476,6 +477,8 @@ struct numarena_scope *nar_scope_begin(const char *name, bool is_capturing, stru
 		return NULL;
 	if (is_filling())
 		check_kept();
+	if (is_capturing && !nar_loader.bytes)
+		nar_loader_find();
 	copy_name(s->name, name);
 	s->place = place;
 	WRITE_ONCE(s->is_capturing, is_capturing);
@@ -576,6 +579,13 @@ void nar_scope_free(void *p)
 		forget(s, region, p, end);
 		set_top(s, p);
 	}
+}
+
+struct numarena_scope *nar_scope_mine_around(const void *p)
+{
+	struct numarena_scope *s = READ_ONCE(nar_region_at(nar_region_around(p))->scope);
+
+	return s && READ_ONCE(s->thread) == &mine ? s : NULL;
 }
 
 size_t nar_scope_usable(const void *p)

@@ -75,6 +75,9 @@ void nar_scope_release(struct numarena_scope *s, size_t mark);
 void nar_scope_free(void *p);
 size_t nar_scope_usable(const void *p);
 
+/* The scope that it is in, if that is the calling thread's; NULL. */
+struct numarena_scope *nar_scope_mine_around(const void *p);
+
 /* Return: whether the object has @size bytes now. */
 bool nar_scope_try_resize(void *p, size_t size);
 

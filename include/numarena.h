@@ -368,8 +368,10 @@ struct numarena_scope;
  * the scope ends comes from it and goes with it, unless a scope inside captures in its turn:
  * a library's temporaries.  Such objects may be freed, and realloc and malloc_usable_size know
  * them.  The last that was allocated, and one above 512 KiB, makes room at once; of the
- * others free is a note at most.  Any thread may free them while the scope is open.  What the
- * library allocates to last is captured, too: have it do so before, or move it out by
+ * others free is a note at most.  Any thread may free them while the scope is open.  Not
+ * captured are what realloc makes of objects from before, which stay in their heap or scope,
+ * heaps' objects, and what the dynamic loader allocates (threads' TLS, dlopen).  All else that
+ * a library allocates to last is: have it do so before, or move it out by
  * numarena_scope_keep().
  *
  * Takes no memory until the first allocation.

@@ -20,6 +20,7 @@ include/numarena	0
 include/internal/*	0
 
 numa/bus		10
+numa/loader		10
 numa/lock		10
 numa/text		10
 numa/cgroup		11
