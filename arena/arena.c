@@ -414,7 +414,7 @@ static bool is_dead(const struct nar_arena *a)
 bool nar_arena_grow(struct nar_arena *a, unsigned int class, unsigned int node)
 {
 	bool is_young = READ_ONCE(a->slab_bytes) < YOUNG_BYTES, was_alive;
-	u32 slab = nar_slab_create(nar_heap_place(a->heap, node), nar_pool_for(is_young),
+	u32 slab = nar_slab_create(nar_heap_place(a->heap, node), nar_pool_for(a->heap->policy, is_young),
 				   &nar_class[class].shape, a->member.id, a->heap->id);
 
 	if (!slab)

@@ -77,7 +77,7 @@ static void block_unlink(struct nar_heap *h, void *p) __must_hold(&h->lock)
 	WRITE_ONCE(h->block_bytes, h->block_bytes - nar_large_bytes(p));
 }
 
-u32 nar_block_heap_id(const void *p)
+u32 nar_block_heap_id_slow(const void *p)
 {
 	const struct nar_window *x = nar_window_of(nar_node_of(p));
 

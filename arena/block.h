@@ -8,8 +8,13 @@
 #include "heap.h"
 #include "large.h"
 
+u32 nar_block_heap_id_slow(const void *p);
+
 /* The number of the heap that the live large block at @p is of; 0: none of the program's. */
-u32 nar_block_heap_id(const void *p);
+static inline u32 nar_block_heap_id(const void *p)
+{
+	return unlikely(READ_ONCE(nar_has_heaps)) ? nar_block_heap_id_slow(p) : 0;
+}
 
 /* As nar_large_alloc(), from @node of @h, which is @handle's. */
 void *nar_block_alloc(struct nar_heap *h, u64 handle, unsigned int node, const struct nar_block *block,

@@ -33,6 +33,7 @@
 
 struct chunks {
 	struct nar_lock lock;
+	u8 policy;			/* constant */
 	u32 bin[NR_POOLS][NR_BINS];	/* units */
 	u64 has[NR_POOLS];		/* bit n - 1: bin n is not empty; of full chunks nobody asks */
 	size_t nr_slices;		/* in slabs; relaxed reads */
@@ -70,6 +71,7 @@ static noinline struct chunks *chunks_make(struct nar_place place)
 	if (!c)
 		return NULL;
 	c->lock = (struct nar_lock)NAR_LOCK_INIT(RANK_CHUNK);
+	c->policy = place.policy;
 	nar_lock(&ours[place.node].lock);
 	if (!chunks[place.node][place.policy])
 		store_release(&chunks[place.node][place.policy], c);
@@ -243,17 +245,17 @@ static void release_extent(void *p)
 		nar_die("no chunk begins at %p: memory is corrupt", p);
 }
 
-static enum nar_backing backing_for(enum nar_pool pool)
+static enum nar_backing backing_for(struct nar_place place, enum nar_pool pool)
 {
 	if (pool == POOL_SMALL)
 		return BACKING_SMALL;
-	return nar_opt.huge == HUGE_HUGETLB ? BACKING_HUGETLB : BACKING_HUGE;
+	return nar_kind_huge(place.policy) == HUGE_HUGETLB ? BACKING_HUGETLB : BACKING_HUGE;
 }
 
 /* What a full node has from its neighbours is used up before another chunk of theirs is cut. */
 static u32 cut_new(struct nar_place place, enum nar_pool pool, unsigned int nr)
 {
-	struct nar_want want = { PAGES_PER_UNIT, PAGES_PER_UNIT, backing_for(pool), EXTENT_CHUNK };
+	struct nar_want want = { PAGES_PER_UNIT, PAGES_PER_UNIT, backing_for(place, pool), EXTENT_CHUNK };
 	unsigned int home = place.node;
 	u32 slice = 0;
 	struct chunks *c;
@@ -493,10 +495,9 @@ bool nar_chunk_collapse(unsigned int node)
 	struct chunks *c;
 	unsigned int nth;
 
-	if (nar_opt.huge == HUGE_OFF)
-		return false;
 	for_each_of_node(c, node, nth)
-		done |= collapse(c);
+		if (nar_kind_huge(c->policy) != HUGE_OFF)
+			done |= collapse(c);
 	return done;
 }
 

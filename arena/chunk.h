@@ -17,9 +17,9 @@ enum nar_pool {
 	NR_POOLS,
 };
 
-static inline enum nar_pool nar_pool_for(bool is_young)
+static inline enum nar_pool nar_pool_for(unsigned int policy, bool is_young)
 {
-	return nar_wants_huge(is_young) ? POOL_HUGE : POOL_SMALL;
+	return nar_wants_huge(policy, is_young) ? POOL_HUGE : POOL_SMALL;
 }
 
 void nar_chunk_init(void);

@@ -45,6 +45,7 @@ static void each_lock(void (*fn)(struct nar_lock *))
 	nar_scope_each_lock(fn);
 	nar_meta_each_lock(fn);
 	nar_policy_each_lock(fn);
+	nar_kind_each_lock(fn);
 }
 
 /*

@@ -396,7 +396,10 @@ void *nar_front_aligned_in(u64 handle, size_t alignment, size_t size)
 
 	if (alignment <= NATURAL_ALIGNMENT)
 		return nar_front_alloc_in(handle, size);
-	if (class < NAR_MAX_CLASSES)
-		return answer(nar_heap_alloc_class(handle, class), size, saved);
+	if (class < NAR_MAX_CLASSES) {
+		void *p = nar_heap_try_alloc_class(handle, class);
+
+		return answer(p ? p : nar_heap_alloc_class(handle, class), size, saved);
+	}
 	return answer(nar_heap_alloc_large(handle, &(struct nar_block){ size, alignment, NULL }, &is_zero), size, saved);
 }

@@ -10,9 +10,10 @@
 
 struct nar_heap nar_heap_default;
 struct nar_heap *nar_heaps[NAR_MAX_HEAPS];
+bool nar_has_heaps;
 
 /* Heap @i is that of policy @i; the first is the default heap itself. */
-static struct nar_heap of_policy[NAR_MAX_POLICIES];
+static struct nar_heap of_policy[NAR_SYSTEM_POLICIES];
 static struct nar_lock make_lock = NAR_LOCK_INIT(RANK_INIT);
 
 static struct nar_heap *free_heaps;	/* make_lock */
@@ -98,9 +99,13 @@ static struct nar_heap *heap_new(u16 id)
 	return h;
 }
 
-/* Fork takes the locks of heaps it can find, so one is to be found under a lock of fork's. */
+/*
+ * Fork takes the locks of heaps it can find, so one is to be found under a lock of fork's.  In
+ * the parent it may meet new ones as it lets go: those it has not taken.
+ */
 static void publish(struct nar_heap *h)
 {
+	WRITE_ONCE(nar_has_heaps, true);
 	nar_lock(&make_lock);
 	store_release(&nar_heaps[h->id], h);
 	nar_unlock(&make_lock);
@@ -204,7 +209,7 @@ void *nar_heap_take(struct nar_heap *h, unsigned int node, unsigned int class)
  */
 void *nar_heap_grow(struct nar_heap *h, unsigned int node, unsigned int class)
 {
-	u32 slab = nar_slab_create(nar_heap_place(h, node), nar_pool_for(true),
+	u32 slab = nar_slab_create(nar_heap_place(h, node), nar_pool_for(h->policy, true),
 				   &nar_class[class].shape, OWNER_SHARD, h->id);
 	struct nar_shard *shelf;
 	void *p;
@@ -259,7 +264,7 @@ void nar_heap_each_lock(void (*fn)(struct nar_lock *))
 	unsigned int id;
 
 	for (id = 0; id < NAR_MAX_HEAPS; id++)
-		if (nar_heaps[id])
+		if (load_acquire(&nar_heaps[id]))
 			each_lock(nar_heaps[id], fn);
 }
 
@@ -269,7 +274,7 @@ void nar_heap_each_list_lock(void (*fn)(struct nar_lock *))
 	unsigned int id;
 
 	for (id = NAR_FIRST_HEAP; id < NAR_MAX_HEAPS; id++)
-		if (nar_heaps[id])
+		if (load_acquire(&nar_heaps[id]))
 			fn(&nar_heaps[id]->lock);
 }
 

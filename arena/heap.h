@@ -38,6 +38,9 @@ struct nar_heap {
 
 extern struct nar_heap nar_heap_default;
 
+/* Whether the program has ever made one: if not, no object can be of any.  Relaxed. */
+extern bool nar_has_heaps;
+
 /* Release-stored once a heap is ready; NULL where there is none. */
 extern struct nar_heap *nar_heaps[NAR_MAX_HEAPS];
 

@@ -32,4 +32,12 @@ static __always_inline void *nar_heap_try_alloc(u64 handle, size_t size)
 	return nar_mag_try_pop(&a->mag, a->view.of_size[nar_size_step(size)]);
 }
 
+/* The same, of a built-in class. */
+static __always_inline void *nar_heap_try_alloc_class(u64 handle, unsigned int class)
+{
+	struct nar_arena *a = nar_own_peek(handle);
+
+	return unlikely(!a || nar_opt.harden) ? NULL : nar_mag_try_pop(&a->mag, class);
+}
+
 #endif /* NAR_HEAPALLOC_H */

@@ -25,13 +25,13 @@
 /* huge:auto: below this a process's memory is a small program's, and stays on small pages. */
 #define SMALL_PROGRAM_BYTES MIB(8)
 
-static enum nar_backing backing_for(size_t size)
+static enum nar_backing backing_for(struct nar_place place, size_t size)
 {
 	bool is_young = nar_window_committed_all() + size <= SMALL_PROGRAM_BYTES;
 
-	if (!nar_wants_huge(is_young))
+	if (!nar_wants_huge(place.policy, is_young))
 		return BACKING_SMALL;
-	return nar_opt.huge == HUGE_HUGETLB ? BACKING_HUGETLB : BACKING_HUGE;
+	return nar_kind_huge(place.policy) == HUGE_HUGETLB ? BACKING_HUGETLB : BACKING_HUGE;
 }
 
 static bool wants_huge_start(size_t size)
@@ -61,7 +61,7 @@ static bool wants_room(const struct nar_block *block)
 static void *large_alloc(struct nar_place place, const struct nar_block *block, bool *is_zero)
 {
 	size_t size = block->size, alignment = block->alignment;
-	struct nar_want want = { .backing = backing_for(size), .state = EXTENT_LARGE };
+	struct nar_want want = { .backing = backing_for(place, size), .state = EXTENT_LARGE };
 	void *p = NULL;
 
 	if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX)

@@ -16,10 +16,79 @@ static void copy_name(char *to, const char *from)
 	to[len] = '\0';
 }
 
+/* Nodes that have memory and are allowed; all that the program names must be.  Return: 0 or -EINVAL. */
+static int dense_nodes(const u64 *mask, u64 *nodes)
+{
+	unsigned int id;
+	int node;
+
+	nar_nodes_look();
+	*nodes = 0;
+	for (id = 0; id < NUMARENA_NODE_MASK_BITS; id++) {
+		if (!(mask[id / 64] >> id % 64 & 1))
+			continue;
+		node = nar_node_find((int)id);
+		if (node < 0 || !nar_node_is_allowed((unsigned int)node))
+			return -EINVAL;
+		*nodes |= 1ull << node;
+	}
+	return 0;
+}
+
+static u64 decay_of(const struct numarena_heap_attr *attr)
+{
+	switch (attr->decay_ms) {
+	case NUMARENA_HEAP_DECAY_DEFAULT: return KIND_DECAY_AS_OPTION;
+	case NUMARENA_HEAP_DECAY_NOW: return 0;
+	case NUMARENA_HEAP_DECAY_NEVER: return KIND_DECAY_NEVER;
+	default: return (u64)attr->decay_ms;
+	}
+}
+
+static bool is_known(const struct numarena_heap_attr *attr)
+{
+	return attr->policy <= NUMARENA_HEAP_INHERIT && attr->huge <= NUMARENA_HEAP_HUGE_OFF &&
+	       attr->decay_ms >= NUMARENA_HEAP_DECAY_NEVER && !attr->reserved;
+}
+
+_Static_assert(NUMARENA_HEAP_PREFERRED == BIND_PREFERRED + 1 && NUMARENA_HEAP_INHERIT == BIND_INHERIT + 1, "in one order");
+_Static_assert(NUMARENA_HEAP_HUGE_AUTO == HUGE_AUTO + 1 && NUMARENA_HEAP_HUGE_OFF == HUGE_OFF + 1, "in one order");
+
+/* How its memory is bound, unless the program says so: by the option, or the thread's policy. */
+static u8 binding_of(const struct numarena_heap_attr *attr, u64 nodes)
+{
+	if (attr->policy)
+		return (u8)(attr->policy - 1);
+	return (u8)(nodes || nar_policy_current() == POLICY_OURS ? nar_opt.policy : BIND_INHERIT);
+}
+
+/* A heap that is like another in all this shares memory with it, with the default one too. */
+static int policy_of(const struct numarena_heap_attr *attr, u64 nodes)
+{
+	struct nar_kind kind = {
+		.binding = binding_of(attr, nodes),
+		.huge = attr->huge ? (u8)(attr->huge - 1) : KIND_HUGE_AS_OPTION,
+		.decay_ms = decay_of(attr),
+	};
+	bool is_paged_alike = kind.huge == KIND_HUGE_AS_OPTION && kind.decay_ms == KIND_DECAY_AS_OPTION;
+
+	if (kind.binding == BIND_INTERLEAVE)
+		kind.nodes = nodes;
+	if (is_paged_alike && !attr->policy && !nodes)
+		return (int)nar_policy_current();
+	if (is_paged_alike && kind.binding == nar_opt.policy && !kind.nodes)
+		return POLICY_OURS;
+	return nar_kind_policy(&kind);
+}
+
 static int fill_in(struct nar_heap *h, const struct numarena_heap_attr *attr)
 {
-	h->policy = (u8)nar_policy_current();
-	h->nodes = 0;
+	int err = is_known(attr) ? dense_nodes(attr->nodes, &h->nodes) : -EINVAL;
+	int policy = err ? err : policy_of(attr, h->nodes);
+
+	if (policy < 0)
+		return policy;
+	h->policy = (u8)policy;
 	copy_name(h->name, attr->name ? attr->name : "heap");
 	h->low_memory = attr->low_memory;
 	h->low_memory_arg = attr->low_memory_arg;

@@ -28,7 +28,6 @@ static u64 last_step_ms;	/* compare-and-swap: who moves it makes the step */
 
 static void make_step(u64 now)
 {
-	u32 before = (u32)(now - READ_ONCE(nar_opt.decay_ms));
 	unsigned int node;
 	size_t done = 0;
 
@@ -37,7 +36,7 @@ static void make_step(u64 now)
 	for (node = 0; node < nar_nodes.nr && !done; node++)
 		done = nar_home_look(node, (u32)now) ? STEP_UNITS : 0;
 	for (node = 0; node < nar_nodes.nr && done < STEP_UNITS; node++)
-		done += nar_unit_purge(node, before, STEP_UNITS - done);
+		done += nar_unit_purge_due(node, (u32)now, STEP_UNITS - done);
 	for (node = 0; node < nar_nodes.nr && !done; node++)
 		done += nar_chunk_collapse(node) || nar_unit_collapse(node);
 }

@@ -127,7 +127,7 @@ void nar_own_trim(void)
 
 /* ---- Free ---- */
 
-bool nar_is_of_heap(const void *p, u32 entry)
+bool nar_is_of_heap_slow(const void *p, u32 entry)
 {
 	u32 owner = nar_entry_owner(entry);
 
@@ -193,9 +193,15 @@ struct nar_arena *nar_own_free(struct nar_arena *main, void *p, u32 entry)
 	return NULL;
 }
 
-void nar_own_free_block(void *p, u32 id)
+bool nar_own_try_free_block(void *p)
 {
+	u32 id = nar_block_heap_id(p);
+
+	/* Its heap, or its slab's, has gone while it came here. */
+	if (!id)
+		return nar_tomb_is_busy() && !nar_extent_pages(p, EXTENT_LARGE);
 	if (nar_opt.harden && nar_block_is_buried(p) && !nar_tomb_is_busy())
 		nar_die("free of %p (large block), whose heap was destroyed", p);
 	nar_block_free(p, id);
+	return true;
 }

@@ -47,7 +47,7 @@
 /* By the heap's number: the one used last, or nar_arena_none. */
 extern __thread struct nar_arena *nar_own[NR_OWN];
 
-/* Under harden it finds them, too: the fast paths are not to. */
+/* From then on it is the first in its place, where the fast path looks. */
 struct nar_arena *nar_own_find_slow(u64 handle);
 
 /* NULL: there is none, or it is not the one used last. */
@@ -75,13 +75,18 @@ void nar_own_end_all(void);
 /* Magazines and kept slabs go back. */
 void nar_own_trim(void);
 
+bool nar_is_of_heap_slow(const void *p, u32 entry);
+
 /* Whether the owner that @entry of @p names is one of a heap of the program's, or was. */
-bool nar_is_of_heap(const void *p, u32 entry);
+static inline bool nar_is_of_heap(const void *p, u32 entry)
+{
+	return unlikely(READ_ONCE(nar_has_heaps)) && nar_is_of_heap_slow(p, entry);
+}
 
 /* @main: the thread's main arena; NULL.  Return: the arena into whose magazine it is to go; NULL: it is done. */
 struct nar_arena *nar_own_free(struct nar_arena *main, void *p, u32 entry);
 
-/* A large block of heap @id. */
-void nar_own_free_block(void *p, u32 id);
+/* Free a large block of a heap.  Return: false if it is of none, and none has taken it along. */
+bool nar_own_try_free_block(void *p);
 
 #endif /* NAR_OWN_H */

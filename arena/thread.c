@@ -459,11 +459,10 @@ static bool is_at_home(const struct nar_arena *a, const void *p)
 static void free_large(void *p)
 {
 	struct nar_arena *a = nar_thread_arena();
-	u32 id = nar_block_heap_id(p);
 
 	nar_maint_poll();
-	if (id)
-		return nar_own_free_block(p, id);
+	if (unlikely(READ_ONCE(nar_has_heaps)) && nar_own_try_free_block(p))
+		return;
 	if (a && is_at_home(a, p) && nar_recent_try_put(&a->recent, p))
 		return;
 	if (a && nar_node_of(p) != a->member.node)

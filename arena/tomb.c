@@ -12,9 +12,12 @@
 #include "tomb.h"
 
 /* Kept so long and so much at most, whichever comes first. */
-#define KEEP_MS 100
+#define KEEP_MS 1000
 #define KEEP_BYTES MIB(4)
 #define KEEP_MAX 64
+
+/* Who looks for mistakes has memory to spare. */
+#define KEEP_BYTES_HARDEN MIB(64)
 
 struct grave {
 	struct nar_remains remains;
@@ -43,9 +46,14 @@ static void destroy(const struct nar_remains *remains)
 	nar_blocks_destroy_buried(remains->blocks);
 }
 
+static size_t keep_bytes(void)
+{
+	return nar_opt.harden ? KEEP_BYTES_HARDEN : KEEP_BYTES;
+}
+
 static bool is_due(const struct grave *g, u64 now_ms)
 {
-	return nr == KEEP_MAX || sum_bytes > KEEP_BYTES || now_ms - g->since_ms >= KEEP_MS;
+	return nr == KEEP_MAX || sum_bytes > keep_bytes() || now_ms - g->since_ms >= KEEP_MS;
 }
 
 /* The oldest, if it is due or @must_go.  Return: whether there was one. */

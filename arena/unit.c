@@ -76,6 +76,20 @@ static void note_touched(struct nar_window *x, u32 unit, u32 nr, u16 pages)
 	}
 }
 
+/* Free since when: since a moment whatever it is, or each kind as it wants to be kept. */
+struct due {
+	u32 moment_ms;
+	bool is_by_kind;	/* the moment is now */
+};
+
+/* Far enough to be never: 24 days, as much as can be told apart. */
+static u32 before_of(const struct due *due, unsigned int policy)
+{
+	u64 decay_ms = due->is_by_kind ? nar_kind_decay_ms(policy) : 0;
+
+	return due->moment_ms - (u32)min_of(decay_ms, (u64)INT32_MAX);
+}
+
 /* Largest extents first.  Return: the first page of what was taken out of the tree. */
 static u32 hold_stale_kin(struct nar_window *x, struct nar_kin k, u32 before_ms, size_t max, u32 *nr)
 {
@@ -96,16 +110,19 @@ static u32 hold_stale_kin(struct nar_window *x, struct nar_kin k, u32 before_ms,
 	return 0;
 }
 
-static u32 hold_stale(struct nar_window *x, u32 before_ms, size_t max, u32 *nr)
+static u32 hold_stale(struct nar_window *x, const struct due *due, size_t max, u32 *nr)
 {
 	struct nar_kin k;
 	u32 page = 0;
 
 	WRITE_ONCE(x->nr_dirty, 0);
-	for (k.policy = 0; k.policy < NAR_MAX_POLICIES; k.policy++)
+	for (k.policy = 0; k.policy < NAR_MAX_POLICIES; k.policy++) {
+		u32 before_ms = before_of(due, k.policy);
+
 		for (k.backing = BACKING_SMALL; k.backing < NR_BACKINGS && x->tree[k.policy]; k.backing++)
 			if ((page = hold_stale_kin(x, k, before_ms, max, nr)))
 				return page;
+	}
 	return 0;
 }
 
@@ -123,14 +140,14 @@ static void unhold(struct nar_window *x, u32 page, u32 nr_units, bool is_purged)
 }
 
 /* Return: units purged; 0 also if the kernel refused, to leave it alone for a while. */
-static size_t purge_run(unsigned int node, u32 before_ms, size_t max)
+static size_t purge_run(unsigned int node, const struct due *due, size_t max)
 {
 	struct nar_window *x = nar_window_of(node);
 	u32 page, nr = 0;
 	bool is_purged;
 
 	nar_lock(&x->lock);
-	page = hold_stale(x, before_ms, max, &nr);
+	page = hold_stale(x, due, max, &nr);
 	nar_unlock(&x->lock);
 	if (!page)
 		return 0;
@@ -143,15 +160,25 @@ static size_t purge_run(unsigned int node, u32 before_ms, size_t max)
 	return is_purged ? nr : 0;
 }
 
-size_t nar_unit_purge(unsigned int node, u32 before_ms, size_t max_units)
+static size_t purge(unsigned int node, const struct due *due, size_t max_units)
 {
 	size_t sum = 0, nr;
 
 	if (!READ_ONCE(nar_window_of(node)->nr_dirty))
 		return 0;
-	while (sum < max_units && (nr = purge_run(node, before_ms, max_units - sum)))
+	while (sum < max_units && (nr = purge_run(node, due, max_units - sum)))
 		sum += nr;
 	return sum;
+}
+
+size_t nar_unit_purge(unsigned int node, u32 before_ms, size_t max_units)
+{
+	return purge(node, &(struct due){ .moment_ms = before_ms }, max_units);
+}
+
+size_t nar_unit_purge_due(unsigned int node, u32 now_ms, size_t max_units)
+{
+	return purge(node, &(struct due){ .moment_ms = now_ms, .is_by_kind = true }, max_units);
 }
 
 /* ---- Huge pages ---- */
@@ -243,7 +270,7 @@ static bool wants_collapse(const struct nar_window *x, u32 unit)
 {
 	const struct nar_unit *u = &x->unit[unit];
 
-	if (u->backing != BACKING_SMALL || u->is_reserved)
+	if (u->backing != BACKING_SMALL || u->is_reserved || nar_kind_huge(u->policy) == HUGE_OFF)
 		return false;
 	if (READ_ONCE(x->table[unit * (u32)PAGES_PER_UNIT].state) == EXTENT_CHUNK)
 		return READ_ONCE(u->nr_tries);
@@ -265,6 +292,11 @@ static u32 next_collapse(struct nar_window *x)
 	return 0;
 }
 
+static bool may_be_huge(const struct nar_unit *u)
+{
+	return !READ_ONCE(u->is_reserved) && nar_kind_huge(READ_ONCE(u->policy)) != HUGE_OFF;
+}
+
 /* For what is purged and touched again: units before @small_end, as it was under the lock. */
 static void advise_grown(unsigned int node, u32 small_end)
 {
@@ -272,7 +304,7 @@ static void advise_grown(unsigned int node, u32 small_end)
 	u32 unit, end, first = nar_unit_floor(GUARD_BYTES >> PAGE_SHIFT);
 
 	for (unit = first; unit < small_end; unit = end + 1) {
-		for (end = unit; end < small_end && !READ_ONCE(x->unit[end].is_reserved); end++)
+		for (end = unit; end < small_end && may_be_huge(&x->unit[end]); end++)
 			;
 		if (end > unit)
 			nar_span_advise_huge(node, nar_page_at(node, unit * (u32)PAGES_PER_UNIT),

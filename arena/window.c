@@ -152,6 +152,9 @@ void nar_window_make_huge(struct nar_window *x, u8 from)
 			break;	/* a fork's child, where a signal has interrupted a change */
 		if (e->backing != from || state == EXTENT_HELD || state == EXTENT_NONE)
 			continue;
+		/* A heap may want none, or none yet. */
+		if (from == BACKING_SMALL && nar_kind_huge(e->policy) == HUGE_OFF)
+			continue;
 		/* Whoever reserves small pages wants them. */
 		if (from == BACKING_SMALL && x->unit[nar_unit_floor(page)].is_reserved)
 			continue;

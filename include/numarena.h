@@ -704,7 +704,7 @@ struct numarena_heap *numarena_heap_create(const struct numarena_heap_attr *attr
  * Destroying a heap twice ends the process with one line on stderr.
  *
  * Takes time by the number of slabs and large blocks.  Some of the memory is kept from being
- * used again for a short while, 4 MiB and 100 ms at most; then it is free, and goes back to
+ * used again for a short while, 4 MiB and a second at most; then it is free, and goes back to
  * the kernel after its decay.
  */
 void numarena_heap_destroy(struct numarena_heap *heap);

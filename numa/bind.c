@@ -36,7 +36,7 @@ struct policy {
 };
 
 static struct nar_lock lock = NAR_LOCK_INIT(RANK_META);	/* who adds one */
-static struct policy theirs[NAR_MAX_POLICIES - 1];
+static struct policy theirs[NAR_SYSTEM_POLICIES - 1];
 
 /* ---- Which policy ---- */
 
@@ -82,7 +82,7 @@ static unsigned int policy_number(const struct policy *p)
 	if (i < ARRAY_SIZE(theirs))
 		return i + 1;
 	nar_event(policy_shared, 1);
-	return NAR_MAX_POLICIES - 1;
+	return NAR_SYSTEM_POLICIES - 1;
 }
 
 void nar_policy_each_lock(void (*fn)(struct nar_lock *))
@@ -111,13 +111,13 @@ unsigned int nar_policy_current(void)
 
 bool nar_policy_is_strict(unsigned int policy)
 {
-	return policy == POLICY_OURS && nar_opt.policy == BIND_STRICT && nar_nodes.nr > 1;
+	return !nar_kind_is_theirs(policy) && nar_kind_binding(policy) == BIND_STRICT && nar_nodes.nr > 1;
 }
 
 bool nar_policy_names_node(unsigned int policy)
 {
-	return policy == POLICY_OURS &&
-	       (nar_opt.policy == BIND_PREFERRED || nar_opt.policy == BIND_STRICT);
+	return !nar_kind_is_theirs(policy) &&
+	       (nar_kind_binding(policy) == BIND_PREFERRED || nar_kind_binding(policy) == BIND_STRICT);
 }
 
 /* ---- Binding ---- */
@@ -140,14 +140,16 @@ static void bind_failed(unsigned int node)
 }
 
 /* @mode: for memory that is meant for one node. */
-static void bind_ours(void *addr, size_t bytes, unsigned int node, int mode)
+static void bind_ours(void *addr, size_t bytes, struct nar_place place, int mode)
 {
-	bool is_spread = nar_opt.policy == BIND_INTERLEAVE;
+	bool is_spread = nar_kind_binding(place.policy) == BIND_INTERLEAVE;
+	u64 nodes = nar_kind_nodes(place.policy);
+	unsigned int node = place.node;
 	unsigned long mask[MASK_WORDS] = { 0 };
 	unsigned int i;
 
 	for (i = 0; i < nar_nodes.nr; i++)
-		if (is_spread ? nar_node_is_allowed(i) : i == node)
+		if (is_spread ? nar_node_is_allowed(i) && (!nodes || nodes >> i & 1) : i == node)
 			mask_add(mask, i);
 	if (mbind(addr, bytes, is_spread ? MPOL_INTERLEAVE : mode, mask, MASK_BITS, 0))
 		bind_failed(node);
@@ -157,15 +159,16 @@ static void bind_ours(void *addr, size_t bytes, unsigned int node, int mode)
 
 static void bind_as(void *addr, size_t bytes, struct nar_place place, int mode)
 {
-	if (nar_opt.policy == BIND_INHERIT)
+	if (nar_kind_binding(place.policy) == BIND_INHERIT)
 		return;
 	/* Whether a policy of the program's is in force is not known either. */
-	if (place.policy != POLICY_OURS || nar_is_missing(MISSING_GET_MEMPOLICY))
+	if (nar_kind_is_theirs(place.policy) ||
+	    (place.policy == POLICY_OURS && nar_is_missing(MISSING_GET_MEMPOLICY)))
 		nar_node_event(place.node, bind_skipped, 1);
 	else if (nar_is_missing(MISSING_MBIND))
 		nar_node_event(place.node, bind_refused, 1);
 	else
-		bind_ours(addr, bytes, place.node, mode);
+		bind_ours(addr, bytes, place, mode);
 }
 
 void nar_bind(void *addr, size_t bytes, struct nar_place place)

@@ -2,20 +2,13 @@
 /*
  * Memory policy: tying a range of pages to a node.
  *
- * A policy is named by a small number.  POLICY_OURS is what the option policy: says; each
- * other number stands for a memory policy that the program has set for itself (numactl,
- * set_mempolicy), under which memory is left to the kernel.  Memory of one policy is never
- * used for another, so the number goes with the node wherever memory is kept: together
- * they are a place.
+ * A policy is named by a small number: see kind.h.  Those of the program's own (numactl,
+ * set_mempolicy) leave memory to the kernel.  Node and policy together are a place.
  */
 #ifndef NAR_BIND_H
 #define NAR_BIND_H
 
-#include "internal/compiler.h"
-
-/* The own one, and so many that programs set; further ones share the last. */
-#define NAR_MAX_POLICIES 8
-#define POLICY_OURS 0
+#include "kind.h"
 
 /* Where memory is to lie. */
 struct nar_place {

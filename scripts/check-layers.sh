@@ -21,6 +21,7 @@ include/internal/*	0
 
 numa/bus		10
 numa/loader		10
+numa/kind		10
 numa/lock		10
 numa/text		10
 numa/cgroup		11

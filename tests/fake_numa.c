@@ -141,20 +141,20 @@ void nar_policy_each_lock(void (*fn)(struct nar_lock *))
 
 bool nar_policy_is_strict(unsigned int policy)
 {
-	return policy == POLICY_OURS && nar_opt.policy == BIND_STRICT;
+	return !nar_kind_is_theirs(policy) && nar_kind_binding(policy) == BIND_STRICT;
 }
 
 bool nar_policy_names_node(unsigned int policy)
 {
 	return policy == POLICY_OURS &&
-	       (nar_opt.policy == BIND_PREFERRED || nar_opt.policy == BIND_STRICT);
+	       (nar_kind_binding(policy) == BIND_PREFERRED || nar_kind_binding(policy) == BIND_STRICT);
 }
 
 void nar_bind(void *addr, size_t bytes, struct nar_place place)
 {
 	struct bound *b;
 
-	if (nar_opt.policy == BIND_INHERIT)
+	if (nar_kind_binding(place.policy) == BIND_INHERIT)
 		return;
 	if (is_refused(addr, fake_calls.bind, READ_ONCE(fake.refuse_bind))) {
 		nar_node_event(place.node, bind_refused, 1);

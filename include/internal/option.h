@@ -29,10 +29,4 @@ struct nar_options {
 
 extern struct nar_options nar_opt;
 
-/* Huge pages or small ones, for whoever is @is_young: it has less than a huge page's worth. */
-static inline bool nar_wants_huge(bool is_young)
-{
-	return nar_opt.huge == HUGE_AUTO ? !is_young : nar_opt.huge != HUGE_OFF;
-}
-
 #endif /* NAR_OPTION_H */

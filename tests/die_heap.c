@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Heaps after their end.
+ */
+#include "die.h"
+
+static struct numarena_heap *destroyed(void)
+{
+	struct numarena_heap *heap = numarena_heap_create(NULL);
+
+	if (!numarena_heap_alloc(heap, 100))
+		_exit(EXIT_FAILURE);
+	numarena_heap_destroy(heap);
+	return heap;
+}
+
+static void destroy_twice(void)
+{
+	struct numarena_heap *heap = destroyed();
+
+	expect_line("destroy of heap %p, which was destroyed already or never made", (void *)heap);
+	numarena_heap_destroy(heap);
+}
+
+/* The number is another heap's by now, and the handle is not. */
+static void destroy_twice_late(void)
+{
+	struct numarena_heap *heap = destroyed();
+
+	for (unsigned int i = 0; i < 3; i++)
+		if (!numarena_heap_create(NULL))
+			_exit(EXIT_FAILURE);
+	expect_line("destroy of heap %p, which was destroyed already or never made", (void *)heap);
+	numarena_heap_destroy(heap);
+}
+
+static void destroy_wild(void)
+{
+	int no_heap;
+
+	expect_line("destroy of heap %p, which was destroyed already or never made", (void *)&no_heap);
+	numarena_heap_destroy((struct numarena_heap *)(void *)&no_heap);
+}
+
+static void alloc_late(void)
+{
+	struct numarena_heap *heap = destroyed();
+
+	expect_line("use of heap %p, which was destroyed or never made", (void *)heap);
+	numarena_heap_alloc(heap, 100);
+}
+
+static void alloc_large_late(void)
+{
+	struct numarena_heap *heap = destroyed();
+
+	expect_line("use of heap %p, which was destroyed or never made", (void *)heap);
+	numarena_heap_alloc(heap, 1000000);
+}
+
+static void limit_late(void)
+{
+	struct numarena_heap *heap = destroyed();
+
+	expect_line("use of heap %p, which was destroyed or never made", (void *)heap);
+	numarena_heap_limit(heap, 1000000);
+}
+
+static void stats_late(void)
+{
+	struct numarena_heap *heap = destroyed();
+	struct numarena_heap_stats stats;
+
+	expect_line("use of heap %p, which was destroyed or never made", (void *)heap);
+	numarena_heap_stats_get(heap, &stats, sizeof(stats));
+}
+
+static void free_late_of(size_t size)
+{
+	struct numarena_heap *heap = numarena_heap_create(NULL);
+	void *p = numarena_heap_alloc(heap, size);
+
+	numarena_heap_destroy(heap);
+	expect_line("free of %p \\([^)]+\\), whose heap was destroyed", p);
+	numarena_free(p);
+	bad_call_returned();
+}
+
+static void free_late(void)
+{
+	free_late_of(100);
+}
+
+static void free_large_late(void)
+{
+	free_late_of(1000000);
+}
+
+static void free_in_another_heap(void)
+{
+	struct numarena_heap *heap = numarena_heap_create(NULL), *other = numarena_heap_create(NULL);
+	void *p = numarena_heap_alloc(heap, 100);
+
+	expect_line("free of %p in heap %p, which it is not in", p, (void *)other);
+	numarena_heap_free(other, p);
+	bad_call_returned();
+}
+
+static void double_free(void)
+{
+	struct numarena_heap *heap = numarena_heap_create(NULL);
+	void *p = numarena_heap_alloc(heap, 100);
+
+	expect_double_free(p);
+	numarena_free(p);
+	numarena_free(p);
+	bad_call_returned();
+}
+
+int main(int argc, char **argv)
+{
+	static const struct abuse abuses[] = {
+		{ "destroy_twice", "at-once", destroy_twice },
+		{ "destroy_twice_late", "at-once", destroy_twice_late },
+		{ "destroy_wild", "at-once", destroy_wild },
+		{ "alloc_late", "at-once", alloc_late },
+		{ "alloc_large_late", "at-once", alloc_large_late },
+		{ "limit_late", "at-once", limit_late },
+		{ "stats_late", "at-once", stats_late },
+		{ "free_late", "hardened", free_late },
+		{ "free_large_late", "hardened", free_large_late },
+		{ "free_in_another_heap", "hardened", free_in_another_heap },
+		{ "double_free", "at-once", double_free },
+	};
+
+	return die_main(argc, argv, abuses, ARRAY_SIZE(abuses));
+}
