@@ -36,6 +36,9 @@
 /* With fewer slabs an arena is young: huge pages would cost more than it uses. */
 #define YOUNG_BYTES MIB(1)
 
+/* The last slab of a class is not full: of the first few that is much. */
+#define YOUNG_SLABS 4
+
 static u32 nr_live;				/* relaxed */
 
 static void *none_slots[NAR_MAG_GUARDS + 1];
@@ -159,6 +162,7 @@ struct nar_arena *nar_arena_begin(struct nar_heap *heap, u64 handle, unsigned in
 	WRITE_ONCE(a->keeper, is_of_heaps ? nar_keeper_self() : NULL);
 	a->tag = nar_entry(a->member.id, 0);
 	nar_mags_restart(&a->mag);
+	memset(a->nr_wanted, 0, sizeof(a->nr_wanted));
 	nar_arena_update_classes(a);
 	a->heap = heap;
 	/* Sequentially consistent: from here on the queue is ours to drain. */
@@ -172,6 +176,7 @@ struct nar_arena *nar_arena_begin(struct nar_heap *heap, u64 handle, unsigned in
 static void arena_link(struct nar_arena *a, unsigned int class, u32 slab) __must_hold(&a->lock)
 {
 	nar_slab_link(&a->bins[class], slab);
+	WRITE_ONCE(a->nr_slabs[class], a->nr_slabs[class] + 1);
 	WRITE_ONCE(a->slab_bytes, a->slab_bytes + nar_slab_bytes(slab));
 }
 
@@ -188,6 +193,7 @@ static void arena_unkeep(struct nar_arena *a, u32 slab) __must_hold(&a->lock)
 static void arena_unlink(struct nar_arena *a, unsigned int class, u32 slab) __must_hold(&a->lock)
 {
 	nar_slab_unlink(&a->bins[class], slab);
+	WRITE_ONCE(a->nr_slabs[class], a->nr_slabs[class] - 1);
 	WRITE_ONCE(a->slab_bytes, a->slab_bytes - nar_slab_bytes(slab));
 	arena_unkeep(a, slab);
 }
@@ -413,7 +419,8 @@ static bool is_dead(const struct nar_arena *a)
 
 bool nar_arena_grow(struct nar_arena *a, unsigned int class, unsigned int node)
 {
-	bool is_young = READ_ONCE(a->slab_bytes) < YOUNG_BYTES, was_alive;
+	bool is_young = READ_ONCE(a->slab_bytes) < YOUNG_BYTES || READ_ONCE(a->nr_slabs[class]) < YOUNG_SLABS;
+	bool was_alive;
 	u32 slab = nar_slab_create(nar_heap_place(a->heap, node), nar_pool_for(a->heap->policy, is_young),
 				   &nar_class[class].shape, a->member.id, a->heap->id);
 

@@ -52,6 +52,7 @@ struct nar_arena {
 	/* The thread's own. */
 	struct nar_member member;
 	struct nar_heap *heap;
+	u8 nr_wanted[NAR_MAX_CLASSES];	/* times that a shard has served the class */
 	u32 nr_posts;			/* since all outboxes were empty at once */
 	struct nar_message *outbox[NR_ALL_OUTBOXES];	/* or nar_message_none */
 	struct nar_message *spare;
@@ -69,6 +70,7 @@ struct nar_arena {
 	/* Under the lock. */
 	struct nar_lock lock __shared_line;
 	struct nar_bins bins[NAR_MAX_CLASSES];
+	u32 nr_slabs[NAR_MAX_CLASSES];	/* in them; relaxed reads */
 	u32 doomed;			/* empty slabs to destroy once unlocked */
 	size_t kept_bytes;		/* in empty slabs, kept for the next refill */
 	size_t slab_bytes;		/* relaxed reads */

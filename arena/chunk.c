@@ -255,7 +255,8 @@ static enum nar_backing backing_for(struct nar_place place, enum nar_pool pool)
 /* What a full node has from its neighbours is used up before another chunk of theirs is cut. */
 static u32 cut_new(struct nar_place place, enum nar_pool pool, unsigned int nr)
 {
-	struct nar_want want = { PAGES_PER_UNIT, PAGES_PER_UNIT, backing_for(place, pool), EXTENT_CHUNK };
+	struct nar_want want = { .nr_pages = PAGES_PER_UNIT, .align_pages = PAGES_PER_UNIT,
+				 .backing = backing_for(place, pool), .state = EXTENT_CHUNK };
 	unsigned int home = place.node;
 	u32 slice = 0;
 	struct chunks *c;

@@ -21,26 +21,61 @@ static const u8 order_of_backings[NR_BACKINGS][NR_BACKINGS - 1] = {
 /* There is room where a free extent is so many times what is wanted. */
 #define ROOM_TIMES 4
 
+/* So many free pages do not keep a window from growing for the sake of room ... */
+#define FREE_LEAST (MIB(16) / PAGE_BYTES)
+
+/* ... of blocks from half a unit, which share huge pages with none or one, to so many pages. */
+#define ROOM_MADE_LEAST (PAGES_PER_UNIT / 2)
+#define ROOM_MADE_MOST (MIB(16) / PAGE_BYTES)
+
+static u32 largest(const struct nar_window *x, unsigned int policy, u8 backing)
+{
+	return nar_tree_below(nar_window_tree(x, (struct nar_kin){ (u8)policy, backing }), UINT32_MAX, 0);
+}
+
+/* From page @at of the free extent at @page on, with so many times as much there. */
+static bool has_room_from(const struct nar_window *x, u32 page, u32 at, const struct nar_want *w, unsigned int times,
+			  u32 *from)
+{
+	*from = nar_window_first_fit(x, at, (u32)w->align_pages);
+	return *from + times * w->nr_pages <= (size_t)page + x->table[page].nr_pages;
+}
+
 /*
- * At the start of the largest, or in the middle, if what grows already lies before it.
- * This is memory that is there, so it can hold back no more than that.
+ * At the start of the largest, or in the middle, if what grows already lies before it: then
+ * either has half of the room.
  */
 static u32 find_roomy(const struct nar_window *x, unsigned int policy, const struct nar_want *w, u32 *from)
 {
 	unsigned int i;
-	u32 page, nr;
+	bool is_second;
+	u32 page, at;
 
 	for (i = 0; i < NR_BACKINGS - 1; i++) {
-		struct nar_kin k = { (u8)policy, order_of_backings[w->backing][i] };
-
-		page = nar_tree_below(nar_window_tree(x, k), UINT32_MAX, 0);
-		nr = page ? x->table[page].nr_pages : 0;
-		if (nr < ROOM_TIMES * w->nr_pages)
+		page = largest(x, policy, order_of_backings[w->backing][i]);
+		if (!page)
 			continue;
-		*from = nar_window_first_fit(x, x->table[page - 1].nr_grown >= NAR_GROWS ? page + nr / 2 : page,
-					     (u32)w->align_pages);
-		if (*from + w->nr_pages <= page + nr)
+		is_second = x->table[page - 1].nr_grown >= NAR_GROWS;
+		at = page + (is_second ? x->table[page].nr_pages / 2 : 0);
+		if (has_room_from(x, page, at, w, is_second ? ROOM_TIMES / 2 : ROOM_TIMES, from))
 			return page;
+	}
+	return 0;
+}
+
+/* Where @w->near was, if that is the start of a free extent or inside the largest. */
+static u32 find_near(const struct nar_window *x, unsigned int policy, const struct nar_want *w, u32 *from)
+{
+	u32 near = nar_page_of(w->near), page;
+	unsigned int i;
+
+	if (near < x->end && READ_ONCE(x->table[near].state) == EXTENT_FREE &&
+	    x->table[near].policy == policy && x->table[near].backing != BACKING_NONE)
+		return has_room_from(x, near, near, w, ROOM_TIMES, from) ? near : 0;
+	for (i = 0; i < NR_BACKINGS - 1; i++) {
+		page = largest(x, policy, order_of_backings[w->backing][i]);
+		if (page && near - page < x->table[page].nr_pages)
+			return has_room_from(x, page, near, w, ROOM_TIMES, from) ? page : 0;
 	}
 	return 0;
 }
@@ -158,11 +193,11 @@ void *nar_extent_try_alloc(struct nar_place place, const struct nar_want *want, 
 	return prove(place, want, take_any(place, want, is_zero));
 }
 
-void *nar_extent_try_alloc_roomy(struct nar_place place, const struct nar_want *want, bool *is_zero)
+void *nar_extent_try_alloc_near(struct nar_place place, const struct nar_want *want, bool *is_zero)
 {
-	if (is_too_much(want) || !nar_window_ready(place))
+	if (is_too_much(want) || nar_node_of(want->near) != place.node || !nar_window_ready(place))
 		return NULL;
-	return prove(place, want, take(place, want, is_zero, find_roomy));
+	return prove(place, want, take(place, want, is_zero, find_near));
 }
 
 static void *alloc_on_node(struct nar_place place, const struct nar_want *w, bool *is_zero)
@@ -182,6 +217,32 @@ static bool has_room(struct nar_place place, const struct nar_want *w)
 {
 	return nar_nodes.nr == 1 || !nar_policy_names_node(place.policy) ||
 	       nar_node_has_room(place.node, (size_t)growth_for(w) << PAGE_SHIFT);
+}
+
+/*
+ * Room is committed, not touched, and serves others too; nevertheless no more of it than what
+ * is in use, and none where it is counted.
+ */
+static bool may_make_room(struct nar_place place, const struct nar_want *w)
+{
+	const struct nar_window *x = nar_window_of(place.node);
+
+	return w->backing != BACKING_HUGETLB && w->nr_pages >= ROOM_MADE_LEAST && w->nr_pages <= ROOM_MADE_MOST &&
+	       READ_ONCE(x->free_pages) <= READ_ONCE(x->large_pages) + FREE_LEAST &&
+	       !nar_pages_are_counted() && nar_node_is_allowed(place.node) && has_room(place, w);
+}
+
+void *nar_extent_try_alloc_roomy(struct nar_place place, const struct nar_want *want, bool *is_zero)
+{
+	u32 need = (u32)ALIGN_UP(2 * ROOM_TIMES * want->nr_pages, PAGES_PER_UNIT);
+	void *p;
+
+	if (is_too_much(want) || !nar_window_ready(place))
+		return NULL;
+	p = take(place, want, is_zero, find_roomy);
+	if (!p && may_make_room(place, want) && nar_span_grow(place, need, (u8)want->backing))
+		p = take(place, want, is_zero, find_roomy);
+	return prove(place, want, p);
 }
 
 static void *alloc_with_room(struct nar_place place, const struct nar_want *w, bool *is_zero)
@@ -317,22 +378,56 @@ void nar_extent_part_chunk(u32 unit, u64 free_mask, u64 start_mask)
 	nar_unlock(&x->lock);
 }
 
+/* What has outgrown small pages may go on in huge ones, and counts as huge from there on. */
+static bool may_join(const struct nar_window *x, u32 page, struct nar_kin k, const struct nar_extent *after)
+{
+	struct nar_kin next = nar_kin_of(after);
+
+	return READ_ONCE(after->state) == EXTENT_FREE && k.policy == next.policy &&
+	       (k.backing == next.backing || (k.backing == BACKING_SMALL && next.backing == BACKING_HUGE &&
+					      !x->unit[nar_unit_floor(page)].is_reserved));
+}
+
+/* What is free behind an extent and may become part of it ends here. */
+static u32 end_of_room(const struct nar_window *x, u32 page)
+{
+	struct nar_kin k = nar_kin_of(&x->table[page]);
+	u32 end = page + x->table[page].nr_pages;
+
+	while (end < x->end && may_join(x, page, k, &x->table[end])) {
+		k = nar_kin_of(&x->table[end]);
+		end += x->table[end].nr_pages;
+	}
+	return end;
+}
+
+/* @nr pages that are free there. */
+static void take_behind(struct nar_window *x, u32 page, u32 nr)
+{
+	struct nar_extent *e = &x->table[page];
+
+	while (e->nr_pages < nr) {
+		u32 end = page + e->nr_pages, n = min_of(nr - e->nr_pages, x->table[end].nr_pages);
+
+		nar_set_kin(e, nar_kin_of(&x->table[end]));
+		nar_window_carve(x, end, end, n, EXTENT_NONE);
+		e->nr_pages += n;
+		nar_window_take(x, end, n);
+	}
+}
+
 static int resize_locked(struct nar_window *x, u32 page, u32 nr)
 {
 	struct nar_extent *e = &x->table[page];
-	u32 old = e->nr_pages, end = page + old;
-	struct nar_extent *after = &x->table[end];
+	u32 old = e->nr_pages;
 
 	if (nr < old) {
 		e->nr_pages = nr;
 		nar_window_give(x, page + nr, old - nr, nar_kin_of(e));
 	} else if (nr > old) {
-		if (end >= x->end || READ_ONCE(after->state) != EXTENT_FREE ||
-		    !nar_is_kin(after, nar_kin_of(e)) || after->nr_pages < nr - old)
+		if (end_of_room(x, page) - page < nr)
 			return -ENOSPC;
-		nar_window_carve(x, end, end, nr - old, EXTENT_NONE);
-		e->nr_pages = nr;
-		nar_window_take(x, end, nr - old);
+		take_behind(x, page, nr);
 		note_growth(x, page, e->nr_grown);
 	}
 	x->large_pages += (size_t)nr - old;
@@ -349,7 +444,7 @@ static int resize(struct nar_window *x, u32 page, u32 nr)
 	return err;
 }
 
-unsigned int nar_extent_nr_grown(const void *p)
+u8 nar_extent_nr_grown(const void *p)
 {
 	const struct nar_window *x = nar_window_of(nar_node_of(p));
 
@@ -370,16 +465,46 @@ static struct nar_place place_of(const struct nar_window *x, const void *p)
 	return (struct nar_place){ (u8)nar_node_of(p), nar_kin_of(&x->table[nar_page_of(p)]).policy };
 }
 
-int nar_extent_resize(void *p, size_t nr_pages)
+/* Whether nothing but free pages lies between the extent at @page and the window's end. */
+static bool is_last(struct nar_window *x, u32 page)
+{
+	bool is;
+
+	nar_lock(&x->lock);
+	is = end_of_room(x, page) == x->end;
+	nar_unlock(&x->lock);
+	return is;
+}
+
+/* The last of a window grows with it. */
+static bool try_grow_window(struct nar_window *x, struct nar_place place, u32 page, const struct nar_want *w)
+{
+	return w->backing != BACKING_HUGETLB && is_last(x, page) && nar_node_is_allowed(place.node) &&
+	       has_room(place, w) && nar_span_grow(place, growth_for(w), (u8)w->backing);
+}
+
+static int resize_or_grow(struct nar_window *x, struct nar_place place, u32 page, const struct nar_want *w)
+{
+	u32 nr = (u32)w->nr_pages, old = x->table[page].nr_pages;
+	struct nar_want more = { .nr_pages = nr - old, .backing = w->backing };
+	int err = resize(x, page, nr);
+
+	if (err && nr > old && try_grow_window(x, place, page, &more))
+		err = resize(x, page, nr);
+	return err;
+}
+
+int nar_extent_resize(void *p, const struct nar_want *want)
 {
 	struct nar_window *x = nar_window_of(nar_node_of(p));
 	u32 page = nar_page_of(p), old = x->table[page].nr_pages;
 	struct nar_place place = place_of(x, p);
+	size_t nr_pages = want->nr_pages;
 	int err;
 
 	if (nr_pages >= x->limit)
 		return -ENOSPC;
-	err = resize(x, page, (u32)nr_pages);
+	err = resize_or_grow(x, place, page, want);
 	if (err || nr_pages <= old || !nar_policy_is_strict(place.policy))
 		return err;
 	if (!nar_extent_enforce(place, nar_page_at(place.node, page + old), nr_pages - old))
@@ -493,8 +618,13 @@ bool nar_extent_around(const void *p, void **start, size_t *nr_pages,
 
 /* ---- Moving ---- */
 
-/* A mapping that was moved does not merge with its neighbours: 4 mappings a move at most. */
+/*
+ * A mapping that was moved does not merge with its neighbours: 4 mappings a move at most.  Half
+ * of the moves are left to those to whom they matter most.
+ */
 #define MOVES_MAX 128
+#define MOVES_OF_SOME 64
+#define MANY_PAGES (MIB(8) / PAGE_BYTES)
 
 static u32 nr_moves;	/* relaxed */
 
@@ -515,7 +645,7 @@ bool nar_extent_try_move(void *from, void *to, size_t nr_pages)
 	size_t bytes = nr_pages << PAGE_SHIFT;
 	int err;
 
-	if (!may_move(from, to) || READ_ONCE(nr_moves) >= MOVES_MAX)
+	if (!may_move(from, to) || READ_ONCE(nr_moves) >= (nr_pages < MANY_PAGES ? MOVES_OF_SOME : MOVES_MAX))
 		return false;
 	err = nar_pages_move(from, to, bytes);
 	nar_span_prepare(place_of(x, to), to, bytes, nar_kin_of(&x->table[nar_page_of(to)]).backing);

@@ -14,6 +14,7 @@ struct nar_want {
 	size_t align_pages;
 	enum nar_backing backing;
 	enum nar_extent_state state;
+	const void *near;	/* for nar_extent_try_alloc_near(): ours */
 };
 
 /*
@@ -26,7 +27,10 @@ void *nar_extent_alloc(struct nar_place place, const struct nar_want *want, bool
 /* The same, of @place and of memory that is there already. */
 void *nar_extent_try_alloc(struct nar_place place, const struct nar_want *want, bool *is_zero);
 
-/* The same, but not where they fit best: with much free behind them, or NULL. */
+/* The same, but where @want->near was, if that is free with much free behind it. */
+void *nar_extent_try_alloc_near(struct nar_place place, const struct nar_want *want, bool *is_zero);
+
+/* Not where they fit best: with much free behind them, for which memory may be mapped; or NULL. */
 void *nar_extent_try_alloc_roomy(struct nar_place place, const struct nar_want *want, bool *is_zero);
 
 /*
@@ -63,11 +67,14 @@ void nar_extent_part_chunk(u32 unit, u64 free_mask, u64 start_mask);
 #define NAR_GROWS 4
 
 /* How often the extent at @p has grown, and that it stands for one that did. */
-unsigned int nar_extent_nr_grown(const void *p);
+u8 nar_extent_nr_grown(const void *p);
 void nar_extent_inherit_growth(void *p, unsigned int nr_before);
 
-/* Shrink, or grow into a free right neighbour.  Return: 0 or -ENOSPC. */
-int nar_extent_resize(void *p, size_t nr_pages);
+/*
+ * Shrink, or grow into a free right neighbour, or with the window if it is the last there.
+ * @want: how many pages, and on what backing more would be.  Return: 0 or -ENOSPC.
+ */
+int nar_extent_resize(void *p, const struct nar_want *want);
 
 /* What covers @p, for a message: its first byte, pages and state; else false. */
 bool nar_extent_around(const void *p, void **start, size_t *nr_pages,

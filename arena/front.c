@@ -63,7 +63,7 @@ noinline void *nar_front_alloc_slow(size_t size)
 
 	if (is_to_last())
 		return alloc_to_last(size, NATURAL_ALIGNMENT);
-	return answer(size > NAR_SMALL_MAX ? large_alloc(&(struct nar_block){ size, 1, NULL }, &is_zero) :
+	return answer(size > NAR_SMALL_MAX ? large_alloc(&(struct nar_block){ .size = size, .alignment = 1 }, &is_zero) :
 		      nar_thread_alloc_slow(size), size, saved);
 }
 
@@ -112,7 +112,7 @@ void *nar_front_calloc_slow(size_t nmemb, size_t size)
 	else if (bytes <= NAR_SMALL_MAX)
 		p = nar_thread_alloc_slow(bytes);
 	else
-		p = large_alloc(&(struct nar_block){ bytes, 1, NULL }, &is_zero);
+		p = large_alloc(&(struct nar_block){ .size = bytes, .alignment = 1 }, &is_zero);
 	p = answer(p, bytes, saved);
 	if (likely(p) && !is_zero)
 		memset(p, 0, bytes);
@@ -132,7 +132,7 @@ static bool try_stay(void *p, size_t have, size_t size)
 	if (size <= have && size >= have / SHRINK_PART)
 		return entry || large_try_resize(p, size);
 	if (!entry)
-		return size > NAR_SMALL_MAX && large_try_resize(p, size);
+		return size > have && large_try_resize(p, size);
 	return nar_entry_is_scope(entry) && nar_scope_try_resize(p, size);
 }
 
@@ -141,13 +141,22 @@ static void *large_alloc_in(u64 handle, const struct nar_block *block, bool *is_
 	return handle == HANDLE_NONE ? large_alloc(block, is_zero) : nar_heap_alloc_large(handle, block, is_zero);
 }
 
-/* From one large block to a larger. */
+/*
+ * What grows by realloc from here on is a large block, if still below the sizes of those:
+ * that it can grow where it is outweighs what a slab would save.
+ */
+#define GROWN_LARGE_BYTES KIB(8)
+
+/* A large block in the place of what is smaller. */
 static void *alloc_grown(u64 handle, const void *p, size_t size)
 {
+	struct nar_block block = { .size = size, .alignment = 1, .is_grown = true };
 	int saved = errno;
 	bool is_zero;
 
-	return answer(large_alloc_in(handle, &(struct nar_block){ size, 1, p }, &is_zero), size, saved);
+	if (!nar_entry_of(p))
+		block.nr_grown = nar_extent_nr_grown(p);
+	return answer(large_alloc_in(handle, &block, &is_zero), size, saved);
 }
 
 /* An object stays in its heap. */
@@ -158,10 +167,10 @@ static void *alloc_beside(u64 handle, size_t size)
 
 static void *alloc_to_replace(const void *p, size_t have, size_t size)
 {
-	bool is_grown = size > have && have > NAR_SMALL_MAX && !nar_entry_of(p);
 	u64 handle = nar_heap_handle_of(p);
 
-	return is_grown ? alloc_grown(handle, p, size) : alloc_beside(handle, size);
+	return size > have && have >= GROWN_LARGE_BYTES ? alloc_grown(handle, p, size) :
+	       alloc_beside(handle, size);
 }
 
 /* Nor does it leave its scope, or the heap, for one that captures now and ends sooner. */
@@ -238,7 +247,7 @@ static void *aligned_alloc_any(size_t alignment, size_t size)
 		class = nar_class_aligned(size, alignment);
 	if (class < NAR_MAX_CLASSES)
 		return class_alloc(class);
-	return large_alloc(&(struct nar_block){ size, alignment, NULL }, &is_zero);
+	return large_alloc(&(struct nar_block){ .size = size, .alignment = alignment }, &is_zero);
 }
 
 void *nar_front_aligned(size_t alignment, size_t size)
@@ -368,7 +377,7 @@ noinline void *nar_front_alloc_in_slow(u64 handle, size_t size)
 	int saved = errno;
 	bool is_zero;
 
-	return answer(size > NAR_SMALL_MAX ? nar_heap_alloc_large(handle, &(struct nar_block){ size, 1, NULL }, &is_zero) :
+	return answer(size > NAR_SMALL_MAX ? nar_heap_alloc_large(handle, &(struct nar_block){ .size = size, .alignment = 1 }, &is_zero) :
 		      nar_heap_alloc_slow(handle, size), size, saved);
 }
 
@@ -384,7 +393,7 @@ void *nar_front_calloc_in(u64 handle, size_t nmemb, size_t size)
 	if (bytes <= NAR_SMALL_MAX)
 		p = nar_front_alloc_in(handle, bytes);
 	else
-		p = answer(nar_heap_alloc_large(handle, &(struct nar_block){ bytes, 1, NULL }, &is_zero), bytes, saved);
+		p = answer(nar_heap_alloc_large(handle, &(struct nar_block){ .size = bytes, .alignment = 1 }, &is_zero), bytes, saved);
 	return p && !is_zero ? memset(p, 0, bytes) : p;
 }
 
@@ -401,5 +410,5 @@ void *nar_front_aligned_in(u64 handle, size_t alignment, size_t size)
 
 		return answer(p ? p : nar_heap_alloc_class(handle, class), size, saved);
 	}
-	return answer(nar_heap_alloc_large(handle, &(struct nar_block){ size, alignment, NULL }, &is_zero), size, saved);
+	return answer(nar_heap_alloc_large(handle, &(struct nar_block){ .size = size, .alignment = alignment }, &is_zero), size, saved);
 }

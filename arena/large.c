@@ -19,8 +19,8 @@
 /* Smaller ones are copied soon, and there may be very many. */
 #define ROOMY_BYTES KIB(128)
 
-/* Copying so much takes a millisecond and more, moving it a tenth of that. */
-#define MOVE_BYTES MIB(8)
+/* Moving takes some microseconds and leaves the old place empty; copying takes ten times as long. */
+#define MOVE_BYTES MIB(1)
 
 /* huge:auto: below this a process's memory is a small program's, and stays on small pages. */
 #define SMALL_PROGRAM_BYTES MIB(8)
@@ -53,15 +53,22 @@ static void *alloc_without_growth(struct nar_place place, const struct nar_want 
 }
 
 /* It will go on as it did: then, with room behind it, most of its growth needs no copy. */
-static bool wants_room(const struct nar_block *block)
+static void *alloc_for_growth(struct nar_place place, const struct nar_block *block,
+			      const struct nar_want *want, bool *is_zero)
 {
-	return block->grown && block->size >= ROOMY_BYTES && nar_extent_nr_grown(block->grown) >= NAR_GROWS;
+	void *p = NULL;
+
+	if (want->near)
+		p = nar_extent_try_alloc_near(place, want, is_zero);
+	if (!p && block->size >= ROOMY_BYTES && block->nr_grown >= NAR_GROWS)
+		p = nar_extent_try_alloc_roomy(place, want, is_zero);
+	return p;
 }
 
 static void *large_alloc(struct nar_place place, const struct nar_block *block, bool *is_zero)
 {
 	size_t size = block->size, alignment = block->alignment;
-	struct nar_want want = { .backing = backing_for(place, size), .state = EXTENT_LARGE };
+	struct nar_want want = { .backing = backing_for(place, size), .state = EXTENT_LARGE, .near = block->near };
 	void *p = NULL;
 
 	if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX)
@@ -70,12 +77,12 @@ static void *large_alloc(struct nar_place place, const struct nar_block *block, 
 		alignment = max_of(alignment, HUGE_BYTES);
 	want.nr_pages = max_of(DIV_ROUND_UP(size, PAGE_BYTES), (size_t)1);
 	want.align_pages = max_of(alignment >> PAGE_SHIFT, (size_t)1);
-	if (wants_room(block))
-		p = nar_extent_try_alloc_roomy(place, &want, is_zero);
+	if (block->is_grown)
+		p = alloc_for_growth(place, block, &want, is_zero);
 	p = p ? p : alloc_without_growth(place, &want, is_zero);
 	p = p ? p : nar_extent_alloc(place, &want, is_zero);
-	if (p && block->grown)
-		nar_extent_inherit_growth(p, nar_extent_nr_grown(block->grown));
+	if (p && block->is_grown)
+		nar_extent_inherit_growth(p, block->nr_grown);
 	return p;
 }
 
@@ -124,6 +131,14 @@ size_t nar_large_bytes(const void *p)
 	return nr_pages << PAGE_SHIFT;
 }
 
+static bool try_resize(void *p, size_t nr_pages)
+{
+	struct nar_place place = { (u8)nar_node_of(p), (u8)nar_extent_policy_at(p) };
+	struct nar_want want = { .nr_pages = nr_pages, .backing = backing_for(place, nr_pages << PAGE_SHIFT) };
+
+	return !nar_extent_resize(p, &want);
+}
+
 /*
  * One that grows by little takes some more than is asked for, or each of many steps would
  * meet the node's lock.
@@ -136,7 +151,7 @@ static bool try_grow(void *p, size_t have, size_t nr_pages)
 
 	if (!nar_limit_try_claim(&claim, (u64)(nr_pages + slack - have) << PAGE_SHIFT))
 		return false;
-	done = (slack && !nar_extent_resize(p, nr_pages + slack)) || !nar_extent_resize(p, nr_pages);
+	done = (slack && try_resize(p, nr_pages + slack)) || try_resize(p, nr_pages);
 	nar_limit_settle(&claim);
 	return done;
 }
@@ -149,7 +164,7 @@ bool nar_large_try_resize(void *p, size_t size)
 		return try_grow(p, have, nr_pages);
 	if (have - nr_pages <= nr_pages / NAR_LARGE_SLACK)
 		return true;
-	return !nar_extent_resize(p, nr_pages);
+	return try_resize(p, nr_pages);
 }
 
 bool nar_large_try_move(void *from, void *to, size_t bytes)

@@ -14,7 +14,9 @@
 struct nar_block {
 	size_t size;
 	size_t alignment;
-	const void *grown;	/* the smaller block that it is to take the place of; or NULL */
+	bool is_grown;		/* it takes the place of what is smaller ... */
+	u8 nr_grown;		/* ... and was a block that had grown so often */
+	const void *near;	/* if so: where there may be room; or NULL */
 };
 
 /*

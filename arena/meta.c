@@ -228,13 +228,17 @@ int nar_meta_cover(unsigned int node, size_t end)
 	return 0;
 }
 
-/* No system call under the lock: commit first, then look again. */
+/*
+ * No system call under the lock: commit first, then look again.  By half of what there is, so
+ * that a process that has warmed up makes none.
+ */
 static int area_grow(struct area *a, unsigned int node, size_t bytes)
 {
 	uintptr_t from = READ_ONCE(a->committed), to;
+	size_t more = max_of(bytes, (from - (a->end - area_bytes)) / 2);
 	int err;
 
-	to = min_of(ALIGN_UP(from + bytes, AREA_STEP), a->end);
+	to = min_of(ALIGN_UP(from + more, AREA_STEP), a->end);
 	if (to < from + bytes)
 		return -ENOMEM;
 	err = commit_for(node, from, to);

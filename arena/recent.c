@@ -18,11 +18,13 @@ static void drop(struct nar_recent *r, u32 place)
 
 void *nar_recent_take(struct nar_recent *r, size_t nr_pages)
 {
-	u32 most = (u32)(nr_pages + nr_pages / NAR_LARGE_SLACK), place;
+	u32 most = (u32)(nr_pages + nr_pages / NAR_LARGE_SLACK), place, i;
 
 	if (!r->sum_pages)
 		return NULL;
-	for (place = 0; place < NAR_RECENT_BLOCKS; place++) {
+	/* The newest first: it is the likeliest to be in the cache. */
+	for (i = 1; i <= NAR_RECENT_BLOCKS; i++) {
+		place = (r->next - i) % NAR_RECENT_BLOCKS;
 		if (r->nr_pages[place] < nr_pages || r->nr_pages[place] > most)
 			continue;
 		r->sum_pages -= r->nr_pages[place];
@@ -43,12 +45,21 @@ static u32 take_place(struct nar_recent *r)
 	return place;
 }
 
+static bool note_growth(struct nar_recent *r, const void *p)
+{
+	bool has_grown = nar_extent_nr_grown(p) >= NAR_GROWS;
+
+	if (has_grown)
+		r->grown = p;
+	return has_grown;
+}
+
 bool nar_recent_try_put(struct nar_recent *r, void *p)
 {
 	size_t nr_pages = nar_extent_pages(p, EXTENT_LARGE);
 	u32 place;
 
-	if (!nr_pages || nr_pages > NAR_RECENT_PAGES ||
+	if (!nr_pages || note_growth(r, p) || nr_pages > NAR_RECENT_PAGES ||
 	    !nar_extent_try_mark(p, EXTENT_LARGE, EXTENT_RECENT))
 		return false;
 	do

@@ -19,12 +19,16 @@ struct nar_recent {
 	u32 sum_pages;
 	u32 nr_pages[NAR_RECENT_BLOCKS];	/* 0 is an empty place */
 	void *block[NAR_RECENT_BLOCKS];
+	const void *grown;	/* where the last one was that had grown; or NULL */
 };
 
 /* A block of @nr_pages, or by NAR_LARGE_SLACK more; NULL. */
 void *nar_recent_take(struct nar_recent *r, size_t nr_pages);
 
-/* Keep @p.  Return: false if it is too large or not the start of a live large block. */
+/*
+ * Keep @p.  Return: false if it is too large, or has grown, so that its place is best left
+ * to the next that does, or is not the start of a live large block.
+ */
 bool nar_recent_try_put(struct nar_recent *r, void *p);
 
 /* All back to the extents. */

@@ -22,7 +22,7 @@
 #define NAR_MESSAGE_BYTES KIB(16)
 
 /* A queue that holds more than this is drained by whoever posts next. */
-#define NAR_QUEUE_BYTES MIB(1)
+#define NAR_QUEUE_BYTES KIB(512)
 
 /* In an outbox its thread's, in a queue nobody's to change, once taken under the owner's lock. */
 struct nar_message {

@@ -16,6 +16,7 @@
 #include "home.h"
 #include "reserve.h"
 #include "span.h"
+#include "unit.h"
 
 /* A thread is worth while for so much, and more than so many only wait for memory. */
 #define THREAD_BYTES MIB(64)
@@ -172,7 +173,7 @@ static long long reserve_from_pool(struct nar_place place, size_t bytes, unsigne
 	return rest < 0 ? rest : (long long)got;
 }
 
-long long nar_reserve(struct nar_place place, size_t bytes, unsigned int flags)
+static long long reserve(struct nar_place place, size_t bytes, unsigned int flags)
 {
 	/* One of these, or none. */
 	if (flags > NUMARENA_RESERVE_1GIB || flags & (flags - 1))
@@ -194,4 +195,14 @@ long long nar_reserve(struct nar_place place, size_t bytes, unsigned int flags)
 	default:
 		return reserve_from_pool(place, bytes, GIB_SHIFT);
 	}
+}
+
+/* Who reserves expects no system calls later on. */
+long long nar_reserve(struct nar_place place, size_t bytes, unsigned int flags)
+{
+	long long got = reserve(place, bytes, flags);
+
+	if (got > 0)
+		nar_unit_try_grow_up(place.node);
+	return got;
 }

@@ -43,14 +43,14 @@ u32 nar_shard_adopt(struct nar_shard *s, u32 owner)
 }
 
 /*
- * Return: @slab, unlinked, if it is one empty slab too many.  Where the shelf serves
- * single objects one is kept, or the next allocation would make it anew.
+ * Return: @slab, unlinked, if it is one empty slab too many.  One is kept, since the shelf
+ * serves single objects, and the next allocation would make it anew.
  */
 static u32 settle_empty(struct nar_shard *s, u32 slab)
 {
 	if (!nar_slab_is_empty(slab))
 		return 0;
-	if (nar_opt.mode != MODE_ARENA && !s->nr_empty) {
+	if (!s->nr_empty) {
 		s->nr_empty++;
 		return 0;
 	}

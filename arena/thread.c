@@ -39,6 +39,13 @@
 #define FIRST_STEPS 16
 
 /*
+ * A slab of one's own for each class that is used now and then would be most of what a small
+ * thread has: classes from so many bytes on are had from the shards at first, so many times.
+ */
+#define RARE_BYTES 512
+#define RARE_TIMES 16
+
+/*
  * libnuma before 2.0.19 writes up to 8 bytes past a buffer of its own constructor
  * (its pull request 230): requests before ours are padded.
  */
@@ -272,7 +279,7 @@ static void *alloc_shared(size_t size)
 		return NULL;
 	size += load_acquire(&nar_is_started) ? 0 : EARLY_PAD;
 	if (size > NAR_SMALL_MAX)
-		return nar_large_alloc(nar_thread_place(), &(struct nar_block){ size, 1, NULL }, &is_zero);
+		return nar_large_alloc(nar_thread_place(), &(struct nar_block){ .size = size, .alignment = 1 }, &is_zero);
 	return alloc_shared_class(nar_class_builtin(size));
 }
 
@@ -318,13 +325,35 @@ static struct nar_arena *refill(struct nar_arena *a, unsigned int class)
 	return a;
 }
 
+static bool is_rare(struct nar_arena *a, unsigned int class)
+{
+	return nar_class[class].shape.size >= RARE_BYTES && a->nr_wanted[class] < RARE_TIMES &&
+	       !nar_policy_is_strict(a->heap->policy);
+}
+
+/* One from the shelf, whose slabs serve everybody. */
+static void *alloc_rare(struct nar_arena *a, unsigned int class)
+{
+	void *p;
+
+	a->nr_wanted[class]++;
+	a = before_refill(a);
+	p = nar_heap_take(a->heap, a->member.node, class);
+	if (p)
+		return p;
+	a = follow_policy(a);
+	return nar_heap_grow(a->heap, a->member.node, class);
+}
+
 /* @class is one that @a knows, and so does any arena that begins after it. */
 static void *alloc_class(struct nar_arena *a, unsigned int class)
 {
 	void *p = nar_mag_try_pop(&a->mag, class);
 
+	if (!p && is_rare(a, class))
+		p = alloc_rare(a, class);
 	if (!p) {
-		a = refill(a, class);
+		a = refill(nar_arena_own, class);
 		p = a ? nar_mag_try_pop(&a->mag, class) : NULL;
 	}
 	return mark_live(p);
@@ -367,7 +396,18 @@ static void *alloc_large_in_need(struct nar_arena *a, const struct nar_block *bl
 
 static bool may_be_recent(const struct nar_block *block)
 {
-	return block->alignment <= PAGE_BYTES && block->size <= NAR_RECENT_BYTES && !block->grown;
+	return block->alignment <= PAGE_BYTES && block->size <= NAR_RECENT_BYTES && !block->is_grown;
+}
+
+static void *alloc_large(struct nar_arena *a, const struct nar_block *block, bool *is_zero)
+{
+	struct nar_block b = *block;
+	void *p = NULL;
+
+	if (may_be_recent(block))
+		p = nar_recent_take(&a->recent, DIV_ROUND_UP(block->size, PAGE_BYTES));
+	b.near = block->is_grown ? a->recent.grown : NULL;
+	return p ? p : nar_large_alloc(nar_heap_place(a->heap, a->member.node), &b, is_zero);
 }
 
 static noinline void *alloc_shared_large(const struct nar_block *block, bool *is_zero)
@@ -380,17 +420,14 @@ static noinline void *alloc_shared_large(const struct nar_block *block, bool *is
 void *nar_thread_alloc_large(const struct nar_block *block, bool *is_zero)
 {
 	struct nar_arena *a = thread_arena();
-	void *p = NULL;
+	void *p;
 
 	nar_maint_poll();
 	*is_zero = false;
 	if (!a)
 		return alloc_shared_large(block, is_zero);
 	a = follow_policy(a);
-	if (may_be_recent(block))
-		p = nar_recent_take(&a->recent, DIV_ROUND_UP(block->size, PAGE_BYTES));
-	if (!p)
-		p = nar_large_alloc(nar_heap_place(a->heap, a->member.node), block, is_zero);
+	p = alloc_large(a, block, is_zero);
 	return likely(p) ? p : alloc_large_in_need(a, block, is_zero);
 }
 

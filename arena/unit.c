@@ -312,11 +312,12 @@ static void advise_grown(unsigned int node, u32 small_end)
 	}
 }
 
-bool nar_unit_collapse(unsigned int node)
+/* Return: whether the process has outgrown small pages. */
+bool nar_unit_try_grow_up(unsigned int node)
 {
 	struct nar_window *x = nar_window_of(node);
-	u32 unit, small_end;
 	bool was_grown;
+	u32 small_end;
 
 	if (nar_opt.huge != HUGE_AUTO || nar_window_committed_all() < GROWN_BYTES)
 		return false;
@@ -324,11 +325,23 @@ bool nar_unit_collapse(unsigned int node)
 	was_grown = x->is_grown;
 	if (!was_grown)
 		grow_up(x);
-	unit = next_collapse(x);
 	small_end = x->small_end;
 	nar_unlock(&x->lock);
 	if (!was_grown)
 		advise_grown(node, small_end);
+	return true;
+}
+
+bool nar_unit_collapse(unsigned int node)
+{
+	struct nar_window *x = nar_window_of(node);
+	u32 unit;
+
+	if (!nar_unit_try_grow_up(node))
+		return false;
+	nar_lock(&x->lock);
+	unit = next_collapse(x);
+	nar_unlock(&x->lock);
 	if (!unit)
 		return false;
 	nar_unit_try_huge((u32)(nar_window_offset(node) >> HUGE_SHIFT) + unit);

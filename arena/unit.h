@@ -26,6 +26,12 @@ int nar_unit_make_huge(u32 unit);
 int nar_unit_try_huge(u32 unit);
 
 /*
+ * huge:auto: from some size of the process on all that is small counts as huge.  Return: whether
+ * it has that size.
+ */
+bool nar_unit_try_grow_up(unsigned int node);
+
+/*
  * huge:auto: the next of those that @node had before it was large enough for huge pages.
  * Return: whether there was one.
  */

@@ -334,6 +334,27 @@ size_t nar_pages_reserve_limit(void)
 	return used < limit.rlim_cur ? (limit.rlim_cur - used) / 4 : 0;
 }
 
+/* Asked once: it is a setting of the machine. */
+static bool is_overcommit_strict(void)
+{
+	enum { UNKNOWN, NO, YES };
+	static u8 known;	/* relaxed */
+	char text[8];
+
+	if (READ_ONCE(known) == UNKNOWN) {
+		nar_text_read("/proc/sys/vm/overcommit_memory", text, sizeof(text));
+		WRITE_ONCE(known, text[0] == '2' ? YES : NO);
+	}
+	return READ_ONCE(known) == YES;
+}
+
+bool nar_pages_are_counted(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_AS, &limit) || limit.rlim_cur != RLIM_INFINITY || is_overcommit_strict();
+}
+
 size_t nar_pages_of_machine(void)
 {
 	struct sysinfo si;

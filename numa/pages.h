@@ -81,6 +81,10 @@ static inline int nar_pages_fault_in(void *addr, size_t bytes)
 
 /* How much address space to reserve at most, by RLIMIT_AS. */
 size_t nar_pages_reserve_limit(void);
+
+/* Whether memory counts against a limit before it is touched: RLIMIT_AS, overcommit_memory 2. */
+bool nar_pages_are_counted(void);
+
 size_t nar_pages_of_machine(void);
 
 /* A clock good for 4 ms, from the vDSO. */

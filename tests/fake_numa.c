@@ -355,6 +355,11 @@ size_t nar_pages_reserve_limit(void)
 	return SIZE_MAX;
 }
 
+bool nar_pages_are_counted(void)
+{
+	return fake.pages_are_counted;
+}
+
 size_t nar_pages_of_machine(void)
 {
 	return FAKE_BYTES;

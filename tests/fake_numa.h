@@ -37,6 +37,7 @@ struct fake_machine {
 	u32 absent, away, theirs;	/* where pages of the window are, if not at home */
 	u32 forbid;		/* nodes that the cpuset does not allow */
 	u32 is_full;		/* nodes without room */
+	bool pages_are_counted;	/* before they are touched */
 	void (*meanwhile)(void);	/* what others do while the kernel is asked; once */
 	const void *pinned;	/* what cannot move */
 	size_t cgroup_room;	/* what the cgroup's limit leaves */

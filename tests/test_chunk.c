@@ -78,7 +78,7 @@ static bool is_extent(u32 slice, size_t nr_slices, enum nar_extent_state state)
 /* Units that are free on small pages, as large blocks. */
 static void use_up_small_pages(void)
 {
-	struct nar_want unit = { PAGES_PER_UNIT, PAGES_PER_UNIT, BACKING_SMALL, EXTENT_LARGE };
+	struct nar_want unit = { PAGES_PER_UNIT, PAGES_PER_UNIT, BACKING_SMALL, EXTENT_LARGE, NULL };
 	bool is_zero;
 
 	while (nar_extent_try_alloc(PLACE, &unit, &is_zero))

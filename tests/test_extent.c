@@ -34,8 +34,8 @@ static bool was_zero;		/* what the last take() was told */
 static char *take_as(size_t nr_pages, size_t align_pages, enum nar_backing backing)
 {
 	was_zero = false;
-	return nar_extent_alloc(PLACE, &(struct nar_want){ nr_pages, align_pages, backing, EXTENT_LARGE },
-				&was_zero);
+	return nar_extent_alloc(PLACE, &(struct nar_want){ .nr_pages = nr_pages, .align_pages = align_pages,
+				.backing = backing, .state = EXTENT_LARGE }, &was_zero);
 }
 
 static char *take(size_t nr_pages)
@@ -81,11 +81,19 @@ static u32 now(void)
 	return (u32)nar_clock_ms();
 }
 
+static int resize(void *p, size_t nr_pages)
+{
+	struct nar_want want = { .nr_pages = nr_pages, .backing = BACKING_SMALL };
+
+	return nar_extent_resize(p, &want);
+}
+
 /* ---- Room to grow ---- */
 
 static char *take_roomy(size_t nr_pages)
 {
-	struct nar_want want = { nr_pages, 1, BACKING_SMALL, EXTENT_LARGE };
+	struct nar_want want = { .nr_pages = nr_pages, .align_pages = 1, .backing = BACKING_SMALL,
+				 .state = EXTENT_LARGE };
 	bool zero;
 	char *p = nar_extent_try_alloc_roomy(PLACE, &want, &zero);
 
@@ -111,8 +119,8 @@ START_TEST(what_grows_has_room)
 	ck_assert_uint_eq(nar_extent_nr_grown(a), NAR_GROWS + 1);
 	b = take_roomy(10);
 	ck_assert_uint_ge((size_t)(b - a) / PAGE_BYTES, UNIT);
-	ck_assert_int_eq(nar_extent_resize(a, UNIT), 0);
-	ck_assert_int_eq(nar_extent_resize(b, UNIT), 0);
+	ck_assert_int_eq(resize(a, UNIT), 0);
+	ck_assert_int_eq(resize(b, UNIT), 0);
 	ck_assert_uint_eq(nar_extent_nr_grown(b), 1);
 	check_extent(a, UNIT, EXTENT_LARGE);
 	check_extent(b, UNIT, EXTENT_LARGE);
@@ -135,13 +143,115 @@ START_TEST(what_stays_needs_no_room)
 END_TEST
 
 /*
+ *	2 MiB wanted, nothing committed; then as much beside it
+ *
+ * Expect: memory is had for the sake of room, for both at once.
+ */
+START_TEST(room_is_made)
+{
+	char *a = take_roomy(UNIT), *b;
+	size_t had = usage().committed_bytes[BACKING_SMALL];
+
+	ck_assert_uint_ge(had, 8 * UNIT * PAGE_BYTES);
+	nar_extent_inherit_growth(a, NAR_GROWS);
+	b = take_roomy(UNIT);
+	ck_assert_uint_eq(usage().committed_bytes[BACKING_SMALL], had);
+	ck_assert_int_eq(resize(a, 3 * UNIT), 0);
+	ck_assert_int_eq(resize(b, 3 * UNIT), 0);
+}
+END_TEST
+
+/*
+ *	2 MiB wanted, nothing committed, and what is not touched counts against a limit
+ *
+ * Expect: no memory for the sake of room.
+ */
+START_TEST(room_is_not_made_where_it_counts)
+{
+	struct nar_want want = { .nr_pages = UNIT, .align_pages = 1, .backing = BACKING_SMALL,
+				 .state = EXTENT_LARGE };
+	bool zero;
+
+	fake.pages_are_counted = true;
+	ck_assert_ptr_null(nar_extent_try_alloc_roomy(PLACE, &want, &zero));
+	ck_assert_uint_eq(usage().committed_bytes[BACKING_SMALL], 0);
+}
+END_TEST
+
+/*
+ *	[ a ][ b ... the window's end
+ *
+ * Expect: what lies last grows with the window and is not moved; what does not lie last
+ * does not.
+ */
+START_TEST(the_last_grows_with_the_window)
+{
+	char *a = take(UNIT), *b = take(UNIT);
+
+	ck_assert_int_eq(resize(a, 2 * SPAN), -ENOSPC);
+	ck_assert_uint_eq(usage().committed_bytes[BACKING_SMALL], SPAN * PAGE_BYTES);
+	ck_assert_int_eq(resize(b, 3 * SPAN), 0);
+	check_extent(b, 3 * SPAN, EXTENT_LARGE);
+	ck_assert_uint_ge(usage().committed_bytes[BACKING_SMALL], 3 * SPAN * PAGE_BYTES);
+}
+END_TEST
+
+/*
+ *	[ small ][ free, small ][ free, huge ]
+ *
+ * Expect: what has outgrown small pages takes both and counts as huge; what is huge takes
+ * nothing small.
+ */
+START_TEST(small_grows_into_huge)
+{
+	struct nar_want want = { .nr_pages = SPAN + UNIT, .backing = BACKING_HUGE };
+	char *a = take(UNIT);
+
+	ck_assert_int_eq(nar_extent_resize(a, &want), 0);
+	check_extent(a, SPAN + UNIT, EXTENT_LARGE);
+	ck_assert_uint_eq(nar_kin_of(&nar_window_of(NODE)->table[nar_page_of(a)]).backing, BACKING_HUGE);
+	ck_assert_uint_gt(usage().committed_bytes[BACKING_HUGE], 0);
+	ck_assert_uint_eq(usage().committed_bytes[BACKING_SMALL], SPAN * PAGE_BYTES);
+}
+END_TEST
+
+/*
+ *	a was freed, b is behind it; near: a
+ *
+ * Expect: the place that something has grown in is had again, from a free extent's start
+ * or from the middle of the largest, and not if there is no room behind.
+ */
+START_TEST(the_same_place_again)
+{
+	struct nar_want want = { .nr_pages = 10, .align_pages = 1, .backing = BACKING_SMALL,
+				 .state = EXTENT_LARGE };
+	char *first = take(10), *a = take(100), *b = take(10);
+	bool zero;
+
+	want.near = a;
+	ck_assert_ptr_null(nar_extent_try_alloc_near(PLACE, &want, &zero));
+	give(a);
+	ck_assert_ptr_eq(nar_extent_try_alloc_near(PLACE, &want, &zero), a);
+	want.nr_pages = 50;
+	want.near = a + 10 * PAGE_BYTES;
+	ck_assert_ptr_null(nar_extent_try_alloc_near(PLACE, &want, &zero));
+	give(a);
+	give(b);
+	give(first);
+	want.near = a;
+	ck_assert_ptr_eq(nar_extent_try_alloc_near(PLACE, &want, &zero), a);
+}
+END_TEST
+
+/*
  *	128 MiB wanted, nothing committed
  *
- * Expect: room is taken where there is some, and no memory is had for its sake.
+ * Expect: for so much no memory is had for the sake of room.
  */
-START_TEST(room_is_not_made)
+START_TEST(room_is_not_made_for_much)
 {
-	struct nar_want want = { 64 * UNIT, 1, BACKING_SMALL, EXTENT_LARGE };
+	struct nar_want want = { .nr_pages = 64 * UNIT, .align_pages = 1, .backing = BACKING_SMALL,
+				 .state = EXTENT_LARGE };
 	bool zero;
 
 	ck_assert_ptr_null(nar_extent_try_alloc_roomy(PLACE, &want, &zero));
@@ -438,26 +548,28 @@ END_TEST
 /* ---- In place ---- */
 
 /*
- *	[ a: 10 ][ b: 10 ][ rest free ]
+ *	[ a: 10 ][ b: 10 ][ rest free ][ c: 10 ]
  *
  * Expect: a cannot grow over b; b grows into the rest, not beyond it, and gives back
  * what it shrinks by; sizes and sums follow.
  */
 START_TEST(resize_in_place)
 {
-	char *a = take(10), *b = take(10);
+	char *a = take(10), *b = take(10), *rest = take(SPAN - 30), *c = take(10);
 
-	ck_assert_int_eq(nar_extent_resize(a, 11), -ENOSPC);
-	ck_assert_int_eq(nar_extent_resize(b, 30), 0);
+	give(rest);
+	ck_assert_int_eq(resize(a, 11), -ENOSPC);
+	ck_assert_int_eq(resize(b, 30), 0);
 	ck_assert_uint_eq(nar_extent_pages(b, EXTENT_LARGE), 30);
-	ck_assert_uint_eq(usage().large_bytes, 40 * PAGE_BYTES);
-	check_extent(b + 30 * PAGE_BYTES, SPAN - 40, EXTENT_FREE);
-	ck_assert_int_eq(nar_extent_resize(b, SPAN - 9), -ENOSPC);
-	ck_assert_int_eq(nar_extent_resize(b, SPAN - 10), 0);
+	ck_assert_uint_eq(usage().large_bytes, 50 * PAGE_BYTES);
+	check_extent(b + 30 * PAGE_BYTES, SPAN - 50, EXTENT_FREE);
+	ck_assert_int_eq(resize(b, SPAN - 19), -ENOSPC);
+	ck_assert_int_eq(resize(b, SPAN - 20), 0);
 	ck_assert_uint_eq(usage().free_bytes, 0);
-	ck_assert_int_eq(nar_extent_resize(b, 4), 0);
-	ck_assert_uint_eq(usage().large_bytes, 14 * PAGE_BYTES);
-	ck_assert_int_eq(nar_extent_resize(b, SIZE_MAX / PAGE_BYTES), -ENOSPC);
+	ck_assert_int_eq(resize(b, 4), 0);
+	ck_assert_uint_eq(usage().large_bytes, 24 * PAGE_BYTES);
+	ck_assert_int_eq(resize(b, SIZE_MAX / PAGE_BYTES), -ENOSPC);
+	give(c);
 	ck_assert_ptr_eq(take_as(UNIT, UNIT, BACKING_SMALL), first_page(UNIT));
 	ck_assert(!was_zero);	/* b had it for a while */
 }
@@ -476,7 +588,8 @@ START_TEST(parted_chunk)
 {
 	u64 used = 0x1f | 1ull << 63, starts = 1 | 1 << 2 | 1ull << 63;
 	bool zero;
-	char *p = nar_extent_alloc(PLACE, &(struct nar_want){ UNIT, UNIT, BACKING_SMALL, EXTENT_CHUNK }, &zero);
+	char *p = nar_extent_alloc(PLACE, &(struct nar_want){ .nr_pages = UNIT, .align_pages = UNIT,
+					.backing = BACKING_SMALL, .state = EXTENT_CHUNK }, &zero);
 
 	ck_assert_ptr_nonnull(p);
 	nar_extent_part_chunk((u32)(nar_offset(p) >> HUGE_SHIFT), ~used, starts);
@@ -660,7 +773,12 @@ int main(void)
 	tcase_add_checked_fixture(tc, start, NULL);
 	tcase_add_test(tc, what_grows_has_room);
 	tcase_add_test(tc, what_stays_needs_no_room);
-	tcase_add_test(tc, room_is_not_made);
+	tcase_add_test(tc, room_is_made);
+	tcase_add_test(tc, the_last_grows_with_the_window);
+	tcase_add_test(tc, small_grows_into_huge);
+	tcase_add_test(tc, the_same_place_again);
+	tcase_add_test(tc, room_is_not_made_for_much);
+	tcase_add_test(tc, room_is_not_made_where_it_counts);
 	tcase_add_test(tc, smallest_hole_then_lowest);
 	tcase_add_test(tc, free_neighbours_join);
 	tcase_add_test(tc, backings_do_not_mix);

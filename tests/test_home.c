@@ -29,7 +29,7 @@ static char *block;
 static char *take(size_t nr_units, u8 policy, enum nar_backing backing)
 {
 	struct nar_place place = { NODE, policy };
-	struct nar_want want = { nr_units * UNIT, UNIT, backing, EXTENT_LARGE };
+	struct nar_want want = { nr_units * UNIT, UNIT, backing, EXTENT_LARGE, NULL };
 	bool is_zero;
 	char *p = nar_extent_alloc(place, &want, &is_zero);
 

@@ -21,8 +21,8 @@
 #include "tap.h"
 
 /* What tests are about, and what is allocated only to empty magazines: two classes. */
-#define SIZE 3584
-#define OTHER_SIZE 2560
+#define SIZE 448
+#define OTHER_SIZE 320
 
 #define LARGE MIB(1)
 

@@ -19,7 +19,7 @@
 #include "fake_numa.h"
 #include "tap.h"
 
-#define SIZE 3584
+#define SIZE 448
 #define LARGE MIB(1)
 #define UNIT_PAGES ((u32)PAGES_PER_UNIT)
 

@@ -20,7 +20,7 @@ static void *block_new(size_t nr_pages)
 {
 	bool is_zero;
 	void *p = nar_extent_alloc((struct nar_place){ .node = NODE },
-				   &(struct nar_want){ nr_pages, 1, BACKING_SMALL, EXTENT_LARGE }, &is_zero);
+				   &(struct nar_want){ nr_pages, 1, BACKING_SMALL, EXTENT_LARGE, NULL }, &is_zero);
 
 	ck_assert_ptr_nonnull(p);
 	return p;

@@ -8,7 +8,7 @@
 #include "contract.h"
 
 #define NR_OBJECTS 20000
-#define SIZE 512
+#define SIZE 300
 
 static void *objects[NR_OBJECTS];
 

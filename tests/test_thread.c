@@ -174,6 +174,45 @@ START_TEST(what_comes_home_is_used_next)
 }
 END_TEST
 
+#define RARE_SIZE 1000
+#define RARE_TIMES 16
+
+static void *one_of_the_rare(void *arg)
+{
+	*(void **)arg = numarena_malloc(RARE_SIZE);
+	return NULL;
+}
+
+/*
+ *	thread 1	rare x 15, and one more, and one more
+ *	thread 2	rare x 1
+ *
+ * Expect: one slab serves both; at the seventeenth it is the first thread's own.
+ */
+START_TEST(rare_classes_share_slabs)
+{
+	void *p[RARE_TIMES + 1], *other;
+	pthread_t thread;
+	u32 slab;
+
+	numarena_free(numarena_malloc(SIZE));
+	for (unsigned int i = 0; i < RARE_TIMES; i++)
+		p[i] = numarena_malloc(RARE_SIZE);
+	ck_assert_int_eq(pthread_create(&thread, NULL, one_of_the_rare, &other), 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	slab = nar_slab_around(p[RARE_TIMES - 1]);
+	ck_assert_uint_eq(nar_slab_around(other), slab);
+	ck_assert_uint_eq(owner_of(other), OWNER_SHARD);
+	p[RARE_TIMES] = numarena_malloc(RARE_SIZE);
+	ck_assert_uint_eq(nar_slab_around(p[RARE_TIMES]), slab);
+	ck_assert_uint_eq(owner_of(other), nar_arena_own->member.id);
+	for (unsigned int i = 0; i <= RARE_TIMES; i++)
+		numarena_free(p[i]);
+	numarena_free(other);
+	ck_assert_uint_ge(nar_mag_nr(&nar_arena_own->mag, nar_class_builtin(RARE_SIZE)), RARE_TIMES / 2);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("thread");
@@ -183,6 +222,7 @@ int main(void)
 	tcase_add_test(tc, in_a_crowd_arenas_are_earned);
 	tcase_add_test(tc, early_objects_follow_the_policy);
 	tcase_add_test(tc, what_comes_home_is_used_next);
+	tcase_add_test(tc, rare_classes_share_slabs);
 	suite_add_tcase(suite, tc);
 	return tap_run(suite);
 }
