@@ -110,7 +110,7 @@ include $1/Kbuild
 $(foreach k,$(kinds),all-$(k) += $$(addprefix $1/,$$($(k)-y))
 )
 endef
-$(foreach d,numa arena bench tests tests/preload tests/link tests/cxx tests/numa,$(eval $(call read-folder,$d)))
+$(foreach d,numa arena bench tests tests/preload tests/link tests/cxx tests/examples tests/numa,$(eval $(call read-folder,$d)))
 
 lib-objs := $(addprefix $(O)/,$(all-obj))
 lib-so	 := $(O)/libnumarena.so

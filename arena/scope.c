@@ -265,7 +265,7 @@ static void drop_single(struct numarena_scope *s, u32 *link)
 	drop(s, region);
 }
 
-/* What is kept may be of another place, or too small: it is memory all the same. */
+/* In need: what is kept may be of another place, or too small, and is memory all the same. */
 static u32 make_region(struct numarena_scope *s, size_t bytes, size_t alignment, bool is_single)
 {
 	u32 region = nar_region_new(s->place, bytes, alignment, is_single);
@@ -510,8 +510,11 @@ void nar_scope_end(struct numarena_scope *s)
 	while (mine.innermost != s)
 		end_innermost();
 	end_innermost();
-	if (!mine.innermost)
-		nar_kept_poll(&mine.kept);
+	if (mine.innermost)
+		return;
+	/* A thread that has nothing but scopes comes by no other slow path. */
+	nar_kept_poll(&mine.kept);
+	nar_maint_poll();
 }
 
 /* ---- Captured objects ---- */
