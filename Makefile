@@ -29,6 +29,8 @@ PROVE	?= prove
 PKG_CONFIG ?= pkg-config
 PREFIX	?= /usr/local
 LIBDIR	?= $(PREFIX)/lib
+BINDIR	?= $(PREFIX)/bin
+DATADIR	?= $(PREFIX)/share
 INCLUDEDIR ?= $(PREFIX)/include
 # Tests run at once.  Two, so that the timing of stress tests means the same everywhere.
 JOBS	?= 2
@@ -98,7 +100,7 @@ so_flags = -shared -Wl,-soname,libnumarena.so.$(SOMAJOR) \
 
 # ---- Lists, from the folders ---------------------------------------------
 
-kinds := obj bench test die stress prog dso script full guest guest-script
+kinds := obj tool bench test die stress prog dso script full guest guest-script
 
 # Each Kbuild starts with empty lists; afterwards its names get their folder, and
 # stand in all-obj, all-test, ...
@@ -110,15 +112,17 @@ include $1/Kbuild
 $(foreach k,$(kinds),all-$(k) += $$(addprefix $1/,$$($(k)-y))
 )
 endef
-$(foreach d,numa arena bench tests tests/preload tests/link tests/cxx tests/examples tests/numa,$(eval $(call read-folder,$d)))
+$(foreach d,numa arena tools bench tests tests/preload tests/tools tests/link tests/cxx tests/examples tests/numa,$(eval $(call read-folder,$d)))
 
 lib-objs := $(addprefix $(O)/,$(all-obj))
 lib-so	 := $(O)/libnumarena.so
 lib-a	 := $(O)/libnumarena.a
+# Stands in for malloc, too: a sanitizer build has none.
+record-so := $(if $(SAN),,$(O)/libnumarena-record.so)
 
 # A program is one source of the same name, and <name>-objs of the same folder.
 prog-objs = $(addprefix $(O)/,$1.o $(addprefix $(dir $1),$($(notdir $1)-objs)))
-programs := $(sort $(all-bench) $(all-test) $(all-die) $(all-stress) $(all-prog) $(all-guest))
+programs := $(sort $(all-tool) $(all-bench) $(all-test) $(all-die) $(all-stress) $(all-prog) $(all-guest))
 
 test-programs := $(addprefix $(O)/,$(all-test) $(all-die) $(all-stress) $(all-prog) \
 	$(all-guest) $(all-dso:=.so))
@@ -132,9 +136,10 @@ run-check := $(foreach t,$T,$(filter %/$t %/$t.sh,$(run-check) $(run-full)))
 run-full  :=
 endif
 
-build-objs := $(sort $(lib-objs) $(foreach p,$(programs),$(call prog-objs,$p)) \
+build-objs := $(sort $(lib-objs) $(if $(record-so),$(O)/tools/record_preload.o) \
+	$(foreach p,$(programs),$(call prog-objs,$p)) \
 	$(addprefix $(O)/,$(all-dso:=.o)) $(if $(all-test),$(O)/tests/tap.o))
-build-outputs := $(build-objs) $(lib-so) $(lib-a) $(addprefix $(O)/,$(programs)) \
+build-outputs := $(build-objs) $(lib-so) $(lib-a) $(record-so) $(addprefix $(O)/,$(programs)) \
 	$(addprefix $(O)/,$(all-dso:=.so))
 
 # ---- Running a command ---------------------------------------------------
@@ -164,9 +169,11 @@ if_changed = $(if $(strip $(filter-out FORCE,$?) \
 
 # ---- Rules ---------------------------------------------------------------
 
-.PHONY: all lib tests bench-programs check check-full check-numa bench install clean help FORCE
-all: lib bench-programs
+.PHONY: all lib tools tests bench-programs check check-full check-numa bench install uninstall
+.PHONY: clean help FORCE
+all: lib tools bench-programs
 lib: $(lib-so) $(lib-a)
+tools: $(addprefix $(O)/,$(all-tool)) $(record-so)
 tests: $(test-programs)
 bench-programs: $(addprefix $(O)/,$(all-bench))
 
@@ -190,6 +197,12 @@ quiet_cmd_so = LD      $@
 	ln -sf $(notdir $@) $@.$(SOMAJOR)
 $(lib-so): $(lib-objs) arena/numarena.map FORCE
 	$(call if_changed,so)
+
+quiet_cmd_record_so = LD      $@
+      cmd_record_so = $(CC) -shared -Wl,-soname,$(notdir $@) -Wl,-z,nodelete -Wl,-z,relro \
+	-Wl,-z,now -Wl,-z,defs $(ld_flags) -o $@ $<
+$(O)/libnumarena-record.so: $(O)/tools/record_preload.o FORCE
+	$(call if_changed,record_so)
 
 quiet_cmd_ar = AR      $@
       cmd_ar = rm -f $@ && $(AR) cDrs $@ $(lib-objs)
@@ -216,7 +229,7 @@ program-rules = $(foreach p,$(sort $1),$(eval $(call program-rule,$p,$2,$3)))
 
 $(call program-rules,$(all-test) $(all-guest),$(O)/tests/tap.o $(lib-a),$(CHECK_LIBS) $(LIB_LIBS))
 $(call program-rules,$(all-die) $(all-stress),$(lib-a),$(LIB_LIBS))
-$(call program-rules,$(all-bench) $(all-prog))
+$(call program-rules,$(all-tool) $(all-bench) $(all-prog))
 
 $(addprefix $(O)/,$(all-dso:=.so)): $(O)/%.so: $(O)/%.o FORCE
 	$(call if_changed,dso)
@@ -249,8 +262,19 @@ check-numa: all tests
 bench:
 	+@scripts/numa_bench.sh
 
-install: lib
-	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
+# Where bash, zsh and man look.
+bash-dir := $(DATADIR)/bash-completion/completions
+zsh-dir  := $(DATADIR)/zsh/site-functions
+man-dir  := $(DATADIR)/man/man1
+
+install: lib tools
+	install -d $(addprefix $(DESTDIR),$(LIBDIR)/pkgconfig $(INCLUDEDIR) $(BINDIR) \
+		$(bash-dir) $(zsh-dir) $(man-dir))
+	install -m 755 $(O)/tools/numarena $(DESTDIR)$(BINDIR)/numarena
+	install -m 644 tools/completion/numarena.bash $(DESTDIR)$(bash-dir)/numarena
+	install -m 644 tools/completion/_numarena $(DESTDIR)$(zsh-dir)/_numarena
+	install -m 644 doc/numarena.1 $(DESTDIR)$(man-dir)/numarena.1
+	install -m 755 $(O)/libnumarena-record.so $(DESTDIR)$(LIBDIR)/libnumarena-record.so
 	install -m 755 $(lib-so) $(DESTDIR)$(LIBDIR)/libnumarena.so.$(VERSION)
 	ln -sf libnumarena.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libnumarena.so.$(SOMAJOR)
 	ln -sf libnumarena.so.$(SOMAJOR) $(DESTDIR)$(LIBDIR)/libnumarena.so
@@ -261,18 +285,28 @@ install: lib
 	    scripts/numarena.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/numarena.pc
 	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/numarena.pc
 
+installed := $(BINDIR)/numarena $(bash-dir)/numarena $(zsh-dir)/_numarena \
+	$(man-dir)/numarena.1 $(INCLUDEDIR)/numarena.h \
+	$(LIBDIR)/pkgconfig/numarena.pc \
+	$(addprefix $(LIBDIR)/libnumarena,.a .so .so.$(SOMAJOR) .so.$(VERSION) -record.so)
+uninstall:
+	rm -f $(addprefix $(DESTDIR),$(installed))
+
 clean:
 	rm -rf $(O)
 
 define help-text
 Targets
-  all            libnumarena.so, libnumarena.a and the benchmark programs (default)
+  all            libraries, command and benchmark programs (default)
   lib            the libraries alone
   check          the tests, under prove (a few minutes)
   check-full     the tests and the long ones
   check-numa     what wants NUMA nodes, on emulated machines that have them
   bench          the benchmark: scripts/numa_bench.sh
-  install        library, header and pkg-config file; DESTDIR= PREFIX= LIBDIR= INCLUDEDIR=
+  tools          the numarena command, in tools/ of the output folder
+  install        libraries, header, pkg-config file, command, its manual and completions;
+                 DESTDIR= PREFIX= LIBDIR= INCLUDEDIR= BINDIR= DATADIR=
+  uninstall      remove what install put there, by the same
   clean          remove the output folder
   help           this list
 
@@ -295,6 +329,6 @@ endef
 help:
 	$(info $(help-text))@:
 
-ifeq ($(filter clean help,$(MAKECMDGOALS)),)
+ifeq ($(filter clean help uninstall,$(MAKECMDGOALS)),)
 -include $(build-objs:=.d) $(build-outputs:=.cmd)
 endif

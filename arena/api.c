@@ -7,9 +7,11 @@
 
 #include <numarena.h>
 
+#include "api.h"
 #include "audit.h"
-#include "front.h"
 #include "option.h"
+#include "print.h"
+#include "publish.h"
 #include "reserve.h"
 #include "scope.h"
 #include "start.h"
@@ -83,13 +85,6 @@ __exported int numarena_malloc_trim(size_t pad)
 	return nar_front_trim();
 }
 
-/* Internal functions answer -errno, and system calls of theirs may have left another one. */
-static int answer(int result, int saved_errno)
-{
-	errno = result < 0 ? -result : saved_errno;
-	return result < 0 ? -1 : result;
-}
-
 static int class_add(size_t size)
 {
 	int id = nar_start_early() ? nar_class_add(size) : -ENOMEM;
@@ -140,6 +135,18 @@ __exported int numarena_stats_get(struct numarena_stats *stats, size_t size)
 	nar_stats_read(&now);
 	copy_out(stats, size, &now, sizeof(now));
 	return answer(0, saved);
+}
+
+__exported int numarena_stats_print(int fd, enum numarena_stats_format format)
+{
+	int saved = errno;
+
+	if (format > NUMARENA_STATS_PROMETHEUS)
+		return answer(-EINVAL, saved);
+	if (!nar_start_early())
+		return answer(-ENOMEM, saved);
+	nar_publish_now();
+	return answer(nar_print(fd, format), saved);
 }
 
 /* ---- Scopes ---- */
@@ -245,22 +252,31 @@ __exported void *numarena_scope_keep(void *ptr)
 
 /* ---- Nodes ---- */
 
-/* The dense number of the kernel's @id; -EINVAL if memory from there is not to be had. */
-static int node_number(int id)
+static int find_node(int id, void (*look)(void))
 {
 	int node;
 
 	if (!nar_start_early())
 		return -ENOMEM;
-	nar_nodes_look();
+	look();
 	node = nar_node_find(id);
 	return node >= 0 && nar_node_is_allowed((unsigned int)node) ? node : -EINVAL;
+}
+
+int nar_api_node(int id)
+{
+	return find_node(id, nar_nodes_look);
+}
+
+int nar_api_node_often(int id)
+{
+	return find_node(id, nar_nodes_poll);
 }
 
 __exported int numarena_thread_bind(int node)
 {
 	int saved = errno;
-	int dense = node == NUMARENA_NODE_FOLLOW ? NUMARENA_NODE_FOLLOW : node_number(node);
+	int dense = node == NUMARENA_NODE_FOLLOW ? NUMARENA_NODE_FOLLOW : nar_api_node(node);
 
 	return answer(dense < NUMARENA_NODE_FOLLOW ? dense : nar_thread_bind(dense), saved);
 }
@@ -272,7 +288,7 @@ __exported int numarena_node_of(const void *ptr)
 
 __exported long long numarena_reserve(int node, size_t bytes, unsigned int flags)
 {
-	int saved = errno, dense = node == -1 ? 0 : node_number(node);
+	int saved = errno, dense = node == -1 ? 0 : nar_api_node(node);
 	struct nar_place place;
 	long long got = dense;
 

@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "internal/probe.h"
 #include "internal/stat.h"
 
 #include "arena.h"
@@ -165,6 +166,7 @@ struct nar_arena *nar_arena_begin(struct nar_heap *heap, u64 handle, unsigned in
 	memset(a->nr_wanted, 0, sizeof(a->nr_wanted));
 	nar_arena_update_classes(a);
 	a->heap = heap;
+	WRITE_ONCE(a->tid, nar_tid());
 	/* Sequentially consistent: from here on the queue is ours to drain. */
 	__atomic_store_n(&a->is_gone, false, __ATOMIC_SEQ_CST);
 	add_relaxed(&nr_live, 1);
@@ -322,7 +324,10 @@ static struct nar_message *drain_locked(struct nar_arena *a, unsigned int max, u
 	struct nar_message *m, *done = NULL;
 
 	while (max && !has_enough(a, class) && (m = next_message(a))) {
-		max -= min_of(max, collect(a, m, max, class != BY_A_STRANGER));
+		unsigned int nr = collect(a, m, max, class != BY_A_STRANGER);
+
+		nar_probe(remote_drain, a->member.node, nr);
+		max -= min_of(max, nr);
 		if (m->nr)
 			break;
 		sub_relaxed(&a->queue.bytes, nar_message_weight(m));
@@ -337,6 +342,20 @@ static struct nar_message *drain_locked(struct nar_arena *a, unsigned int max, u
 static bool has_posts(const struct nar_arena *a)
 {
 	return a->inbox || !nar_queue_is_empty(&a->queue);
+}
+
+static struct nar_message *drain_timed(struct nar_arena *a, unsigned int max, unsigned int class)
+	__must_hold(&a->lock)
+{
+	struct nar_message *done;
+	u64 begun;
+
+	if (!has_posts(a))
+		return NULL;
+	begun = nar_lap_begin();
+	done = drain_locked(a, max, class);
+	nar_lap_end(LAP_DRAIN, begun);
+	return done;
 }
 
 static void free_strays(struct nar_message *m)
@@ -369,11 +388,25 @@ static void drain_all(struct nar_arena *a)
 		struct nar_message *done;
 
 		nar_lock(&a->lock);
-		done = drain_locked(a, HELP_MAX, BY_A_STRANGER);
+		done = drain_timed(a, HELP_MAX, BY_A_STRANGER);
 		more = has_posts(a);
 		arena_unlock(a);
 		finish_drain(done);
 	}
+}
+
+bool nar_arena_drain_some(struct nar_arena *a)
+{
+	struct nar_message *done = NULL;
+	bool had_any;
+
+	nar_lock(&a->lock);
+	had_any = has_posts(a);
+	if (had_any)
+		done = drain_locked(a, DRAIN_MAX, BY_A_STRANGER);
+	arena_unlock(a);
+	finish_drain(done);
+	return had_any;
 }
 
 static void try_help(struct nar_arena *owner)
@@ -382,7 +415,7 @@ static void try_help(struct nar_arena *owner)
 
 	if (!nar_trylock(&owner->lock))
 		return;
-	done = drain_locked(owner, HELP_MAX, BY_A_STRANGER);
+	done = drain_timed(owner, HELP_MAX, BY_A_STRANGER);
 	arena_unlock(owner);
 	finish_drain(done);
 }
@@ -417,11 +450,16 @@ static bool is_dead(const struct nar_arena *a)
 	return unlikely(READ_ONCE(a->handle) == HANDLE_DEAD);
 }
 
+static bool is_young(const struct nar_arena *a, unsigned int class)
+{
+	return READ_ONCE(a->slab_bytes) < YOUNG_BYTES || READ_ONCE(a->nr_slabs[class]) < YOUNG_SLABS;
+}
+
 bool nar_arena_grow(struct nar_arena *a, unsigned int class, unsigned int node)
 {
-	bool is_young = READ_ONCE(a->slab_bytes) < YOUNG_BYTES || READ_ONCE(a->nr_slabs[class]) < YOUNG_SLABS;
+	enum nar_pool pool = nar_pool_for(a->heap->policy, is_young(a, class));
 	bool was_alive;
-	u32 slab = nar_slab_create(nar_heap_place(a->heap, node), nar_pool_for(a->heap->policy, is_young),
+	u32 slab = nar_slab_create(nar_heap_place(a->heap, node), pool,
 				   &nar_class[class].shape, a->member.id, a->heap->id);
 
 	if (!slab)
@@ -469,11 +507,12 @@ static unsigned int refill_locked(struct nar_arena *a, unsigned int class) __mus
 
 bool nar_arena_refill(struct nar_arena *a, unsigned int class)
 {
+	u64 begun = nar_lap_begin();
 	struct nar_message *done;
 	unsigned int n;
 
 	nar_lock(&a->lock);
-	done = drain_locked(a, DRAIN_MAX, class);
+	done = drain_timed(a, DRAIN_MAX, class);
 	n = nar_mag_nr(&a->mag, class);
 	if (!n) {
 		n = refill_locked(a, class);
@@ -483,6 +522,10 @@ bool nar_arena_refill(struct nar_arena *a, unsigned int class)
 	finish_drain(done);
 	a->mag.ran_dry[class] = true;
 	count_own(a->count.nr_refills, n != 0);
+	if (n) {
+		nar_lap_end(LAP_REFILL, begun);
+		nar_probe(refill, class, n, a->member.node, n * nar_class[class].shape.size);
+	}
 	return n;
 }
 
@@ -490,14 +533,17 @@ void nar_arena_flush(struct nar_arena *a, unsigned int class, unsigned int nr)
 {
 	unsigned int left = nar_mag_nr(&a->mag, class) - nr;
 	void **oldest = a->mag.start[class];
+	u64 begun = nar_lap_begin();
 
 	nar_lock(&a->lock);
 	/* What was of a heap that has been destroyed is nobody's. */
 	if (!is_dead(a))
 		give_all(a, oldest, nr);
 	arena_unlock(a);
+	nar_probe(flush, class, nr, a->member.node, nr * nar_class[class].shape.size);
 	memmove(oldest, oldest + nr, left * sizeof(*oldest));
 	a->mag.top[class] = oldest + left;
+	nar_lap_end(LAP_FLUSH, begun);
 }
 
 /* What all magazines together may hold beyond what they do at first. */
@@ -589,6 +635,7 @@ static void send(struct nar_arena *a, struct nar_message **box)
 	nar_message_count(m, a->count.frees_to, a->count.bytes_to);
 	count_own(a->count.nr_remote_frees, m->nr);
 	count_own(a->count.nr_remote_batches, 1);
+	nar_probe(remote_send, a->member.node, owner->member.node, m->nr, m->bytes);
 	if (unlikely(m->handle != READ_ONCE(owner->handle)))
 		return deliver_by_hand(m);
 	nar_queue_post(&owner->queue, m);
@@ -609,6 +656,20 @@ void nar_arena_send_all(struct nar_arena *a)
 		if (a->outbox[i] != &nar_message_none)
 			send(a, &a->outbox[i]);
 	a->nr_posts = 0;
+}
+
+bool nar_arena_send_one(struct nar_arena *a)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_OUTBOXES && a->nr_posts; i++) {
+		if (a->outbox[i] != &nar_message_none) {
+			send(a, &a->outbox[i]);
+			return true;
+		}
+	}
+	a->nr_posts = 0;
+	return false;
 }
 
 void nar_arena_note_free(struct nar_arena *a, const void *p, size_t bytes)
@@ -787,6 +848,7 @@ u32 nar_arena_bury(struct nar_arena *a, u32 slabs, size_t *bytes)
 	store_release(&a->handle, HANDLE_DEAD);
 	for (class = 0; class < nar_class_count(); class++)
 		slabs = nar_slabs_bury(&a->bins[class], slabs, bytes);
+	memset(a->nr_slabs, 0, sizeof(a->nr_slabs));
 	a->kept_bytes = 0;
 	WRITE_ONCE(a->slab_bytes, 0);
 	arena_unlock(a);

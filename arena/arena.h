@@ -16,6 +16,8 @@
 #ifndef NAR_ARENA_H
 #define NAR_ARENA_H
 
+#include "internal/lap.h"
+
 #include "heap.h"
 #include "magazine.h"
 #include "recent.h"
@@ -29,6 +31,7 @@ struct nar_counters {		/* one writer, the arena's thread */
 	u64 nr_remote_batches;
 	u64 frees_to[NAR_MAX_NODES];	/* frees of what is another's, by its node ... */
 	u64 bytes_to[NAR_MAX_NODES];	/* ... and their bytes */
+	struct nar_laps laps;
 };
 
 /*
@@ -58,6 +61,7 @@ struct nar_arena {
 	struct nar_message *spare;
 	struct nar_recent recent;
 	struct nar_counters count;
+	u32 tid;			/* relaxed reads: of the thread it is or was last of */
 
 	/* Of a heap of the program's; see own.h. */
 	u64 handle;			/* lock, racy reads; HANDLE_NONE: of a policy's */
@@ -136,6 +140,12 @@ void nar_arena_make_room(struct nar_arena *a, unsigned int class);
 void nar_arena_flush(struct nar_arena *a, unsigned int class, unsigned int nr);
 void nar_arena_flush_all(struct nar_arena *a);
 
+/*
+ * By its thread, from the queue into slabs: a bounded number of objects.  Return: whether there
+ * were any.
+ */
+bool nar_arena_drain_some(struct nar_arena *a);
+
 /* Count the free of what is not @a's own. */
 void nar_arena_note_free(struct nar_arena *a, const void *p, size_t bytes);
 
@@ -148,6 +158,8 @@ void nar_arena_count_unsent(const struct nar_arena *a, u64 *frees, u64 *bytes);
  */
 void nar_arena_post(struct nar_arena *a, void *p, u32 owner, u64 handle);
 void nar_arena_send_all(struct nar_arena *a);
+/* To one owner.  Return: whether there was one. */
+bool nar_arena_send_one(struct nar_arena *a);
 
 /* Free @p into the slab of whoever owns it, under that owner's lock. */
 void nar_arena_free_direct(void *p);

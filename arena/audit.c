@@ -21,7 +21,7 @@
 
 struct auditor {
 	struct numarena_audit *audit;
-	unsigned int node;		/* for which the ranges are meant */
+	unsigned int node;		/* whose window and tables are looked at */
 	int err;			/* the first */
 	struct nar_verify verify;
 };
@@ -29,7 +29,8 @@ struct auditor {
 /* What a range is taken for. */
 struct sort {
 	enum numarena_kind kind;
-	bool is_bound;			/* to its node; else to none */
+	unsigned int node;		/* for which it is meant */
+	bool is_bound;			/* to that; else to none */
 	bool is_huge_wanted;
 };
 
@@ -49,30 +50,30 @@ static unsigned int home_of(unsigned int node)
 	return READ_ONCE(nar_nodes.home[node]);
 }
 
-static void note_misplaced(struct auditor *a, const struct nar_where *w, enum numarena_kind kind)
+static void note_misplaced(struct auditor *a, const struct nar_where *w, struct sort sort)
 {
 	u64 lost = w->elsewhere;
 	unsigned int node;
 
 	for (node = 0; node < nar_nodes.nr; node++) {
-		if (node == home_of(a->node))
+		if (node == home_of(sort.node))
 			continue;
 		lost += w->on_node[node];
 		a->audit->at[node].strangers += w->on_node[node];
 	}
-	a->audit->at[a->node].misplaced[kind] += lost;
+	a->audit->at[sort.node].misplaced[sort.kind] += lost;
 	a->audit->misplaced += lost;
 }
 
 static void note(struct auditor *a, const struct nar_where *w, struct sort sort)
 {
-	struct numarena_audit_node *at = &a->audit->at[a->node];
+	struct numarena_audit_node *at = &a->audit->at[sort.node];
 	u64 resident = sum_of(w);
 
 	at->resident[sort.kind] += resident;
 	a->audit->resident += resident;
 	if (sort.is_bound)
-		note_misplaced(a, w, sort.kind);
+		note_misplaced(a, w, sort);
 	/* Pages of a mapping that reaches into another's range are nobody's proof. */
 	at->unbound += sort.is_bound ? w->undivided : resident;
 	if (sort.kind == NUMARENA_KIND_META)
@@ -101,13 +102,14 @@ static enum numarena_kind kind_of(u8 state)
 		return NUMARENA_KIND_SLAB;
 	if (state == EXTENT_SCOPE)
 		return NUMARENA_KIND_SCOPE;
-	return state == EXTENT_LARGE ? NUMARENA_KIND_LARGE : NUMARENA_KIND_FREE;
+	return state == EXTENT_LARGE || state == EXTENT_REPLICA ? NUMARENA_KIND_LARGE : NUMARENA_KIND_FREE;
 }
 
 static struct sort sort_of(const struct nar_run *run)
 {
 	return (struct sort){
 		.kind = kind_of(run->state),
+		.node = run->node,
 		.is_bound = nar_policy_names_node(run->policy),
 		.is_huge_wanted = run->backing != BACKING_SMALL,
 	};
@@ -115,7 +117,8 @@ static struct sort sort_of(const struct nar_run *run)
 
 static bool is_same_sort(struct sort x, struct sort y)
 {
-	return x.kind == y.kind && x.is_bound == y.is_bound && x.is_huge_wanted == y.is_huge_wanted;
+	return x.kind == y.kind && x.node == y.node && x.is_bound == y.is_bound &&
+	       x.is_huge_wanted == y.is_huge_wanted;
 }
 
 /* Neighbours of one sort are asked about together. */
@@ -143,21 +146,40 @@ static void look_at_extents(struct auditor *a)
 			;
 }
 
-/* Mapping by mapping: the window as a whole, which no mapping leaves. */
+/* A stretch of a window that is meant for one node. */
+struct stretch {
+	char *start, *end;
+	struct sort sort;
+};
+
+/* What was moved by hand is a mapping of its own, and so is what lies between such blocks. */
+static void stretch_add(struct auditor *a, struct stretch *s, const struct nar_run *run)
+{
+	if (run->node != s->sort.node) {
+		look(a, s->start, (size_t)(s->end - s->start), s->sort);
+		s->start = run->start;
+		s->sort.node = run->node;
+		s->sort.is_bound = true;
+	}
+	s->end = (char *)run->start + (run->nr_pages << PAGE_SHIFT);
+	s->sort.is_bound &= nar_policy_names_node(run->policy);
+}
+
+/* Mapping by mapping: stretches of the window, which no mapping leaves. */
 static void look_at_window(struct auditor *a)
 {
-	struct sort sort = { .kind = NUMARENA_KIND_UNKNOWN, .is_bound = true };
-	char *start = nar_at(nar_window_offset(a->node)), *end = start;
+	char *start = nar_at(nar_window_offset(a->node));
+	struct stretch s = {
+		start, start, { .kind = NUMARENA_KIND_UNKNOWN, .node = a->node, .is_bound = true }
+	};
 	struct nar_run runs[RUNS];
 	unsigned int nr, i;
 	u32 page = 0;
 
-	while ((nr = nar_extent_walk(a->node, &page, runs, RUNS))) {
+	while ((nr = nar_extent_walk(a->node, &page, runs, RUNS)))
 		for (i = 0; i < nr; i++)
-			sort.is_bound &= nar_policy_names_node(runs[i].policy);
-		end = (char *)runs[nr - 1].start + (runs[nr - 1].nr_pages << PAGE_SHIFT);
-	}
-	look(a, start, (size_t)(end - start), sort);
+			stretch_add(a, &s, &runs[i]);
+	look(a, s.start, (size_t)(s.end - s.start), s.sort);
 }
 
 /* ---- Tables ---- */
@@ -165,7 +187,9 @@ static void look_at_window(struct auditor *a)
 static void look_at_table(void *arg, const void *start, size_t bytes)
 {
 	struct auditor *a = arg;
-	struct sort sort = { .kind = NUMARENA_KIND_META, .is_bound = nar_meta_is_bound(a->node) };
+	struct sort sort = {
+		.kind = NUMARENA_KIND_META, .node = a->node, .is_bound = nar_meta_is_bound(a->node)
+	};
 
 	look(a, start, bytes, sort);
 }
@@ -208,20 +232,22 @@ int nar_audit(struct numarena_audit *audit)
 
 /* ---- One pointer ---- */
 
-static int policy_of(const void *p)
+static int place_of(const void *p, struct nar_place *place)
 {
 	if (!nar_is_ours(p))
 		return -ENOENT;
-	if (nar_entry_of(p))
-		return nar_mem.unit[nar_offset(p) >> HUGE_SHIFT].policy;
-	return nar_extent_policy(p);
+	if (!nar_entry_of(p))
+		return nar_extent_place(p, place);
+	*place = (struct nar_place){ (u8)nar_node_of(p), nar_mem.unit[nar_offset(p) >> HUGE_SHIFT].policy };
+	return 0;
 }
 
 int nar_audit_node_of(const void *p)
 {
-	int policy = policy_of(p);
+	struct nar_place place;
+	int err = place_of(p, &place);
 
-	if (policy < 0)
-		return policy;
-	return nar_policy_names_node((unsigned int)policy) ? nar_nodes.id[nar_node_of(p)] : -ENODATA;
+	if (err)
+		return err;
+	return nar_policy_names_node(place.policy) ? nar_nodes.id[place.node] : -ENODATA;
 }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * A heap's large blocks are a list through their extents, so that destroying the heap finds
- * them and nothing else.  Blocks are numbered by the page they start at, counted from the
- * base of the span: 34 bits, of which the links keep 32 and 8.
+ * A heap's large blocks are a list a node through their extents, so that destroying the heap
+ * finds them and nothing else.
  *
  * A block's state and heap number change under its heap's lock.  Who frees one reads the
  * number without it, and asks again under the lock: the heap may have been destroyed since,
@@ -12,67 +11,37 @@
 #include "extent.h"
 #include "window.h"
 
-static u64 number_of(const void *p)
-{
-	return nar_offset(p) >> PAGE_SHIFT;
-}
-
-static void *block_at(u64 number)
-{
-	return nar_at(number << PAGE_SHIFT);
-}
-
 static struct nar_extent *extent_of(const void *p)
 {
 	return &nar_window_of(nar_node_of(p))->table[nar_page_of(p)];
 }
 
-static u64 next_of(const struct nar_extent *e)
-{
-	return (u64)e->next_far << 32 | e->next_near;
-}
-
-static u64 prev_of(const struct nar_extent *e)
-{
-	return (u64)e->prev_far << 32 | e->prev_near;
-}
-
-static void set_next(struct nar_extent *e, u64 number)
-{
-	e->next_far = (u8)(number >> 32);
-	e->next_near = (u32)number;
-}
-
-static void set_prev(struct nar_extent *e, u64 number)
-{
-	e->prev_far = (u8)(number >> 32);
-	e->prev_near = (u32)number;
-}
-
 static void block_link(struct nar_heap *h, void *p) __must_hold(&h->lock)
 {
+	const struct nar_window *x = nar_window_of(nar_node_of(p));
+	u32 page = nar_page_of(p), *first = &h->first_block[nar_node_of(p)];
 	struct nar_extent *e = extent_of(p);
 
-	set_next(e, h->first_block);
-	set_prev(e, 0);
-	if (h->first_block)
-		set_prev(extent_of(block_at(h->first_block)), number_of(p));
-	h->first_block = number_of(p);
+	e->next_block = *first;
+	e->prev_block = 0;
+	if (*first)
+		x->table[*first].prev_block = page;
+	*first = page;
 	WRITE_ONCE(e->heap, h->id);
 	WRITE_ONCE(h->block_bytes, h->block_bytes + nar_large_bytes(p));
 }
 
 static void block_unlink(struct nar_heap *h, void *p) __must_hold(&h->lock)
 {
+	const struct nar_window *x = nar_window_of(nar_node_of(p));
 	struct nar_extent *e = extent_of(p);
-	u64 next = next_of(e), prev = prev_of(e);
 
-	if (next)
-		set_prev(extent_of(block_at(next)), prev);
-	if (prev)
-		set_next(extent_of(block_at(prev)), next);
+	if (e->next_block)
+		x->table[e->next_block].prev_block = e->prev_block;
+	if (e->prev_block)
+		x->table[e->prev_block].next_block = e->next_block;
 	else
-		h->first_block = next;
+		h->first_block[nar_node_of(p)] = e->next_block;
 	WRITE_ONCE(e->heap, 0);
 	WRITE_ONCE(h->block_bytes, h->block_bytes - nar_large_bytes(p));
 }
@@ -187,33 +156,64 @@ bool nar_block_try_resize(void *p, size_t size)
 
 /* ---- The end of a heap ---- */
 
-u64 nar_blocks_bury(struct nar_heap *h, size_t *bytes)
+/* Both links together lead to the next, on whichever node. */
+static void *chain_next(const void *p)
 {
-	u64 first = h->first_block, number, next;
+	const struct nar_extent *e = extent_of(p);
+	u64 offset = (u64)e->prev_block << 32 | e->next_block;
 
-	for (number = first; number; number = next) {
-		void *p = block_at(number);
+	return offset ? nar_at(offset << PAGE_SHIFT) : NULL;
+}
 
-		next = next_of(extent_of(p));
+static void *chain(void *p, const void *next)
+{
+	struct nar_extent *e = extent_of(p);
+	u64 offset = next ? nar_offset(next) >> PAGE_SHIFT : 0;
+
+	e->next_block = (u32)offset;
+	e->prev_block = (u32)(offset >> 32);
+	return p;
+}
+
+static void *bury_on_node(struct nar_heap *h, unsigned int node, void *buried, size_t *bytes)
+	__must_hold(&h->lock)
+{
+	u32 page, next;
+
+	for (page = h->first_block[node]; page; page = next) {
+		void *p = nar_page_at(node, page);
+
+		next = extent_of(p)->next_block;
 		*bytes += nar_large_bytes(p);
 		nar_poison(p, nar_large_bytes(p));
 		nar_extent_try_mark(p, EXTENT_LARGE, EXTENT_TOMB);
+		buried = chain(p, buried);
 	}
-	h->first_block = 0;
-	WRITE_ONCE(h->block_bytes, 0);
-	return first;
+	h->first_block[node] = 0;
+	return buried;
 }
 
-void nar_blocks_destroy_buried(u64 first)
+void *nar_blocks_bury(struct nar_heap *h, size_t *bytes)
 {
-	u64 next;
+	void *buried = NULL;
+	unsigned int node;
 
-	for (; first; first = next) {
-		void *p = block_at(first);
+	for (node = 0; node < nar_nodes.nr; node++)
+		buried = bury_on_node(h, node, buried, bytes);
+	WRITE_ONCE(h->block_bytes, 0);
+	return buried;
+}
 
-		next = next_of(extent_of(p));
+/* As a block they go, wherever they have been moved to. */
+void nar_blocks_destroy_buried(void *buried)
+{
+	void *p, *next;
+
+	for (p = buried; p; p = next) {
+		next = chain_next(p);
 		WRITE_ONCE(extent_of(p)->heap, 0);
-		if (nar_extent_free(p, EXTENT_TOMB))
+		if (!nar_extent_try_mark(p, EXTENT_TOMB, EXTENT_LARGE))
 			nar_die("large block %p of a destroyed heap was lost: a bug in numarena, please report it", p);
+		nar_large_free(p);
 	}
 }

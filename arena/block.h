@@ -33,7 +33,7 @@ bool nar_block_try_resize(void *p, size_t size);
  * Blocks of a heap that is destroyed, whose lock is held, are EXTENT_TOMB from now on.
  * Return: the first, for nar_blocks_destroy_buried() later; *@bytes more by what they have.
  */
-u64 nar_blocks_bury(struct nar_heap *h, size_t *bytes);
-void nar_blocks_destroy_buried(u64 first);
+void *nar_blocks_bury(struct nar_heap *h, size_t *bytes);
+void nar_blocks_destroy_buried(void *buried);
 
 #endif /* NAR_BLOCK_H */

@@ -492,14 +492,13 @@ static bool collapse(struct chunks *c)
 
 bool nar_chunk_collapse(unsigned int node)
 {
-	bool done = false;
 	struct chunks *c;
 	unsigned int nth;
 
 	for_each_of_node(c, node, nth)
-		if (nar_kind_huge(c->policy) != HUGE_OFF)
-			done |= collapse(c);
-	return done;
+		if (nar_kind_huge(c->policy) != HUGE_OFF && collapse(c))
+			return true;
+	return false;
 }
 
 /* ---- In need ---- */

@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "internal/option.h"
+#include "internal/probe.h"
 #include "internal/stat.h"
 
 #include "extent.h"
@@ -110,14 +111,16 @@ static void *take(struct nar_place place, const struct nar_want *w, bool *is_zer
 	u32 nr = (u32)w->nr_pages, from = 0, page;
 
 	nar_lock(&x->lock);
+	nar_window_take_given(x);
 	page = find(x, place.policy, w, &from);
 	if (page) {
 		nar_window_carve(x, page, from, nr, (u8)w->state);
 		*is_zero = nar_window_take(x, from, nr);
 		x->large_pages += w->state == EXTENT_LARGE ? nr : 0;
 		x->table[from].nr_grown = 0;
+		x->table[from].is_moving = false;
 	}
-	nar_unlock(&x->lock);
+	nar_window_unlock(x);
 	return page ? nar_page_at(place.node, from) : NULL;
 }
 
@@ -277,8 +280,10 @@ static void *alloc_anywhere(struct nar_place home, const struct nar_want *w, boo
 		place.node = nar_nodes.order[home.node][i];
 		p = alloc_on_node(place, &rest, is_zero);
 	}
-	if (p && place.node != home.node)
+	if (p && place.node != home.node) {
 		nar_node_event(home.node, node_fallback, 1);
+		nar_probe(node_fallback, home.node, place.node, w->nr_pages << PAGE_SHIFT);
+	}
 	return p;
 }
 
@@ -313,7 +318,16 @@ unsigned int nar_extent_policy_at(const void *p)
 {
 	struct nar_window *x = nar_window_of(nar_node_of(p));
 
-	return nar_window_has(x, nar_page_of(p)) ? READ_ONCE(x->table[nar_page_of(p)].policy) : POLICY_OURS;
+	if (!nar_window_has(x, nar_page_of(p)))
+		return POLICY_OURS;
+	return nar_place_of(nar_node_of(p), &x->table[nar_page_of(p)]).policy;
+}
+
+bool nar_extent_is_moved(const void *p)
+{
+	const struct nar_window *x = nar_window_of(nar_node_of(p));
+
+	return nar_window_has(x, nar_page_of(p)) && READ_ONCE(x->table[nar_page_of(p)].away);
 }
 
 bool nar_extent_try_mark(void *p, enum nar_extent_state from, enum nar_extent_state to)
@@ -327,22 +341,26 @@ bool nar_extent_try_mark(void *p, enum nar_extent_state from, enum nar_extent_st
 					   __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
+static void free_chunk(struct nar_window *x, u32 page)
+{
+	nar_lock(&x->lock);
+	nar_window_give(x, page, x->table[page].nr_pages, nar_kin_of(&x->table[page]));
+	nar_window_unlock(x);
+}
+
+/* Who frees waits for nobody: the lock may be held by a thread that has lost its processor. */
 int nar_extent_free(void *p, enum nar_extent_state state)
 {
 	struct nar_window *x = nar_window_of(nar_node_of(p));
-	u32 page = nar_page_of(p);
-	int err = -EINVAL;
 
-	nar_lock(&x->lock);
-	if (starts_extent(x, p, (u8)state)) {
-		struct nar_extent *e = &x->table[page];
-
-		x->large_pages -= state == EXTENT_CHUNK ? 0 : e->nr_pages;
-		nar_window_give(x, page, e->nr_pages, nar_kin_of(e));
-		err = 0;
-	}
-	nar_unlock(&x->lock);
-	return err;
+	/* Of two that free it at once, one fails. */
+	if (!nar_extent_try_mark(p, state, EXTENT_GIVEN))
+		return -EINVAL;
+	if (state == EXTENT_CHUNK)
+		free_chunk(x, nar_page_of(p));
+	else
+		nar_window_give_later(x, nar_page_of(p));
+	return 0;
 }
 
 /* Slices from @slice to the next row's start or free slice, or the unit's end. */
@@ -439,8 +457,9 @@ static int resize(struct nar_window *x, u32 page, u32 nr)
 	int err;
 
 	nar_lock(&x->lock);
+	nar_window_take_given(x);
 	err = resize_locked(x, page, nr);
-	nar_unlock(&x->lock);
+	nar_window_unlock(x);
 	return err;
 }
 
@@ -504,6 +523,9 @@ int nar_extent_resize(void *p, const struct nar_want *want)
 
 	if (nr_pages >= x->limit)
 		return -ENOSPC;
+	/* Its pages are no neighbour's kin: none is given, none is taken. */
+	if (unlikely(READ_ONCE(x->table[page].away)))
+		return nr_pages <= old ? 0 : -ENOSPC;
 	err = resize_or_grow(x, place, page, want);
 	if (err || nr_pages <= old || !nar_policy_is_strict(place.policy))
 		return err;
@@ -534,26 +556,28 @@ static u32 start_after(const struct nar_window *x, u32 page)
 
 static bool is_in_use(u8 state)
 {
-	return state == EXTENT_LARGE || state == EXTENT_SCOPE;
+	return state == EXTENT_LARGE || state == EXTENT_REPLICA || state == EXTENT_SCOPE;
 }
 
 /* Whose block it is sees to it that it stays. */
-int nar_extent_policy(const void *p)
+int nar_extent_place(const void *p, struct nar_place *place)
 {
 	struct nar_window *x = nar_window_of(nar_node_of(p));
 	u32 page = nar_page_of(p), start;
 	const struct nar_extent *e;
-	int policy = -ENOENT;
+	int err = -ENOENT;
 
 	if (!nar_window_has(x, page))
 		return -ENOENT;
 	start = start_before(x, page);
 	e = &x->table[start];
 	nar_lock(&x->lock);
-	if (is_in_use(READ_ONCE(e->state)) && page - start < e->nr_pages)
-		policy = e->policy;
+	if (is_in_use(READ_ONCE(e->state)) && page - start < e->nr_pages) {
+		*place = nar_place_of(nar_node_of(p), e);
+		err = 0;
+	}
 	nar_unlock(&x->lock);
-	return policy;
+	return err;
 }
 
 /* Up to @max extents from *@at on; none if none begins there any more. */
@@ -567,8 +591,10 @@ static unsigned int runs_from(struct nar_window *x, unsigned int node, u32 *at, 
 	while (page < x->end && nr < max && (nr || READ_ONCE(x->table[page].state) != EXTENT_NONE)) {
 		const struct nar_extent *e = &x->table[page];
 
-		runs[nr++] = (struct nar_run){ nar_page_at(node, page), e->nr_pages,
-					       READ_ONCE(e->state), e->policy, e->backing };
+		struct nar_place place = nar_place_of(node, e);
+
+		runs[nr++] = (struct nar_run){ nar_page_at(node, page), e->nr_pages, READ_ONCE(e->state),
+					       place.node, place.policy, e->backing };
 		page += e->nr_pages;
 	}
 	nar_unlock(&x->lock);
@@ -634,7 +660,8 @@ static bool may_move(const void *from, const void *to)
 	const struct nar_window *x = nar_window_of(nar_node_of(from));
 	const struct nar_extent *e = &x->table[nar_page_of(from)];
 
-	return nar_node_of(from) == nar_node_of(to) && nar_kin_of(e).backing != BACKING_HUGETLB &&
+	return nar_node_of(from) == nar_node_of(to) && !nar_extent_is_moved(from) &&
+	       nar_kin_of(e).backing != BACKING_HUGETLB &&
 	       nar_is_kin(&x->table[nar_page_of(to)], nar_kin_of(e));
 }
 
@@ -666,6 +693,7 @@ void nar_extent_usage(unsigned int node, struct nar_extent_usage *u)
 	unsigned int backing;
 
 	nar_lock(&x->lock);
+	nar_window_take_given(x);
 	for (backing = 0; backing < NR_BACKINGS; backing++)
 		u->committed_bytes[backing] = x->committed[backing];
 	u->large_bytes = x->large_pages << PAGE_SHIFT;

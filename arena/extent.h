@@ -51,8 +51,11 @@ size_t nar_extent_pages(const void *p, enum nar_extent_state state);
  */
 bool nar_extent_try_mark(void *p, enum nar_extent_state from, enum nar_extent_state to);
 
-/* The policy of the extent that starts at @p, of which the caller is sure. */
+/* The policy of the extent that starts at @p, of which the caller is sure: POLICY_HAND if moved. */
 unsigned int nar_extent_policy_at(const void *p);
+
+/* Whether the block at @p, of which the caller is sure, was moved to another node by hand. */
+bool nar_extent_is_moved(const void *p);
 
 /* Return: 0, or -EINVAL if no extent in @state starts at @p. */
 int nar_extent_free(void *p, enum nar_extent_state state);
@@ -92,7 +95,8 @@ struct nar_run {
 	void *start;
 	size_t nr_pages;
 	u8 state;		/* enum nar_extent_state */
-	u8 policy;
+	u8 node;		/* for which it is meant ... */
+	u8 policy;		/* ... under this; POLICY_HAND if moved */
 	u8 backing;		/* enum nar_backing */
 };
 
@@ -102,8 +106,8 @@ struct nar_run {
  */
 unsigned int nar_extent_walk(unsigned int node, u32 *page, struct nar_run *runs, unsigned int max);
 
-/* The policy of the extent that covers @p; -ENOENT if none does. */
-int nar_extent_policy(const void *p);
+/* Where the large block that covers @p is meant to be.  Return: 0; -ENOENT if none does. */
+int nar_extent_place(const void *p, struct nar_place *place);
 
 struct nar_extent_usage {
 	size_t committed_bytes[NR_BACKINGS];

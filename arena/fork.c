@@ -85,6 +85,20 @@ static void after_fork_child(void)
 		urcu_bp_after_fork_child();
 }
 
+static __thread bool holds_any;
+
+static void look_at_lock(struct nar_lock *l)
+{
+	holds_any |= nar_lock_is_mine(l);
+}
+
+bool nar_fork_is_locked_by_me(void)
+{
+	holds_any = false;
+	each_lock(look_at_lock);
+	return holds_any;
+}
+
 void nar_fork_init(struct nar_lock *start)
 {
 	start_lock = start;

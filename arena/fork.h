@@ -5,6 +5,8 @@
 #ifndef NAR_FORK_H
 #define NAR_FORK_H
 
+#include "internal/compiler.h"
+
 struct nar_lock;
 
 /*
@@ -13,5 +15,11 @@ struct nar_lock;
  * @start: the lock of start-up, first in order.
  */
 void nar_fork_init(struct nar_lock *start);
+
+/*
+ * Whether the calling thread holds any lock of ours: a signal handler of its has interrupted
+ * it then.
+ */
+bool nar_fork_is_locked_by_me(void);
 
 #endif /* NAR_FORK_H */

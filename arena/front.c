@@ -10,6 +10,7 @@
 #include "numa/loader.h"
 
 #include "block.h"
+#include "extent.h"
 #include "front.h"
 #include "init.h"
 #include "large.h"
@@ -27,6 +28,12 @@
 __attribute__((__constructor__)) static void front_init(void)
 {
 	nar_init();
+}
+
+/* After all destructors of the program that ask for no place. */
+__attribute__((__destructor__(101))) static void front_fini(void)
+{
+	nar_fini();
 }
 
 static void *answer(void *p, size_t size, int saved_errno)
@@ -80,6 +87,12 @@ static size_t usable_size(const void *p)
 	       nar_scope_usable(p);
 }
 
+/* It may be no object: what is to come will say so. */
+static size_t size_to_poison(const void *p)
+{
+	return nar_entry_of(p) ? usable_size(p) : nar_extent_pages(p, EXTENT_LARGE) << PAGE_SHIFT;
+}
+
 static noinline void free_slower(void *p)
 {
 	int saved = errno;
@@ -87,7 +100,7 @@ static noinline void free_slower(void *p)
 	if (!p)
 		return;
 	if (NAR_HAS_ASAN && nar_is_ours(p))
-		nar_poison(p, usable_size(p));
+		nar_poison(p, size_to_poison(p));
 	nar_thread_free_slow(p);
 	errno = saved;
 }
@@ -340,13 +353,14 @@ size_t nar_front_usable_size(void *p)
 /*
  * A large block has the pages its size needs, an eighth more if it was taken from those
  * freed recently, a page more if it is older than our constructor.  A small object may
- * be aligned or shrunk and have much more.
+ * be aligned or shrunk and have much more, and so may a block that was moved by hand.
  */
 static bool is_plausible(const void *p, size_t size)
 {
 	size_t have = usable_size(p);
 
-	return size <= have && (nar_entry_of(p) || have - size < size / NAR_LARGE_SLACK + 2 * PAGE_BYTES);
+	return size <= have && (nar_entry_of(p) || nar_extent_is_moved(p) ||
+				have - size < size / NAR_LARGE_SLACK + 2 * PAGE_BYTES);
 }
 
 void nar_front_free_sized(void *p, size_t size)

@@ -188,12 +188,16 @@ static noinline struct nar_heap *make_slow(unsigned int policy)
 	return load_acquire(&nar_heaps[policy]);
 }
 
-struct nar_heap *nar_heap_current(void)
+struct nar_heap *nar_heap_of_policy(unsigned int policy)
 {
-	unsigned int policy = nar_policy_current();
 	struct nar_heap *h = load_acquire(&nar_heaps[policy]);
 
 	return likely(h) ? h : make_slow(policy);
+}
+
+struct nar_heap *nar_heap_current(void)
+{
+	return nar_heap_of_policy(nar_policy_current());
 }
 
 /* ---- Without an arena ---- */
@@ -261,21 +265,23 @@ static void each_lock(struct nar_heap *h, void (*fn)(struct nar_lock *))
 
 void nar_heap_each_lock(void (*fn)(struct nar_lock *))
 {
+	struct nar_heap *h;
 	unsigned int id;
 
 	for (id = 0; id < NAR_MAX_HEAPS; id++)
-		if (load_acquire(&nar_heaps[id]))
-			each_lock(nar_heaps[id], fn);
+		if ((h = load_acquire(&nar_heaps[id])))
+			each_lock(h, fn);
 }
 
 /* Of the program's heaps. */
 void nar_heap_each_list_lock(void (*fn)(struct nar_lock *))
 {
+	struct nar_heap *h;
 	unsigned int id;
 
 	for (id = NAR_FIRST_HEAP; id < NAR_MAX_HEAPS; id++)
-		if (load_acquire(&nar_heaps[id]))
-			fn(&nar_heaps[id]->lock);
+		if ((h = load_acquire(&nar_heaps[id])))
+			fn(&h->lock);
 }
 
 void nar_heap_each_make_lock(void (*fn)(struct nar_lock *))

@@ -29,10 +29,10 @@ struct nar_heap {
 
 	struct nar_lock lock;	/* RANK_HEAP */
 	struct nar_arena *arenas;	/* lock: of threads that are in it */
-	u64 first_block;	/* lock: large blocks; see block.h */
+	u32 first_block[NAR_MAX_NODES];	/* lock: large blocks, pages of the window; see block.h */
 	u64 block_bytes;	/* lock; racy reads */
 
-	u64 nr_lives;		/* make_lock */
+	u64 nr_lives;		/* of who has made it and not opened it yet */
 	struct nar_heap *next_free;
 };
 
@@ -78,7 +78,10 @@ static inline u64 nar_heap_to_handle(const struct numarena_heap *heap)
 	return (uintptr_t)heap;
 }
 
-/* The default heap of the policy that the calling thread is under; NULL without memory. */
+/* The default heap of @policy; NULL without memory. */
+struct nar_heap *nar_heap_of_policy(unsigned int policy);
+
+/* The same, of the policy that the calling thread is under. */
 struct nar_heap *nar_heap_current(void);
 
 static inline struct nar_place nar_heap_place(const struct nar_heap *h, unsigned int node)

@@ -62,7 +62,10 @@ __exported void numarena_heap_destroy(struct numarena_heap *heap)
 
 __exported int numarena_heap_limit(struct numarena_heap *heap, size_t bytes)
 {
+	int saved = errno;
+
 	nar_start_early();
+	errno = saved;
 	/* Above any: a number that means the cgroup is not to be had this way. */
 	if (bytes >= NAR_LIMIT_CGROUP)
 		bytes = 0;

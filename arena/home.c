@@ -54,10 +54,14 @@ static bool has_home(unsigned int node)
 	       !nar_is_missing(MISSING_THP);
 }
 
-/* Small pages that are not at home have found it full. */
+/*
+ * Small pages that are not at home have found it full.  What was moved by hand stays, and so
+ * do its neighbours in a unit.
+ */
 static bool wants_look(const struct nar_window *x, const struct nar_unit *u)
 {
-	return u->touched_pages && u->nr_looks < LOOKS_MAX && nar_policy_names_node(u->policy) &&
+	return u->touched_pages && !u->nr_moved && u->nr_looks < LOOKS_MAX &&
+	       nar_policy_names_node(u->policy) &&
 	       (u->backing == BACKING_HUGE ||
 		(u->backing == BACKING_SMALL && x->is_grown && !u->is_reserved));
 }
@@ -143,28 +147,62 @@ static void settle_one(const struct looks *l, unsigned int i, unsigned int node,
 	}
 }
 
-bool nar_home_look(unsigned int node, u32 now_ms)
+static bool may_look(unsigned int node)
+{
+	return READ_ONCE(nar_window_of(node)->nr_unseen) && has_home(node);
+}
+
+/* Return: whether the end of the window was reached. */
+static bool look_at_some(struct looks *l, unsigned int node, u32 now_ms)
 {
 	struct nar_place place = { (u8)node, POLICY_OURS };
 	struct nar_window *x = nar_window_of(node);
-	struct looks l = { .nr = 0 };
 	unsigned int i;
+	bool is_end;
 
-	if (!READ_ONCE(x->nr_unseen) || !has_home(node))
-		return false;
 	nar_lock(&x->lock);
-	collect(&l, x, now_ms);
+	collect(l, x, now_ms);
+	is_end = x->next_look >= nar_unit_floor(x->end);
 	nar_unlock(&x->lock);
-	for (i = 0; i < l.nr; i++)
-		l.page[i] = nar_page_at(node, l.at[i].unit * (u32)PAGES_PER_UNIT);
-	if (!l.nr || nar_bind_ask(l.page, l.nr, place, l.where))
-		return false;
-	bring_one(&l, place);
+	l->tried = l->nr;
+	for (i = 0; i < l->nr; i++)
+		l->page[i] = nar_page_at(node, l->at[i].unit * (u32)PAGES_PER_UNIT);
+	if (!l->nr || nar_bind_ask(l->page, l->nr, place, l->where))
+		return is_end;
+	bring_one(l, place);
 	nar_lock(&x->lock);
-	for (i = 0; i < l.nr; i++)
-		settle_one(&l, i, node, now_ms);
+	for (i = 0; i < l->nr; i++)
+		settle_one(l, i, node, now_ms);
+	is_end = x->next_look >= nar_unit_floor(x->end);
 	nar_unlock(&x->lock);
+	return is_end;
+}
+
+bool nar_home_look(unsigned int node, u32 now_ms)
+{
+	struct looks l = { .nr = 0 };
+
+	if (!may_look(node))
+		return false;
+	look_at_some(&l, node, now_ms);
 	return l.tried < l.nr;
+}
+
+void nar_home_begin(unsigned int node)
+{
+	struct nar_window *x = nar_window_of(node);
+
+	nar_lock(&x->lock);
+	x->next_look = 0;
+	nar_unlock(&x->lock);
+}
+
+bool nar_home_look_on(unsigned int node, u32 now_ms, bool *is_end)
+{
+	struct looks l = { .nr = 0 };
+
+	*is_end = !may_look(node) || look_at_some(&l, node, now_ms);
+	return l.nr;
 }
 
 /* What will not come now is looked at, and counted, once it is handed out. */

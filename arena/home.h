@@ -15,6 +15,13 @@
  */
 bool nar_home_look(unsigned int node, u32 now_ms);
 
+/*
+ * To go through a whole window, a look at a time: begin, then look until *@is_end.  Return:
+ * whether the kernel was asked anything.
+ */
+void nar_home_begin(unsigned int node);
+bool nar_home_look_on(unsigned int node, u32 now_ms, bool *is_end);
+
 /* All of a range of whole units that was faulted in just now and that nobody has yet. */
 void nar_home_bring(struct nar_place place, char *start, size_t bytes);
 

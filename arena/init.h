@@ -5,4 +5,7 @@
 /* Stage 2 of start-up, once. */
 void nar_init(void);
 
+/* In our destructor: what is to be said at the end of the process. */
+void nar_fini(void);
+
 #endif /* NAR_INIT_H */

@@ -6,10 +6,14 @@
  * goes back to the tree, but lies on a huge page that is resident with it.  Other blocks
  * share units with their neighbours and are huge all the same.
  */
+#include "internal/lap.h"
+#include "internal/probe.h"
+
 #include "chunk.h"
 #include "extent.h"
 #include "large.h"
 #include "limit.h"
+#include "migrate.h"
 #include "window.h"
 
 /* A block from this size on starts on a huge page if no more than a part is lost. */
@@ -69,6 +73,7 @@ static void *large_alloc(struct nar_place place, const struct nar_block *block, 
 {
 	size_t size = block->size, alignment = block->alignment;
 	struct nar_want want = { .backing = backing_for(place, size), .state = EXTENT_LARGE, .near = block->near };
+	u64 begun = nar_lap_begin();
 	void *p = NULL;
 
 	if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX)
@@ -81,8 +86,11 @@ static void *large_alloc(struct nar_place place, const struct nar_block *block, 
 		p = alloc_for_growth(place, block, &want, is_zero);
 	p = p ? p : alloc_without_growth(place, &want, is_zero);
 	p = p ? p : nar_extent_alloc(place, &want, is_zero);
+	if (p)
+		nar_probe(large_alloc, nar_node_of(p), size);
 	if (p && block->is_grown)
 		nar_extent_inherit_growth(p, block->nr_grown);
+	nar_lap_end(LAP_LARGE, begun);
 	return p;
 }
 
@@ -106,6 +114,9 @@ static __cold __attribute__((__noreturn__)) void die_not_a_block(const void *p)
 
 	if (!nar_extent_around(p, &start, &nr_pages, &state))
 		nar_die("free of %p, which numarena never allocated", p);
+	if (state == EXTENT_REPLICA)
+		nar_die("free of %p, which numarena_replicate() made: numarena_replica_free() frees all copies",
+			p);
 	if (state == EXTENT_LARGE)
 		nar_die("free of %p, which is inside a large block (class large, owner node %u, %zu bytes at %p)",
 			p, nar_node_of(p), nr_pages << PAGE_SHIFT, start);
@@ -118,6 +129,8 @@ static __cold __attribute__((__noreturn__)) void die_not_a_block(const void *p)
 
 void nar_large_free(void *p)
 {
+	if (unlikely(nar_extent_is_moved(p)))
+		nar_migrate_undo(p);
 	if (unlikely(nar_extent_free(p, EXTENT_LARGE)))
 		die_not_a_block(p);
 }

@@ -24,6 +24,8 @@
 /* Slow paths between two looks at the clock. */
 #define POLL_TURNS 16
 
+static void (*also)(void);	/* release-stored once */
+static bool is_hurried;		/* relaxed */
 static u64 last_step_ms;	/* compare-and-swap: who moves it makes the step */
 
 static void make_step(u64 now)
@@ -41,16 +43,38 @@ static void make_step(u64 now)
 		done += nar_chunk_collapse(node) || nar_unit_collapse(node);
 }
 
+void nar_maint_on_step(void (*fn)(void))
+{
+	store_release(&also, fn);
+}
+
+void nar_maint_hurry(void)
+{
+	WRITE_ONCE(is_hurried, true);
+}
+
+static void do_also(void)
+{
+	/* Acquire: pairs with nar_maint_on_step(). */
+	void (*fn)(void) = load_acquire(&also);
+
+	if (likely(!fn))
+		return;
+	WRITE_ONCE(is_hurried, false);
+	fn();
+}
+
 void nar_maint_poll(void)
 {
 	static __thread u32 turns;
 	u64 now, last;
 
-	if (++turns % POLL_TURNS)
+	if (++turns % POLL_TURNS && likely(!READ_ONCE(is_hurried)))
 		return;
+	do_also();
 	now = nar_clock_ms();
 	last = READ_ONCE(last_step_ms);
-	if (now - last < STEP_MS)
+	if (now - last < STEP_MS || READ_ONCE(nar_opt.purge) == PURGE_STEP)
 		return;
 	if (__atomic_compare_exchange_n(&last_step_ms, &last, now, false, __ATOMIC_RELAXED,
 					__ATOMIC_RELAXED))

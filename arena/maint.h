@@ -11,6 +11,13 @@
 /* On slow paths.  Mostly one look at the clock; at times 200 us.  Hold no lock. */
 void nar_maint_poll(void);
 
+/*
+ * Have @fn called on slow paths too, no lock held, as often as a step may be due: it looks for
+ * itself whether it has anything to do.  Hurry: at the next.
+ */
+void nar_maint_on_step(void (*fn)(void));
+void nar_maint_hurry(void);
+
 /* Purge all that is free now.  Return: whether anything was. */
 bool nar_maint_trim(void);
 

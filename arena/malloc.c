@@ -9,7 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "figures.h"
 #include "front.h"
+#include "print.h"
+#include "start.h"
 #include "stats.h"
 
 /* C23; glibc's headers may not declare them. */
@@ -131,98 +134,20 @@ __exported struct mallinfo mallinfo(void)
 	};
 }
 
-struct row {
-	const char *name;
-	size_t offset;
-};
-
-#define ROW(field) { #field, offsetof(struct numarena_stats, field) }
-#define NODE_ROW(field) { #field, offsetof(struct numarena_node_stats, field) }
-
-static const struct row rows[] = {
-	ROW(reserved_bytes), ROW(committed_bytes), ROW(metadata_bytes), ROW(slab_bytes),
-	ROW(large_bytes), ROW(scope_bytes), ROW(free_bytes), ROW(nr_nodes), ROW(nr_arenas), ROW(nr_classes),
-	ROW(nr_slabs_made), ROW(nr_refills), ROW(nr_flushes), ROW(nr_remote_frees),
-	ROW(nr_remote_batches), ROW(nr_orphans), ROW(nr_adopted), ROW(bind_done),
-	ROW(bind_refused), ROW(bind_skipped), ROW(huge_refused), ROW(huge_off),
-	ROW(huge_pool_empty), ROW(huge_forked), ROW(huge_parted), ROW(huge_elsewhere),
-	ROW(huge_brought_home), ROW(collapse_done), ROW(collapse_failed), ROW(purged_bytes), ROW(moved_bytes), ROW(limit_hit),
-	ROW(commit_failed), ROW(node_switches), ROW(policy_switches), ROW(node_fallback),
-	ROW(strict_failed), ROW(strict_unproven), ROW(fork_leaked), ROW(lock_contended),
-	ROW(scope_peak_bytes), ROW(nr_scopes),
-};
-
-static const struct row node_rows[] = {
-	NODE_ROW(committed_bytes), NODE_ROW(hugetlb_bytes), NODE_ROW(slab_bytes),
-	NODE_ROW(large_bytes), NODE_ROW(scope_bytes), NODE_ROW(free_bytes), NODE_ROW(bind_done),
-	NODE_ROW(bind_refused), NODE_ROW(bind_skipped), NODE_ROW(node_fallback),
-	NODE_ROW(strict_failed), NODE_ROW(strict_unproven), NODE_ROW(huge_refused),
-	NODE_ROW(huge_off), NODE_ROW(huge_pool_empty), NODE_ROW(huge_forked),
-	NODE_ROW(huge_parted), NODE_ROW(huge_elsewhere), NODE_ROW(huge_brought_home),
-	NODE_ROW(collapse_done), NODE_ROW(collapse_failed), NODE_ROW(purged_bytes), NODE_ROW(remote_frees_in), NODE_ROW(remote_bytes_in),
-};
-
-/* By enum numarena_missing. */
-static const char *const missing[] = {
-	"get_mempolicy", "mbind", "move_pages", "sysfs", "libnuma", "rseq", "thp", "populate",
-	"collapse",
-};
-
-static void print_missing(u64 mask)
-{
-	size_t i;
-
-	fprintf(stderr, "%-20s", "missing");
-	for (i = 0; i < ARRAY_SIZE(missing); i++)
-		if (mask >> i & 1)
-			fprintf(stderr, " %s", missing[i]);
-	fprintf(stderr, "%s\n", mask ? "" : " nothing");
-}
-
-static unsigned long long row_value(const struct row *row, const void *stats)
-{
-	const void *value = (const char *)stats + row->offset;
-
-	return *(const u64 *)value;
-}
-
-static void print_rows(const struct row *row, size_t nr, const void *stats)
-{
-	size_t i;
-
-	for (i = 0; i < nr; i++)
-		fprintf(stderr, "%-20s %20llu\n", row[i].name, row_value(&row[i], stats));
-}
-
-static void print_node(unsigned int node)
-{
-	struct numarena_node_stats s;
-
-	nar_stats_read_node(&s, node);
-	fprintf(stderr, "node %d%s\n", s.node, s.is_allowed ? "" : " (not allowed)");
-	print_rows(node_rows, ARRAY_SIZE(node_rows), &s);
-}
-
+/* As glibc's, to stderr, whatever the C library's stream of that name is by now. */
 __exported void malloc_stats(void)
 {
-	struct numarena_stats s;
-	unsigned int node;
-
-	nar_stats_read(&s);
-	fprintf(stderr, "numarena %s\n", NAR_VERSION);
-	print_rows(rows, ARRAY_SIZE(rows), &s);
-	print_missing(s.missing);
-	for (node = 0; node < s.nr_nodes; node++)
-		print_node(node);
+	if (nar_start_early())
+		nar_print(2, NUMARENA_STATS_TEXT);
 }
 
-static void write_rows(FILE *stream, const struct row *row, size_t nr, const void *stats)
+static void write_figures(FILE *stream, const struct nar_figure *f, size_t nr, const void *stats)
 {
 	size_t i;
 
 	for (i = 0; i < nr; i++)
-		fprintf(stream, "  <%s>%llu</%s>\n", row[i].name, row_value(&row[i], stats),
-			row[i].name);
+		fprintf(stream, "  <%s>%llu</%s>\n", f[i].name,
+			(unsigned long long)nar_figure_of(&f[i], stats), f[i].name);
 }
 
 static void write_node(FILE *stream, unsigned int node)
@@ -231,7 +156,7 @@ static void write_node(FILE *stream, unsigned int node)
 
 	nar_stats_read_node(&s, node);
 	fprintf(stream, "<node id=\"%d\">\n", s.node);
-	write_rows(stream, node_rows, ARRAY_SIZE(node_rows), &s);
+	write_figures(stream, nar_node_figures, NAR_NR_NODE_FIGURES, &s);
 	fprintf(stream, "</node>\n");
 }
 
@@ -247,10 +172,10 @@ __exported int malloc_info(int options, FILE *stream)
 	}
 	nar_stats_read(&s);
 	fprintf(stream, "<malloc version=\"numarena-%s\">\n", NAR_VERSION);
-	write_rows(stream, rows, ARRAY_SIZE(rows), &s);
-	for (i = 0; i < ARRAY_SIZE(missing); i++)
+	write_figures(stream, nar_process_figures, NAR_NR_PROCESS_FIGURES, &s);
+	for (i = 0; i < NR_MISSING; i++)
 		if (s.missing >> i & 1)
-			fprintf(stream, "  <missing>%s</missing>\n", missing[i]);
+			fprintf(stream, "  <missing>%s</missing>\n", nar_missing_names[i]);
 	for (node = 0; node < s.nr_nodes; node++)
 		write_node(stream, node);
 	fprintf(stream, "</malloc>\n");

@@ -47,8 +47,10 @@ enum nar_extent_state {
 	EXTENT_LARGE,	/* a large block */
 	EXTENT_RECENT,	/* one that is free and waits for its thread to want it again */
 	EXTENT_SCOPE,	/* a region of a scope, or kept for one */
+	EXTENT_REPLICA,	/* one that is a read-only copy, and not for free() */
 	EXTENT_CHUNK,	/* cut into slices */
 	EXTENT_HELD,	/* between two states, in the hands of one thread */
+	EXTENT_GIVEN,	/* free, but not in the tree yet: the lock was held by another */
 	EXTENT_TOMB,	/* a large block of a heap that was destroyed */
 };
 
@@ -73,9 +75,10 @@ struct nar_extent {
 	u8 backing;		/* enum nar_backing */
 	u8 policy;		/* with the window's node its place */
 	u8 nr_grown;		/* times it has grown; at the last page, too, once it is known to; a hint */
+	u8 away;		/* of a block that was moved by hand: the node it is meant for, plus 1 */
+	bool is_moving;		/* ... or is being moved */
 	u16 heap;		/* of a large block: the number of its heap, if that is the program's; else 0 */
-	u8 next_far, prev_far;	/* ... and links to others of it, their upper bits; see block.c */
-	u32 next_near, prev_near;
+	u32 next_block, prev_block;	/* ... and others of it: see block.c */
 };
 
 /*
@@ -103,7 +106,8 @@ struct nar_unit {
 	bool is_collapsing;	/* so it cannot be purged */
 	u8 nr_looks;		/* since it was handed out untouched: see home.c */
 	bool is_away;		/* one of them has found it elsewhere */
-	u8 reserved[14];
+	u8 nr_moved;		/* blocks moved by hand that have a part of it; racy reads */
+	u8 reserved[13];
 };
 
 /*

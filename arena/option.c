@@ -29,7 +29,12 @@ struct nar_options nar_opt = {
 static const char *const modes[] = { "arena", "baseline", "sharded", NULL };
 static const char *const huges[] = { "auto", "thp", "hugetlb", "off", NULL };
 static const char *const policies[] = { "preferred", "strict", "interleave", "inherit", NULL };
+static const char *const outlets[] = { "exit", "page", "SIGUSR1", "SIGUSR2", NULL };
+static const char *const stats_formats[] = { "text", "json", "prometheus", NULL };
+static const char *const purges[] = { "auto", "step", NULL };
 static const char *const bools[] = { "false", "true", NULL };
+
+char nar_opt_stats_file[NAR_STATS_FILE_BYTES];
 
 struct option {
 	const char *name;
@@ -38,6 +43,8 @@ struct option {
 	u64 word_value;
 	u64 max;
 	size_t offset;
+	bool is_set;			/* of words, joined by '+'; a bit each, "off" is none */
+	char *path;			/* text of NAR_STATS_FILE_BYTES instead of a number */
 	bool is_live;			/* may change after start */
 };
 
@@ -51,8 +58,12 @@ static const struct option options[] = {
 	OPTION(decay_ms, .max = INT32_MAX, .is_live = true),
 	OPTION(scope_keep, .max = INT64_MAX, .is_live = true),
 	OPTION(limit, .max = INT64_MAX / 4, .word = "cgroup", .word_value = NAR_LIMIT_CGROUP, .is_live = true),
+	OPTION(purge, .words = purges, .is_live = true),
 	OPTION(fork_rcu, .words = bools),
 	OPTION(abort_conf, .words = bools),
+	OPTION(stats, .words = outlets, .is_set = true),
+	OPTION(stats_format, .words = stats_formats),
+	{ "stats_file", .path = nar_opt_stats_file },
 };
 
 /* A stretch of text: the environment is not ours to cut up. */
@@ -98,6 +109,43 @@ static int parse_word(const struct option *o, struct text t, u64 *value)
 	return -EINVAL;
 }
 
+/* "exit+page" */
+static int parse_set(const struct option *o, struct text t, u64 *value)
+{
+	const char *end = t.at + t.len;
+
+	*value = 0;
+	if (is_word(t, "off"))
+		return 0;
+	for (;;) {
+		u64 bit;
+
+		for (t.len = 0; t.at + t.len < end && t.at[t.len] != '+'; t.len++)
+			;
+		if (parse_word(o, t, &bit))
+			return -EINVAL;
+		*value |= 1ull << bit;
+		if (t.at + t.len == end)
+			return 0;
+		t.at += t.len + 1;
+	}
+}
+
+/* "%p" and "%%" mean something; other uses of the sign are kept for later. */
+static int assign_path(char *path, struct text t)
+{
+	size_t i;
+
+	if (t.len >= NAR_STATS_FILE_BYTES)
+		return -EINVAL;
+	for (i = 0; i < t.len; i++)
+		if (t.at[i] == '%' && (++i == t.len || (t.at[i] != 'p' && t.at[i] != '%')))
+			return -EINVAL;
+	memcpy(path, t.at, t.len);
+	path[t.len] = '\0';
+	return 0;
+}
+
 static unsigned int suffix_shift(char c)
 {
 	switch (c) {
@@ -131,11 +179,21 @@ static int parse_number(const struct option *o, struct text t, u64 *value)
 	return 0;
 }
 
+static int parse(const struct option *o, struct text t, u64 *value)
+{
+	if (o->is_set)
+		return parse_set(o, t, value);
+	return o->words ? parse_word(o, t, value) : parse_number(o, t, value);
+}
+
 static int option_assign(const struct option *o, struct text t)
 {
 	u64 value = 0;
-	int err = o->words ? parse_word(o, t, &value) : parse_number(o, t, &value);
+	int err;
 
+	if (o->path)
+		return assign_path(o->path, t);
+	err = parse(o, t, &value);
 	if (!err)
 		WRITE_ONCE(*value_of(o), value);
 	return err;
@@ -186,6 +244,17 @@ void nar_options_read(void)
 		 (int)bad.len, bad.at);
 }
 
+static int print_set(const struct option *o, u64 bits, char *value, size_t size)
+{
+	char text[64] = "";
+	unsigned int i;
+
+	for (i = 0; o->words[i]; i++)
+		if (bits >> i & 1)
+			strcat(strcat(text, *text ? "+" : ""), o->words[i]);
+	return snprintf(value, size, "%s", *text ? text : "off");
+}
+
 int nar_option_get(const char *name, char *value, size_t size)
 {
 	const struct option *o = option_find((struct text){ name, strlen(name) });
@@ -193,7 +262,11 @@ int nar_option_get(const char *name, char *value, size_t size)
 
 	if (!o)
 		return -ENOENT;
+	if (o->path)
+		return snprintf(value, size, "%s", o->path);
 	n = READ_ONCE(*value_of(o));
+	if (o->is_set)
+		return print_set(o, n, value, size);
 	if (o->words)
 		return snprintf(value, size, "%s", o->words[n]);
 	if (o->word && n == o->word_value)

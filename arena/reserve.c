@@ -165,8 +165,7 @@ static long long reserve_from_pool(struct nar_place place, size_t bytes, unsigne
 	long long rest = 0;
 
 	if (got < bytes) {
-		nar_node_event(place.node, huge_pool_empty,
-			       (bytes - got + HUGE_BYTES - 1) >> HUGE_SHIFT);
+		nar_span_lost_huge(place.node, ALIGN_UP(bytes - got, HUGE_BYTES), LOSS_POOL_EMPTY);
 		rest = reserve_pages(place, bytes - got, BACKING_HUGE);
 	}
 	end_pieces(&pieces, rest < 0 ? nar_span_drop : nar_span_release);

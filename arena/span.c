@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 
+#include "internal/lap.h"
 #include "internal/stat.h"
 #include "numa/hugetlb.h"
 
@@ -55,14 +56,27 @@ static u32 hold_span(struct nar_window *x, u32 nr, u32 align, u32 reach)
 	return from;
 }
 
+noinline void nar_span_lost_huge(unsigned int node, size_t bytes, enum nar_huge_loss why)
+{
+	u64 nr = bytes >> HUGE_SHIFT;
+
+	if (why == LOSS_THP_OFF)
+		nar_node_event(node, huge_off, nr);
+	else if (why == LOSS_REFUSED)
+		nar_node_event(node, huge_refused, nr);
+	else if (why == LOSS_POOL_EMPTY)
+		nar_node_event(node, huge_pool_empty, nr);
+	else
+		nar_node_event(node, collapse_failed, nr);
+	nar_probe(huge_fallback, node, bytes, why);
+}
+
 void nar_span_advise_huge(unsigned int node, void *start, size_t bytes)
 {
 	int err = nar_pages_advise_huge(start, bytes);
 
-	if (err == -ENOSYS)
-		nar_node_event(node, huge_off, bytes >> HUGE_SHIFT);
-	else if (err)
-		nar_node_event(node, huge_refused, bytes >> HUGE_SHIFT);
+	if (err)
+		nar_span_lost_huge(node, bytes, err == -ENOSYS ? LOSS_THP_OFF : LOSS_REFUSED);
 }
 
 void nar_span_prepare(struct nar_place place, void *start, size_t bytes, u8 backing)
@@ -78,13 +92,16 @@ static int commit_span(struct nar_place place, u32 page, u32 nr, u8 backing, uns
 {
 	char *start = nar_page_at(place.node, page);
 	size_t bytes = (size_t)nr << PAGE_SHIFT;
+	u64 begun = nar_lap_begin();
 	int err;
 
 	if (backing == BACKING_HUGETLB)
-		return nar_hugetlb_commit(start, bytes, shift, place);
-	err = nar_pages_commit(start, bytes);
-	if (!err)
+		err = nar_hugetlb_commit(start, bytes, shift, place);
+	else
+		err = nar_pages_commit(start, bytes);
+	if (!err && backing != BACKING_HUGETLB)
 		nar_span_prepare(place, start, bytes, backing);
+	nar_lap_end(LAP_COMMIT, begun);
 	return err;
 }
 
@@ -129,6 +146,7 @@ static u32 span_hold(struct nar_place place, u32 nr, u32 align, u8 backing, unsi
 	if (!page)
 		return 0;
 	if (!commit_span(place, page, nr, backing, shift)) {
+		nar_probe(span_commit, place.node, (size_t)nr << PAGE_SHIFT, backing);
 		nar_lock(&x->lock);
 		note_kin(x, page, nr, (struct nar_kin){ place.policy, backing });
 		nar_unlock(&x->lock);
@@ -167,7 +185,7 @@ bool nar_span_grow_pool(struct nar_place place, u32 need)
 {
 	if (nar_span_grow(place, need, BACKING_HUGETLB))
 		return true;
-	nar_node_event(place.node, huge_pool_empty, need / PAGES_PER_UNIT);
+	nar_span_lost_huge(place.node, (size_t)need << PAGE_SHIFT, LOSS_POOL_EMPTY);
 	return false;
 }
 

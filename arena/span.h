@@ -6,6 +6,8 @@
 #ifndef NAR_SPAN_H
 #define NAR_SPAN_H
 
+#include "internal/probe.h"
+
 #include "window.h"
 
 /*
@@ -18,6 +20,9 @@ bool nar_span_grow_pool(struct nar_place place, u32 need);
 /* Say of a range that is new, or as good as new, what it is for. */
 void nar_span_prepare(struct nar_place place, void *start, size_t bytes, u8 backing);
 void nar_span_advise_huge(unsigned int node, void *start, size_t bytes);
+
+/* Count units of @node that should be huge and are not. */
+void nar_span_lost_huge(unsigned int node, size_t bytes, enum nar_huge_loss why);
 
 /*
  * Memory of @place that nobody has seen, for the caller to make ready: @bytes, on pages of

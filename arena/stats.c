@@ -58,7 +58,7 @@ static u64 nr_unsent(const struct nar_arena *a)
 	return nr;
 }
 
-static void add_arena(struct numarena_stats *s, const struct nar_arena *a)
+void nar_stats_add_arena(struct numarena_stats *s, const struct nar_arena *a)
 {
 	s->nr_refills += READ_ONCE(a->count.nr_refills);
 	s->nr_flushes += READ_ONCE(a->count.nr_flushes);
@@ -149,7 +149,7 @@ void nar_stats_read(struct numarena_stats *s)
 	for (node = 0; node < nar_nodes.nr; node++)
 		add_node(s, node);
 	for (id = OWNER_FIRST_ARENA; id < nar_registry_end(); id++)
-		add_arena(s, nar_arena_of(id));
+		nar_stats_add_arena(s, nar_arena_of(id));
 	for (id = 0; id < NAR_MAX_HEAPS; id++)
 		if (load_acquire(&nar_heaps[id]))
 			add_heap(s, nar_heaps[id]);
@@ -226,6 +226,24 @@ static void add_row(u64 *row, const u64 *counts)
 
 	for (node = 0; row && node < nar_nodes.nr; node++)
 		row[node] += counts[node];
+}
+
+void nar_stats_read_row(unsigned int from, u64 *frees, u64 *bytes)
+{
+	u32 id;
+
+	memset(frees, 0, nar_nodes.nr * sizeof(*frees));
+	memset(bytes, 0, nar_nodes.nr * sizeof(*bytes));
+	for (id = OWNER_FIRST_ARENA; id < nar_registry_end(); id++) {
+		const struct nar_arena *a = nar_arena_of(id);
+		struct remote r;
+
+		if (a->member.node != from)
+			continue;
+		read_arena_remote(&r, a);
+		add_row(frees, r.frees);
+		add_row(bytes, r.bytes);
+	}
 }
 
 void nar_stats_read_matrix(u64 *frees, u64 *bytes)

@@ -15,6 +15,13 @@ void nar_stats_read(struct numarena_stats *s);
 /* Of one node, by dense number. */
 void nar_stats_read_node(struct numarena_node_stats *s, unsigned int node);
 
+/* Add what an arena's thread has counted. */
+struct nar_arena;
+void nar_stats_add_arena(struct numarena_stats *s, const struct nar_arena *a);
+
+/* What threads that work for node @from have freed, by node. */
+void nar_stats_read_row(unsigned int from, u64 *frees, u64 *bytes);
+
 /* A row for each node that frees; either may be NULL. */
 void nar_stats_read_matrix(u64 *frees, u64 *bytes);
 

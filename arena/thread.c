@@ -74,6 +74,7 @@ static void thread_use(struct nar_arena *a)
 {
 	nar_arena_own = nar_scope_captor ? NULL : a;
 	nar_arena_aside = nar_scope_captor ? a : NULL;
+	nar_laps_own = a ? &a->count.laps : NULL;
 	nar_self = nar_arena_own && !nar_opt.harden ? a : &nar_arena_none;
 }
 

@@ -9,7 +9,7 @@
 
 struct nar_remains {
 	u32 slabs;		/* linked by their next */
-	u64 blocks;		/* the first; linked */
+	void *blocks;		/* the first; linked */
 	size_t bytes;
 };
 

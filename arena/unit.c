@@ -12,7 +12,9 @@
  */
 #include <errno.h>
 
+#include "internal/lap.h"
 #include "internal/option.h"
+#include "internal/probe.h"
 #include "internal/stat.h"
 
 #include "span.h"
@@ -145,26 +147,33 @@ static size_t purge_run(unsigned int node, const struct due *due, size_t max)
 	struct nar_window *x = nar_window_of(node);
 	u32 page, nr = 0;
 	bool is_purged;
+	u64 begun;
 
 	nar_lock(&x->lock);
+	nar_window_take_given(x);
 	page = hold_stale(x, due, max, &nr);
 	nar_unlock(&x->lock);
 	if (!page)
 		return 0;
+	begun = nar_lap_begin();
 	is_purged = !nar_span_give_back(nar_page_at(node, page));
-	if (is_purged)
+	nar_lap_end(LAP_PURGE, begun);
+	if (is_purged) {
 		nar_node_event(node, purged_units, nr);
+		nar_probe(purge, node, (size_t)nr << HUGE_SHIFT);
+	}
 	nar_lock(&x->lock);
 	unhold(x, page, nr, is_purged);
-	nar_unlock(&x->lock);
+	nar_window_unlock(x);
 	return is_purged ? nr : 0;
 }
 
 static size_t purge(unsigned int node, const struct due *due, size_t max_units)
 {
+	const struct nar_window *x = nar_window_of(node);
 	size_t sum = 0, nr;
 
-	if (!READ_ONCE(nar_window_of(node)->nr_dirty))
+	if (!READ_ONCE(x->nr_dirty) && !READ_ONCE(x->given))
 		return 0;
 	while (sum < max_units && (nr = purge_run(node, due, max_units - sum)))
 		sum += nr;
@@ -179,6 +188,44 @@ size_t nar_unit_purge(unsigned int node, u32 before_ms, size_t max_units)
 size_t nar_unit_purge_due(unsigned int node, u32 now_ms, size_t max_units)
 {
 	return purge(node, &(struct due){ .moment_ms = now_ms, .is_by_kind = true }, max_units);
+}
+
+/* Units looked at under the lock, for a number that is worth a hint. */
+#define DUE_LOOK 512
+
+static size_t nr_due_of_kin(struct nar_window *x, struct nar_kin k, u32 before_ms, u32 *looks)
+{
+	const struct nar_tree *t = nar_window_tree(x, k);
+	size_t nr = 0;
+	u32 page, unit;
+
+	for (page = nar_tree_below(t, UINT32_MAX, 0); page && x->table[page].nr_pages >= PAGES_PER_UNIT;
+	     page = nar_tree_below(t, x->table[page].nr_pages, page))
+		for (unit = nar_unit_ceil(page); unit < nar_unit_floor(page + x->table[page].nr_pages); unit++) {
+			if (!*looks)
+				return nr;
+			--*looks;
+			nr += is_stale(&x->unit[unit], before_ms);
+		}
+	return nr;
+}
+
+size_t nar_unit_nr_due(unsigned int node, u32 now_ms)
+{
+	struct due due = { .moment_ms = now_ms, .is_by_kind = true };
+	struct nar_window *x = nar_window_of(node);
+	u32 looks = DUE_LOOK;
+	struct nar_kin k;
+	size_t nr = 0;
+
+	if (!READ_ONCE(x->nr_dirty))
+		return 0;
+	nar_lock(&x->lock);
+	for (k.policy = 0; k.policy < NAR_MAX_POLICIES; k.policy++)
+		for (k.backing = BACKING_SMALL; k.backing < NR_BACKINGS && x->tree[k.policy]; k.backing++)
+			nr += nr_due_of_kin(x, k, before_of(&due, k.policy), &looks);
+	nar_unlock(&x->lock);
+	return nr;
 }
 
 /* ---- Huge pages ---- */
@@ -226,7 +273,7 @@ static int note_huge(u32 unit, int err)
 	unsigned int node = nar_node_of(nar_at((size_t)unit << HUGE_SHIFT));
 
 	if (err)
-		nar_node_event(node, collapse_failed, 1);
+		nar_span_lost_huge(node, HUGE_BYTES, LOSS_NOT_COLLAPSED);
 	else
 		nar_node_event(node, collapse_done, 1);
 	WRITE_ONCE(nar_mem.unit[unit].nr_tries, 0);

@@ -16,6 +16,9 @@ size_t nar_unit_purge(unsigned int node, u32 before_ms, size_t max_units);
 /* The same, but of each kind of memory what has been free for its own decay. */
 size_t nar_unit_purge_due(unsigned int node, u32 now_ms, size_t max_units);
 
+/* How many that would be, as far as a look at some hundreds tells. */
+size_t nar_unit_nr_due(unsigned int node, u32 now_ms);
+
 /*
  * Make one huge and count how that went, but for one that has no memory or is being made
  * huge.  Hold no lock.  Return: 0 or -errno.

@@ -42,6 +42,11 @@ size_t nar_window_committed(unsigned int node)
 	       READ_ONCE(x->committed[BACKING_HUGETLB]);
 }
 
+size_t nar_window_used(unsigned int node)
+{
+	return (size_t)load_acquire(&nar_window_of(node)->end) << PAGE_SHIFT;
+}
+
 size_t nar_window_committed_all(void)
 {
 	unsigned int node;
@@ -136,6 +141,53 @@ void nar_window_give(struct nar_window *x, u32 page, u32 nr_pages, struct nar_ki
 	}
 	window_insert(x, start, end - start, k);
 	note_free_units(x, start, end, page, page + nr_pages);
+}
+
+/* ---- Given back while another has the lock ---- */
+
+static void push_given(struct nar_window *x, u32 page)
+{
+	u32 head = READ_ONCE(x->given);
+
+	/* Release: pairs with the exchange that takes all, so nothing is popped and pushed again. */
+	do
+		x->table[page].left = head;
+	while (!__atomic_compare_exchange_n(&x->given, &head, page, false, __ATOMIC_RELEASE,
+					    __ATOMIC_RELAXED));
+}
+
+void nar_window_take_given(struct nar_window *x)
+{
+	u32 page, next;
+
+	if (likely(!READ_ONCE(x->given)))
+		return;
+	for (page = __atomic_exchange_n(&x->given, 0, __ATOMIC_ACQUIRE); page; page = next) {
+		struct nar_extent *e = &x->table[page];
+
+		next = e->left;
+		x->large_pages -= e->nr_pages;
+		nar_window_give(x, page, e->nr_pages, nar_kin_of(e));
+	}
+}
+
+/* One that is pushed after the look waits for the next who has the lock. */
+void nar_window_unlock(struct nar_window *x)
+{
+	nar_unlock(&x->lock);
+	while (unlikely(READ_ONCE(x->given)) && nar_trylock(&x->lock)) {
+		nar_window_take_given(x);
+		nar_unlock(&x->lock);
+	}
+}
+
+void nar_window_give_later(struct nar_window *x, u32 page)
+{
+	push_given(x, page);
+	if (!nar_trylock(&x->lock))
+		return;
+	nar_window_take_given(x);
+	nar_window_unlock(x);
 }
 
 void nar_window_make_huge(struct nar_window *x, u8 from)

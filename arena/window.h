@@ -26,6 +26,7 @@ struct nar_window {
 	size_t committed[NR_BACKINGS];	/* relaxed reads */
 	size_t large_pages;
 	size_t free_pages;
+	u32 given;			/* EXTENT_GIVEN, linked by left; many push, the lock's holder takes all */
 	u32 nr_dirty;			/* 0: no free unit has been touched */
 	u32 nr_huge;			/* units touched that were asked to be huge */
 	u32 small_end;			/* units from here on began huge */
@@ -75,6 +76,16 @@ static inline void nar_set_kin(struct nar_extent *e, struct nar_kin k)
 	WRITE_ONCE(e->backing, k.backing);
 }
 
+/* What is meant for another node than its window's has been moved by hand.  Racy as above. */
+static inline struct nar_place nar_place_of(unsigned int node, const struct nar_extent *e)
+{
+	u8 away = READ_ONCE(e->away);
+
+	if (unlikely(away))
+		return (struct nar_place){ (u8)(away - 1), POLICY_HAND };
+	return (struct nar_place){ (u8)node, READ_ONCE(e->policy) };
+}
+
 /* First units wholly at or above a page, and wholly below one. */
 static inline u32 nar_unit_ceil(u32 page)
 {
@@ -98,6 +109,9 @@ void nar_window_init(void);
 size_t nar_window_committed(unsigned int node);
 size_t nar_window_committed_all(void);
 
+/* Bytes from the window's start to where no page was ever used. */
+size_t nar_window_used(unsigned int node);
+
 /* The trees of a policy that the program has set; no lock held.  Return: whether they are there. */
 bool nar_window_ready(struct nar_place place);
 
@@ -105,6 +119,16 @@ struct nar_tree *nar_window_tree(const struct nar_window *x, struct nar_kin k);
 
 /* Pages become free, and one with their neighbours. */
 void nar_window_give(struct nar_window *x, u32 page, u32 nr_pages, struct nar_kin k);
+
+/*
+ * Give back a large block's extent, which is EXTENT_GIVEN; no lock held, and none waited for.
+ * Whoever has the lock puts it into the tree, at the latest who has it next.
+ */
+void nar_window_give_later(struct nar_window *x, u32 page);
+void nar_window_take_given(struct nar_window *x);
+
+/* Unlock, and put away what others have given back meanwhile. */
+void nar_window_unlock(struct nar_window *x);
 
 /* Extents of one backing count as huge from now on, but for those that are held. */
 void nar_window_make_huge(struct nar_window *x, u8 from);

@@ -286,10 +286,10 @@ struct numarena_stats {
 	uint64_t huge_brought_home;
 	uint64_t strict_failed;
 	uint64_t strict_unproven;
-	uint64_t missing;
 	uint64_t scope_bytes;
 	uint64_t scope_peak_bytes;
 	uint64_t nr_scopes;
+	uint64_t missing;
 };
 
 /**
@@ -370,7 +370,8 @@ struct numarena_scope;
  * them.  The last that was allocated, and one above 512 KiB, makes room at once; of the
  * others free is a note at most.  Any thread may free them while the scope is open.  Not
  * captured are what realloc makes of objects from before, which stay in their heap or scope,
- * heaps' objects, and what the dynamic loader allocates (threads' TLS, dlopen).  All else that
+ * what is asked of a heap or a node by name, and what the dynamic loader allocates (threads'
+ * TLS, dlopen).  All else that
  * a library allocates to last is: have it do so before, or move it out by
  * numarena_scope_keep().
  *
@@ -459,13 +460,41 @@ void numarena_scope_end(struct numarena_scope *scope);
  * Return: the object, which free() takes; NULL with errno ENOMEM, and @ptr stays.
  */
 void *numarena_scope_keep(void *ptr);
+/* How numarena_stats_print() writes. */
+enum numarena_stats_format {
+	NUMARENA_STATS_TEXT,		/* for people: tables, sizes as 12.3M */
+	NUMARENA_STATS_JSON,		/* one object, with all figures */
+	NUMARENA_STATS_PROMETHEUS	/* the text exposition format, version 0.0.4 */
+};
+
+/**
+ * numarena_stats_print() - write all statistics
+ * @fd: an open descriptor
+ * @format: one of enum numarena_stats_format
+ *
+ * The figures of numarena_stats_get() and numarena_node_stats_get() under their names, and
+ * by node, class, heap and thread what is live, cached in magazines and resident; huge-page
+ * coverage, fragmentation, who frees whose memory, fallbacks by cause, waits for the locks of
+ * shards, and how long slow steps took.
+ *
+ * Goes through all slabs and asks the kernel which pages are there: about 1 ms a GiB of huge
+ * pages and 5 ms a GiB of 4 KiB pages, those of files that the program has mapped included.
+ * Nobody is stopped meanwhile but for short locks, and nothing is allocated.  One thread at a
+ * time; a second waits for the first to end.  Blocks while @fd does.  A pipe that nobody reads
+ * raises no SIGPIPE.  Brings the stats page up to date, if there is one.
+ *
+ * Return: 0; -1 with errno EINVAL for an unknown @format, ENOMEM if there is no address space
+ * to speak of, EBUSY in a signal handler that has interrupted this function, or what write(2) failed with, EAGAIN for a full descriptor that does not
+ * block included; part may have been written then.
+ */
+int numarena_stats_print(int fd, enum numarena_stats_format format);
 
 /* ---- Nodes ---- */
 
 /* Nodes that numarena can tell apart. */
 #define NUMARENA_MAX_NODES 64
 
-/* For numarena_thread_bind(): back to the node that the thread runs on. */
+/* Instead of a node: the one that the calling thread runs on. */
 #define NUMARENA_NODE_FOLLOW (-1)
 
 /**
@@ -808,6 +837,118 @@ struct numarena_heap_stats {
  * Return: 0; -1 with errno EINVAL if @size is 0.
  */
 int numarena_heap_stats_get(struct numarena_heap *heap, struct numarena_heap_stats *stats, size_t size);
+/* ---- Placement by hand ---- */
+
+/**
+ * numarena_alloc_on() - allocate memory of a node
+ * @node: the kernel's number of a node that has memory; NUMARENA_NODE_FOLLOW: as
+ *        numarena_aligned_alloc(), for the calling thread
+ * @size: bytes, 0 to PTRDIFF_MAX; 0 is answered as 1
+ * @alignment: bytes, a power of two; 0: as malloc
+ *
+ * The thread stays where it is, and so does its other memory.  A node named here stands above
+ * numarena_thread_bind(), a memory policy of the program's (set_mempolicy) and policy:interleave
+ * or policy:inherit, as mbind(2) stands above those.  If the node has no memory left, the
+ * nearest serves, which node_fallback counts; under policy:strict none does.
+ *
+ * free(), realloc() and the rest work on it from any thread; what realloc moves is where the
+ * thread's other memory is.  Up to 32 KiB it takes the lock of the class on that node, unless
+ * that is the thread's own node: with its free some 800 instructions, where malloc's pair is 40.
+ *
+ * Return: the memory; NULL with errno EINVAL if there is no such node, the cpuset does not
+ * allow it or @alignment is none, ENOMEM if there is none or @size is too large.
+ */
+void *numarena_alloc_on(int node, size_t size, size_t alignment);
+
+/**
+ * numarena_migrate() - move a large block to another node
+ * @ptr: the start of a live block above 32 KiB
+ * @node: the kernel's number of a node that has memory; NUMARENA_NODE_FOLLOW: the one that the
+ *        calling thread's memory comes from
+ *
+ * Keeps the address, so pointers into the block stay right and other threads may read and write
+ * it meanwhile: the kernel moves page by page, and holds back whoever touches the page under
+ * way.  From then on the block is meant for @node: numarena_node_of() and numarena_audit() say
+ * so, pages that it has not touched yet come from there, and maintenance leaves them there.  It
+ * stays so until the block is freed, and then its pages go back to the kernel.
+ *
+ * (Moving it to an address of that node instead would be numarena_alloc_on(), memcpy() and
+ * free(), which everybody can write.  Small objects share pages with others, and have to be
+ * moved like that.)
+ *
+ * Statistics by node go on counting it where it was had from.  realloc() leaves a smaller size
+ * in place, and copies to a larger one on the calling thread's node.  A huge page that it shares
+ * with a neighbour is parted, counted in huge_parted.  Takes about 0.1 ms and the time to copy
+ * for each 2 MiB; holds no lock meanwhile.
+ *
+ * Return: 0; -1 with errno EINVAL if @ptr is no such block or there is no such node or the
+ * cpuset does not allow it, ENOMEM if the node has no room, EBUSY if pages are pinned (a device
+ * writes to them) or shared with a child since a fork, EPERM if mbind or move_pages is refused (containers), ENOTSUP for pages of a
+ * hugetlb pool, ENOSPC if 128 blocks are away from home already.  Then it is meant for where it
+ * was meant for before, and its pages have gone back as far as there was room.
+ */
+int numarena_migrate(void *ptr, int node);
+
+/* A read-only copy of something on each node. */
+struct numarena_replicas;
+
+/**
+ * numarena_replicate() - copy something to each node, to be read
+ * @ptr: what, as weights; read once, and the caller's own as before
+ * @size: bytes, at least 1
+ *
+ * Each node that has memory and that the cpuset allows gets a copy, on huge pages if it is of
+ * 2 MiB or more, made by a thread on that node.  All or nothing: if one node has no room,
+ * nothing is left behind.
+ *
+ * Copies are for reading.  Whole 2 MiB of the first 64 are write-protected, so that a stray
+ * write ends in SIGSEGV; more, and smaller ones, would cost too many mappings (DEBUG=1 builds
+ * protect all of each).  free() of a copy ends the process with one line.
+ *
+ * Return: the copies; NULL with errno EINVAL if @ptr is NULL or @size is 0, ENOMEM if there is
+ * no room for them on the nodes or below the limits of the process's cgroups.
+ */
+struct numarena_replicas *numarena_replicate(const void *ptr, size_t size);
+
+/**
+ * numarena_replica() - the copy that is nearest to the calling thread
+ * @replicas: from numarena_replicate(), and not freed; or NULL
+ *
+ * That of the node that the thread runs on; where that has none, of the nearest.  A few loads,
+ * no lock, no memory, errno left alone: call it once a request rather than keep the answer, as
+ * the thread may have been moved since.  All copies stay readable from everywhere.
+ *
+ * Return: the first byte of the copy, aligned to a page; NULL for NULL.
+ */
+const void *numarena_replica(const struct numarena_replicas *replicas);
+
+/**
+ * numarena_replica_free() - release all copies
+ * @replicas: from numarena_replicate(); or NULL, which does nothing
+ *
+ * No thread may read a copy any more.  Leaves errno alone.  Ends the process with one line for
+ * what is no such thing or was freed before.
+ */
+void numarena_replica_free(struct numarena_replicas *replicas);
+
+/**
+ * numarena_step() - do now what would be due in the middle of the next step
+ * @budget_us: how long it may take, in microseconds; the piece of work that is under way then
+ *             is ended, and 0 does one
+ *
+ * For the boundary of a step, of a request, of an episode: sends what the calling thread has
+ * freed for others, takes back what others have freed for it, gives the kernel what has been
+ * free for decay_ms, brings home what lies on other nodes, makes filled chunks huge.  All that
+ * happens by and by anyway, in slow paths of malloc and free; under purge:step what is not the
+ * calling thread's own happens here and in malloc_trim() alone.
+ *
+ * A piece is one batch of frees, or 2 MiB purged (some 24 us), moved or made huge (some 300).
+ * Threads that call it at the same time share the work.
+ *
+ * Return: 0 if all was done; else how many pieces may be left, of kinds that it did not come to
+ * the end of.
+ */
+unsigned long numarena_step(unsigned int budget_us);
 
 /* ---- Proof ---- */
 

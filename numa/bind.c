@@ -18,6 +18,7 @@
 
 #include "internal/lock.h"
 #include "internal/option.h"
+#include "internal/probe.h"
 #include "internal/stat.h"
 
 #include "bind.h"
@@ -36,7 +37,7 @@ struct policy {
 };
 
 static struct nar_lock lock = NAR_LOCK_INIT(RANK_META);	/* who adds one */
-static struct policy theirs[NAR_SYSTEM_POLICIES - 1];
+static struct policy theirs[NAR_NR_THEIRS];
 
 /* ---- Which policy ---- */
 
@@ -82,7 +83,7 @@ static unsigned int policy_number(const struct policy *p)
 	if (i < ARRAY_SIZE(theirs))
 		return i + 1;
 	nar_event(policy_shared, 1);
-	return NAR_SYSTEM_POLICIES - 1;
+	return NAR_NR_THEIRS;
 }
 
 void nar_policy_each_lock(void (*fn)(struct nar_lock *))
@@ -114,10 +115,19 @@ bool nar_policy_is_strict(unsigned int policy)
 	return !nar_kind_is_theirs(policy) && nar_kind_binding(policy) == BIND_STRICT && nar_nodes.nr > 1;
 }
 
+static bool names_node(enum nar_binding binding)
+{
+	return binding == BIND_PREFERRED || binding == BIND_STRICT;
+}
+
 bool nar_policy_names_node(unsigned int policy)
 {
-	return !nar_kind_is_theirs(policy) &&
-	       (nar_kind_binding(policy) == BIND_PREFERRED || nar_kind_binding(policy) == BIND_STRICT);
+	return policy == POLICY_HAND || (!nar_kind_is_theirs(policy) && names_node(nar_kind_binding(policy)));
+}
+
+unsigned int nar_policy_by_hand(void)
+{
+	return names_node((enum nar_binding)nar_opt.policy) ? POLICY_OURS : POLICY_HAND;
 }
 
 /* ---- Binding ---- */
@@ -139,36 +149,45 @@ static void bind_failed(unsigned int node)
 	nar_node_event(node, bind_refused, 1);
 }
 
-/* @mode: for memory that is meant for one node. */
-static void bind_ours(void *addr, size_t bytes, struct nar_place place, int mode)
+/* @mode: for memory that is meant for one node.  Return: whether it is bound. */
+static bool try_bind_ours(void *addr, size_t bytes, struct nar_place place, int mode)
 {
 	bool is_spread = nar_kind_binding(place.policy) == BIND_INTERLEAVE;
 	u64 nodes = nar_kind_nodes(place.policy);
-	unsigned int node = place.node;
+	unsigned int node = place.node, i;
 	unsigned long mask[MASK_WORDS] = { 0 };
-	unsigned int i;
 
 	for (i = 0; i < nar_nodes.nr; i++)
 		if (is_spread ? nar_node_is_allowed(i) && (!nodes || nodes >> i & 1) : i == node)
 			mask_add(mask, i);
-	if (mbind(addr, bytes, is_spread ? MPOL_INTERLEAVE : mode, mask, MASK_BITS, 0))
+	if (mbind(addr, bytes, is_spread ? MPOL_INTERLEAVE : mode, mask, MASK_BITS, 0)) {
 		bind_failed(node);
-	else
-		nar_node_event(node, bind_done, 1);
+		return false;
+	}
+	nar_node_event(node, bind_done, 1);
+	return true;
+}
+
+static bool try_bind(void *addr, size_t bytes, struct nar_place place, int mode)
+{
+	/* Whether a policy of the program's is in force is not known either. */
+	if (nar_kind_is_theirs(place.policy) || nar_is_missing(MISSING_GET_MEMPOLICY)) {
+		nar_node_event(place.node, bind_skipped, 1);
+		return false;
+	}
+	if (nar_is_missing(MISSING_MBIND)) {
+		nar_node_event(place.node, bind_refused, 1);
+		return false;
+	}
+	return try_bind_ours(addr, bytes, place, mode);
 }
 
 static void bind_as(void *addr, size_t bytes, struct nar_place place, int mode)
 {
 	if (nar_kind_binding(place.policy) == BIND_INHERIT)
 		return;
-	/* Whether a policy of the program's is in force is not known either. */
-	if (nar_kind_is_theirs(place.policy) ||
-	    (place.policy == POLICY_OURS && nar_is_missing(MISSING_GET_MEMPOLICY)))
-		nar_node_event(place.node, bind_skipped, 1);
-	else if (nar_is_missing(MISSING_MBIND))
-		nar_node_event(place.node, bind_refused, 1);
-	else
-		bind_ours(addr, bytes, place, mode);
+	if (!try_bind(addr, bytes, place, mode))
+		nar_probe(bind_fallback, place.node, bytes);
 }
 
 void nar_bind(void *addr, size_t bytes, struct nar_place place)

@@ -22,6 +22,9 @@ struct nar_place {
  */
 unsigned int nar_policy_current(void);
 
+/* The policy of memory whose node the program names itself: it stands above any other. */
+unsigned int nar_policy_by_hand(void);
+
 /* Whether memory of @policy that is not on its node is as bad as none. */
 bool nar_policy_is_strict(unsigned int policy);
 

@@ -50,6 +50,8 @@ enum nar_binding nar_kind_binding(unsigned int policy)
 {
 	const struct nar_kind *kind = kind_of(policy);
 
+	if (policy == POLICY_HAND)
+		return BIND_PREFERRED;
 	return (enum nar_binding)(kind ? kind->binding : nar_opt.policy);
 }
 

@@ -7,7 +7,8 @@
  *	0			what the options say
  *	1 to 7			one each for memory policies that the program has set for itself:
  *				see bind.h
- *	8 to NAR_MAX_POLICIES - 1	what a heap of the program's asks for
+ *	8			memory whose node was named by hand, where policy: names none
+ *	9 to NAR_MAX_POLICIES - 1	what a heap of the program's asks for
  */
 #ifndef NAR_KIND_H
 #define NAR_KIND_H
@@ -15,9 +16,11 @@
 #include "internal/option.h"
 
 /* Further policies of the program's share the last of theirs. */
-#define NAR_SYSTEM_POLICIES 8
-#define NAR_MAX_POLICIES 32
+#define NAR_NR_THEIRS 7
 #define POLICY_OURS 0
+#define POLICY_HAND (NAR_NR_THEIRS + 1)
+#define NAR_SYSTEM_POLICIES (POLICY_HAND + 1)
+#define NAR_MAX_POLICIES 33
 
 /* What the option says, now or later. */
 #define KIND_HUGE_AS_OPTION 0xff
@@ -45,7 +48,7 @@ u64 nar_kind_decay_ms(unsigned int policy);
 
 static inline bool nar_kind_is_theirs(unsigned int policy)
 {
-	return policy != POLICY_OURS && policy < NAR_SYSTEM_POLICIES;
+	return policy != POLICY_OURS && policy <= NAR_NR_THEIRS;
 }
 
 /* Huge pages or small ones, for whoever is @is_young: it has less than a huge page's worth. */

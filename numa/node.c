@@ -453,6 +453,11 @@ bool nar_node_has_room(unsigned int node, size_t bytes)
 	return false;
 }
 
+void nar_node_ask_anew(unsigned int node)
+{
+	WRITE_ONCE(full[node].until_ms, 0);
+}
+
 /* ---- A node's CPUs ---- */
 
 struct cpus {

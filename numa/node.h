@@ -53,6 +53,9 @@ static inline bool nar_node_is_allowed(unsigned int node)
 /* Whether @bytes more would find room on @node, by what the kernel says is free there. */
 bool nar_node_has_room(unsigned int node, size_t bytes);
 
+/* Memory was given back there: a no just before is of no use any more. */
+void nar_node_ask_anew(unsigned int node);
+
 /* Run the calling thread on the CPUs of @node, as far as it may. */
 void nar_node_run_on(unsigned int node);
 unsigned int nar_node_nr_cpus(unsigned int node);

@@ -36,6 +36,10 @@
 #define MAP_HUGE_SHIFT 26
 #endif
 
+#ifndef MADV_COLD
+#define MADV_COLD 20		/* Linux 5.4 */
+#endif
+
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4	/* Linux 5.7 */
 #endif
@@ -137,6 +141,11 @@ bool nar_pages_can_map(size_t bytes)
 int nar_pages_make_readable(void *addr, size_t bytes)
 {
 	return mprotect(addr, bytes, PROT_READ) ? -errno : 0;
+}
+
+int nar_pages_make_writable(void *addr, size_t bytes)
+{
+	return mprotect(addr, bytes, PROT_READ | PROT_WRITE) ? -errno : 0;
 }
 
 /* The limit may have been lowered since start: space we hold is not exempt. */
@@ -254,6 +263,16 @@ int nar_pages_collapse(void *addr)
 	return is_empty_unit(addr) ? 0 : err;
 }
 
+/*
+ * Advice on less than all of a huge page makes the kernel part it, if it is this process's
+ * alone.  This advice does nothing else that matters.
+ */
+void nar_pages_part(const char *end, char *page)
+{
+	if ((uintptr_t)end % HUGE_BYTES)
+		madvise(page, PAGE_BYTES, MADV_COLD);
+}
+
 /* ---- Whole mappings ---- */
 
 void *nar_pages_map_hugetlb(size_t bytes, unsigned int shift)
@@ -368,4 +387,12 @@ u64 nar_clock_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
 	return (u64)ts.tv_sec * 1000 + (u64)ts.tv_nsec / 1000000;
+}
+
+u64 nar_clock_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (u64)ts.tv_sec * 1000000 + (u64)ts.tv_nsec / 1000;
 }

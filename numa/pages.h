@@ -18,7 +18,6 @@
 
 /* Address space without memory.  Readable space reads as zeros. */
 void *nar_pages_reserve(size_t bytes, size_t align);
-int nar_pages_make_readable(void *addr, size_t bytes);
 void nar_pages_release(void *addr, size_t bytes);
 
 /* Whether a mapping of so many bytes could be had now. */
@@ -49,6 +48,13 @@ void nar_pages_advise_small(void *addr, size_t bytes);
 
 /* Make one huge-aligned unit huge, if it has pages.  Return: 0; -ENOSYS where THP is off; -errno. */
 int nar_pages_collapse(void *addr);
+
+/* If a huge page lies across @end, which is one of a range, part it; @page is of its inside. */
+void nar_pages_part(const char *end, char *page);
+
+/* For reading alone, and for writing again.  Return: 0 or -errno. */
+int nar_pages_make_readable(void *addr, size_t bytes);
+int nar_pages_make_writable(void *addr, size_t bytes);
 
 /* Pages of a hugetlb pool, 2^@shift bytes each, anywhere; NULL.  See hugetlb.h. */
 void *nar_pages_map_hugetlb(size_t bytes, unsigned int shift);
@@ -87,7 +93,8 @@ bool nar_pages_are_counted(void);
 
 size_t nar_pages_of_machine(void);
 
-/* A clock good for 4 ms, from the vDSO. */
+/* Clocks from the vDSO: good for 4 ms, and a fine one that takes longer to read. */
 u64 nar_clock_ms(void);
+u64 nar_clock_us(void);
 
 #endif /* NAR_PAGES_H */

@@ -22,14 +22,21 @@ include/internal/*	0
 numa/bus		10
 numa/loader		10
 numa/kind		10
+numa/lap		10
 numa/lock		10
 numa/text		10
 numa/cgroup		11
 numa/pages		11
+numa/process		12
+numa/usersig		11
+numa/board		13
+numa/sink		11
 numa/desk		12
 numa/node		12
 numa/bind		13
 numa/maps		13
+numa/resident		13
+numa/move		14
 numa/verify		14
 numa/hugetlb		14
 
@@ -42,6 +49,7 @@ arena/span	27
 arena/home	28
 arena/unit	28
 arena/extent	30
+arena/migrate	32
 arena/chunk	40
 arena/limit	42
 arena/large	45
@@ -66,16 +74,30 @@ arena/life	64
 arena/forkpool	61
 arena/scope	61
 arena/fork	62
+arena/replica	62
 arena/reserve	62
 arena/start	65
 arena/thread	70
 arena/heapalloc	75
+arena/pen	80
+arena/census	80
+arena/hand	72
+arena/step	72
 arena/stats	80
-arena/init	85
+arena/figures	20
+arena/report	82
+arena/print_json	83
+arena/print_prometheus	83
+arena/print_text	83
+arena/print	84
+arena/publish	84
+arena/outlet	85
+arena/init	86
 
 arena/front	90
-arena/api	100
 arena/heapapi	100
+arena/api	95
+arena/api_place	100
 arena/malloc	100
 arena/new	100
 '

@@ -25,7 +25,7 @@ declare -A groups=(
 	# What the suite runs besides its own rows.
 	[suite]='python3 sqlite3 redis-tools strace'
 
-	[ci]='clang libclang-rt-dev|libclang-common-14-dev sparse'
+	[ci]='systemtap-sdt-dev clang libclang-rt-dev|libclang-common-14-dev sparse'
 
 	# Its kernel is not installed: scripts/numa_guest.sh takes it out of the package.
 	[guest]='qemu-system-x86 e2fsprogs numactl'

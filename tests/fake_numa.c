@@ -8,6 +8,7 @@
 #include "internal/stat.h"
 #include "numa/bind.h"
 #include "numa/cgroup.h"
+#include "numa/move.h"
 
 #include "fake_numa.h"
 
@@ -15,7 +16,7 @@
 #define FAR 21
 
 /* A window is bound span by span: a few for each test, and its tables. */
-#define MAX_BOUND 4096u
+#define MAX_BOUND 65536u
 
 struct bound {
 	const char *start, *end;
@@ -94,6 +95,11 @@ bool nar_node_has_room(unsigned int node, size_t bytes)
 	return !(READ_ONCE(fake.is_full) >> node & 1);
 }
 
+void nar_node_ask_anew(unsigned int node)
+{
+	(void)node;
+}
+
 void nar_node_run_on(unsigned int node)
 {
 	fake_node = node;
@@ -114,6 +120,11 @@ static bool is_refused(const void *addr, u32 *calls, u32 refused)
 		return false;
 	add_relaxed(&calls[nar_node_of(addr)], 1);
 	return refused >> nar_node_of(addr) & 1;
+}
+
+static void work(void)
+{
+	add_relaxed(&fake.clock_us, fake.work_us);
 }
 
 /* Nothing else happens while they do. */
@@ -144,26 +155,36 @@ bool nar_policy_is_strict(unsigned int policy)
 	return !nar_kind_is_theirs(policy) && nar_kind_binding(policy) == BIND_STRICT;
 }
 
+unsigned int nar_policy_by_hand(void)
+{
+	return nar_policy_names_node(POLICY_OURS) ? POLICY_OURS : POLICY_HAND;
+}
+
 bool nar_policy_names_node(unsigned int policy)
 {
-	return policy == POLICY_OURS &&
-	       (nar_kind_binding(policy) == BIND_PREFERRED || nar_kind_binding(policy) == BIND_STRICT);
+	enum nar_binding binding = nar_kind_binding(policy);
+
+	return !nar_kind_is_theirs(policy) && (binding == BIND_PREFERRED || binding == BIND_STRICT);
+}
+
+static void note_bound(void *addr, size_t bytes, unsigned int node, unsigned int policy)
+{
+	struct bound *b = &bound[add_relaxed(&nr_bound, 1)];
+
+	if (b >= bound + MAX_BOUND)
+		abort();
+	*b = (struct bound){ addr, (char *)addr + bytes, node, policy };
 }
 
 void nar_bind(void *addr, size_t bytes, struct nar_place place)
 {
-	struct bound *b;
-
 	if (nar_kind_binding(place.policy) == BIND_INHERIT)
 		return;
 	if (is_refused(addr, fake_calls.bind, READ_ONCE(fake.refuse_bind))) {
 		nar_node_event(place.node, bind_refused, 1);
 		return;
 	}
-	b = &bound[add_relaxed(&nr_bound, 1)];
-	if (b >= bound + MAX_BOUND)
-		abort();
-	*b = (struct bound){ addr, (char *)addr + bytes, place.node, place.policy };
+	note_bound(addr, bytes, place.node, place.policy);
 	nar_node_event(place.node, bind_done, 1);
 }
 
@@ -201,6 +222,7 @@ int nar_bind_enforce(void *addr, size_t bytes, struct nar_place place)
 {
 	(void)bytes;
 	is_refused(addr, fake_calls.enforce, 0);
+	work();
 	return READ_ONCE(fake.is_full) >> place.node & 1 || addr == fake.pinned ? -ENOMEM : 0;
 }
 
@@ -224,6 +246,23 @@ unsigned int fake_bound_node(const void *p)
 		if (at >= bound[i].start && at < bound[i].end)
 			return bound[i].node;
 	return FAKE_NOT_BOUND;
+}
+
+/* ---- numa/move.h ---- */
+
+int nar_move_to(void *addr, size_t bytes, unsigned int node)
+{
+	add_relaxed(&fake_calls.move[node], 1);
+	note_bound(addr, bytes, node, POLICY_HAND);
+	if (READ_ONCE(fake.refuse_move) >> node & 1)
+		return -ENOMEM;
+	return addr == fake.pinned ? -EBUSY : 0;
+}
+
+void nar_move_forget(void *addr, size_t bytes, struct nar_place place)
+{
+	note_bound(addr, bytes, FAKE_NOT_BOUND, FAKE_NOT_BOUND);
+	nar_bind(addr, bytes, place);
 }
 
 /* ---- numa/cgroup.h ---- */
@@ -265,6 +304,11 @@ int nar_pages_make_readable(void *addr, size_t bytes)
 	return mprotect(addr, bytes, PROT_READ) ? -errno : 0;
 }
 
+int nar_pages_make_writable(void *addr, size_t bytes)
+{
+	return mprotect(addr, bytes, PROT_READ | PROT_WRITE) ? -errno : 0;
+}
+
 int nar_pages_commit(void *addr, size_t bytes)
 {
 	if (is_refused(addr, fake_calls.commit, READ_ONCE(fake.refuse_commit)) ||
@@ -278,6 +322,7 @@ int nar_pages_commit(void *addr, size_t bytes)
 /* Refused as for locked memory. */
 int nar_pages_purge(void *addr, size_t bytes)
 {
+	work();
 	if (is_refused(addr, fake_calls.purge, READ_ONCE(fake.refuse_purge)))
 		return -EINVAL;
 	others_turn();
@@ -298,6 +343,12 @@ int nar_pages_advise_huge(void *addr, size_t bytes)
 	return is_refused(addr, fake_calls.huge, READ_ONCE(fake.refuse_huge)) ? -EINVAL : 0;
 }
 
+void nar_pages_part(const char *end, char *page)
+{
+	(void)end;
+	(void)page;
+}
+
 void nar_pages_advise_small(void *addr, size_t bytes)
 {
 	(void)addr;
@@ -306,6 +357,7 @@ void nar_pages_advise_small(void *addr, size_t bytes)
 
 int nar_pages_collapse(void *addr)
 {
+	work();
 	if (is_refused(addr, fake_calls.collapse, READ_ONCE(fake.refuse_collapse)))
 		return -EINVAL;
 	others_turn();
@@ -368,4 +420,9 @@ size_t nar_pages_of_machine(void)
 u64 nar_clock_ms(void)
 {
 	return READ_ONCE(fake.clock_ms);
+}
+
+u64 nar_clock_us(void)
+{
+	return READ_ONCE(fake.clock_ms) * 1000 + READ_ONCE(fake.clock_us);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A pretend machine for tests: numa/node.h, bind.h, cgroup.h and pages.h with four nodes, on
+ * A pretend machine for tests: numa/node.h, bind.h, move.h, cgroup.h and pages.h, with four nodes, on
  * real memory of whatever machine there is.
  *
  *	socket A		socket B
@@ -8,7 +8,7 @@
  *
  * It says no when it is told to, remembers which range was bound to which node, and its
  * clock stands still until a test moves it.  Linked before libnumarena.a it stands
- * in for node.o, bind.o, cgroup.o and pages.o; the library above is the real one.
+ * in for node.o, bind.o, move.o, cgroup.o and pages.o; the library above is the real one.
  */
 #ifndef NAR_TESTS_FAKE_NUMA_H
 #define NAR_TESTS_FAKE_NUMA_H
@@ -34,6 +34,7 @@ struct fake_machine {
 	u32 refuse_huge;
 	u32 refuse_collapse;
 	u32 refuse_ask;
+	u32 refuse_move;	/* to these; what has moved by then has moved */
 	u32 absent, away, theirs;	/* where pages of the window are, if not at home */
 	u32 forbid;		/* nodes that the cpuset does not allow */
 	u32 is_full;		/* nodes without room */
@@ -43,6 +44,8 @@ struct fake_machine {
 	size_t cgroup_room;	/* what the cgroup's limit leaves */
 	u64 pool_units;		/* 2 MiB pages in hugetlb pools */
 	u64 clock_ms;
+	u64 clock_us;		/* beyond that, of the fine one */
+	u64 work_us;		/* what it takes to purge, to move and to collapse */
 };
 
 /* Calls about windows, by node; refused ones count too. */
@@ -55,6 +58,7 @@ struct fake_calls {
 	u32 ask[FAKE_NODES];
 	u32 asked_pages[FAKE_NODES];
 	u32 enforce[FAKE_NODES];
+	u32 move[FAKE_NODES];	/* to it */
 };
 
 extern struct fake_machine fake;

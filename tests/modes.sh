@@ -23,7 +23,7 @@ passes() {
 	((status == 0 || status == 77))
 }
 
-names=(test_malloc test_realloc test_align test_class_add)
+names=(test_malloc test_realloc test_align test_class_add test_heap_api)
 for source in "$here"/stress_*.c; do
 	names+=("$(basename "$source" .c)")
 done

@@ -68,6 +68,12 @@ static void check_extent(const char *p, size_t nr_pages, enum nar_extent_state s
 	ck_assert_uint_eq(found, state);
 }
 
+/* No lock: the test may have it. */
+static void check_state(const char *p, enum nar_extent_state state)
+{
+	ck_assert_uint_eq(nar_window_of(NODE)->table[nar_page_of(p)].state, state);
+}
+
 static struct nar_extent_usage usage(void)
 {
 	struct nar_extent_usage u;
@@ -256,6 +262,36 @@ START_TEST(room_is_not_made_for_much)
 
 	ck_assert_ptr_null(nar_extent_try_alloc_roomy(PLACE, &want, &zero));
 	ck_assert_uint_eq(usage().committed_bytes[BACKING_SMALL], 0);
+}
+END_TEST
+
+/* ---- Given back while the lock is held ---- */
+
+/*
+ *	[ a ][ b ][ rest free ]		the window is locked: a, b freed; unlocked
+ *
+ * Expect: neither waits, a second free fails at once; the holder's unlock brings both home,
+ * and so does whoever has the lock next.
+ */
+START_TEST(who_frees_does_not_wait)
+{
+	struct nar_window *x = nar_window_of(NODE);
+	char *a = take(10), *b = take(10), *c = take(10);
+
+	nar_lock(&x->lock);
+	give(a);
+	give(b);
+	ck_assert_int_eq(nar_extent_free(a, EXTENT_LARGE), -EINVAL);
+	check_state(a, EXTENT_GIVEN);
+	check_state(b, EXTENT_GIVEN);
+	nar_window_unlock(x);
+	check_extent(a, 20, EXTENT_FREE);
+	nar_lock(&x->lock);
+	give(c);
+	nar_unlock(&x->lock);
+	check_state(c, EXTENT_GIVEN);
+	ck_assert_uint_eq(usage().large_bytes, 0);
+	check_extent(a, SPAN, EXTENT_FREE);
 }
 END_TEST
 
@@ -773,6 +809,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, start, NULL);
 	tcase_add_test(tc, what_grows_has_room);
 	tcase_add_test(tc, what_stays_needs_no_room);
+	tcase_add_test(tc, who_frees_does_not_wait);
 	tcase_add_test(tc, room_is_made);
 	tcase_add_test(tc, the_last_grows_with_the_window);
 	tcase_add_test(tc, small_grows_into_huge);

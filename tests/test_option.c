@@ -11,7 +11,8 @@
 #include <signal.h>
 
 static const char *const names[] = {
-	"mode", "huge", "policy", "harden", "decay_ms", "scope_keep", "fork_rcu", "abort_conf",
+	"mode", "huge", "policy", "harden", "decay_ms", "scope_keep", "purge", "fork_rcu", "abort_conf",
+	"stats", "stats_format",
 };
 
 static const char *value_of(const char *name)
@@ -85,6 +86,8 @@ START_TEST(decay_can_be_set)
 	ck_assert_str_eq(value_of("decay_ms"), "250");
 	ck_assert_int_eq(numarena_option_set("decay_ms", "2K"), 0);
 	ck_assert_str_eq(value_of("decay_ms"), "2048");
+	ck_assert_int_eq(numarena_option_set("purge", "step"), 0);
+	ck_assert_str_eq(value_of("purge"), "step");
 }
 END_TEST
 
@@ -173,10 +176,17 @@ START_TEST(environment_is_read)
 		{ "harden:1", "harden", "true" },
 		{ "harden:true", "harden", "true" },
 		{ "harden:on,harden:off", "harden", "false" },
+		{ "purge:step", "purge", "step" },
 		{ "fork_rcu:off", "fork_rcu", "false" },
 		{ "abort_conf:true,mode:arena", "mode", "arena" },
 		{ "", "mode", "arena" },
 		{ "mode:sharded,", "mode", "sharded" },
+		{ "", "stats", "off" },
+		{ "stats:page", "stats", "page" },
+		{ "stats:SIGUSR2+page+SIGUSR1", "stats", "page+SIGUSR1+SIGUSR2" },
+		{ "stats:exit,stats:off", "stats", "off" },
+		{ "stats_format:prometheus", "stats_format", "prometheus" },
+		{ "stats_file:", "stats_file", "" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -196,7 +206,8 @@ START_TEST(bad_environment_warns_once)
 	static const char *const confs[] = {
 		"nonsense:1,mode:sharded", "mode:sharded,nonsense", "mode:sharded,nonsense:",
 		"nonsense:1,mode:sharded,nonsense:2", "huge:nonsense,mode:sharded",
-		"decay_ms:nonsense,mode:sharded",
+		"decay_ms:nonsense,mode:sharded", "stats:exit+nonsense,mode:sharded",
+		"stats:nonsense+,mode:sharded", "stats_file:nonsense%d,mode:sharded",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(confs); i++) {

@@ -120,6 +120,19 @@ static inline size_t roundup_pow2(size_t n)
 #endif
 #endif
 
+/* For readers of what one thread writes without atomics: any value will do. */
+#define __no_tsan __attribute__((no_sanitize("thread")))
+
+/*
+ * What was written before is seen before what is written after.  Only other processes read
+ * what needs this, of whom TSan, which has no fences, knows nothing.
+ */
+#ifdef NAR_TSAN
+#define nar_fence_release() __asm__ volatile("" ::: "memory")
+#else
+#define nar_fence_release() __atomic_thread_fence(__ATOMIC_RELEASE)
+#endif
+
 #ifdef NAR_TSAN
 #include <sanitizer/tsan_interface.h>
 #define nar_tsan_publish(p) __tsan_release(p)

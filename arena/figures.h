@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Figures: the names of the numbers in numarena.h's structures, said once for all who print
+ * them, the numarena command too.
+ */
+#ifndef NAR_FIGURES_H
+#define NAR_FIGURES_H
+
+#include <numarena.h>
+
+#include "internal/lap.h"
+#include "internal/stat.h"
+
+enum nar_figure_kind {
+	FIGURE_COUNTER,		/* only ever grows */
+	FIGURE_GAUGE,
+	FIGURE_RATIO,		/* a gauge in parts of NAR_RATIO_ONE */
+};
+
+struct nar_figure {
+	const char *name;	/* as in numarena.h, where it stands there */
+	const char *help;
+	u16 offset;		/* in the structure of numarena.h, where it stands there */
+	u8 kind;		/* enum nar_figure_kind */
+	bool is_loss;		/* did not go as asked */
+};
+
+/* Of struct numarena_stats all but the mask, and of struct numarena_node_stats all but its name. */
+#define NAR_NR_PROCESS_FIGURES (offsetof(struct numarena_stats, missing) / sizeof(u64))
+#define NAR_NR_NODE_FIGURES (sizeof(struct numarena_node_stats) / sizeof(u64) - 1)
+extern const struct nar_figure nar_process_figures[NAR_NR_PROCESS_FIGURES];
+extern const struct nar_figure nar_node_figures[NAR_NR_NODE_FIGURES];
+
+static inline u64 nar_figure_of(const struct nar_figure *f, const void *stats)
+{
+	const void *value = (const char *)stats + f->offset;
+
+	return *(const u64 *)value;
+}
+
+static inline bool nar_figure_is_bytes(const struct nar_figure *f)
+{
+	size_t len = __builtin_strlen(f->name);
+
+	return len > 6 && !__builtin_strcmp(f->name + len - 6, "_bytes");
+}
+
+/* By enum numarena_missing. */
+extern const char *const nar_missing_names[NR_MISSING];
+/* By enum nar_step. */
+extern const char *const nar_step_names[NR_STEPS];
+
+#endif /* NAR_FIGURES_H */

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A page is written by whoever comes by on a slow path, one thread at a time, at most every
+ * 100 ms and for at most a fiftieth of the time.  Statistics are gathered in a draft first,
+ * so the page is odd for no longer than it takes to copy them.
+ *
+ * What is not the process's own is its parent's: a fork's child notices by its number, leaves
+ * that page alone and makes one for itself when it next comes by.  One that has its exec
+ * before that leaves no trace.
+ */
+#include <string.h>
+
+#include <numarena.h>
+
+#include "internal/option.h"
+#include "internal/statpage.h"
+#include "numa/board.h"
+#include "numa/process.h"
+
+#include "option.h"
+#include "publish.h"
+#include "report.h"
+#include "stats.h"
+#include "window.h"
+
+#define PERIOD_NS 100000000
+#define COST_PART 50
+
+static struct {
+	struct nar_board board;
+	struct nar_statpage *draft;	/* as large */
+	u64 nr_published;
+	bool is_refused;		/* and said so */
+} own;				/* of who holds it */
+
+static u32 holder;		/* the process whose thread is writing; 0: none */
+static u32 of_process;		/* relaxed: whose board it is, or would be */
+static u64 next_ns;		/* relaxed: not before */
+static bool is_wanted;		/* relaxed: from start to end */
+
+static bool try_hold(u32 pid)
+{
+	u32 seen = READ_ONCE(holder);
+
+	/* Acquire: pairs with the release.  Another process's mark came with a fork. */
+	return seen != pid && __atomic_compare_exchange_n(&holder, &seen, pid, false,
+							  __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+static void release(void)
+{
+	store_release(&holder, 0);
+}
+
+/* ---- The layout ---- */
+
+static u32 add_part(struct nar_statpage *p, unsigned int id, u32 at, size_t bytes, size_t nr)
+{
+	p->part[id] = (struct nar_statpage_part){ at, (u32)bytes, (u32)nr, 0 };
+	return at + (u32)ALIGN_UP(bytes * nr, (size_t)8);
+}
+
+static void lay_out(struct nar_statpage *p)
+{
+	size_t nr = nar_nodes.nr;
+	u32 at = sizeof(*p);
+
+	at = add_part(p, STATPAGE_STATS, at, sizeof(struct numarena_stats), 1);
+	at = add_part(p, STATPAGE_WINDOWS, at, sizeof(struct nar_statpage_window), nr);
+	at = add_part(p, STATPAGE_NODES, at, sizeof(struct numarena_node_stats), nr);
+	at = add_part(p, STATPAGE_FREES, at, sizeof(u64), nr * nr);
+	at = add_part(p, STATPAGE_BYTES, at, sizeof(u64), nr * nr);
+	p->bytes = add_part(p, STATPAGE_LAPS, at, sizeof(struct nar_lap), NR_STEPS);
+}
+
+static void *part_of(struct nar_statpage *p, unsigned int id)
+{
+	return (char *)p + p->part[id].offset;
+}
+
+static void fill_head(struct nar_statpage *p, u32 pid)
+{
+	memcpy(p->magic, NAR_STATPAGE_MAGIC, sizeof(p->magic));
+	p->version = NAR_STATPAGE_VERSION;
+	p->pid = pid;
+	p->mode = (u32)nar_opt.mode;
+	p->huge = (u32)nar_opt.huge;
+	p->policy = (u32)nar_opt.policy;
+	p->start_ticks = nar_process_start_ticks(0);
+	p->pid_namespace = nar_process_namespace();
+	p->started_ns = nar_lap_started_ns();
+	nar_process_name(0, p->name);
+	memcpy(p->library, NAR_VERSION, min_of(sizeof(NAR_VERSION), sizeof(p->library) - 1));
+}
+
+/* ---- What changes ---- */
+
+static void fill_windows(struct nar_statpage_window *w)
+{
+	unsigned int node;
+
+	for (node = 0; node < nar_nodes.nr; node++)
+		w[node] = (struct nar_statpage_window){
+			.start = (uintptr_t)nar_at(nar_window_offset(node)),
+			.bytes = nar_mem.window_bytes,
+			.end = (uintptr_t)nar_at(nar_window_offset(node)) + nar_window_used(node),
+			.node = nar_nodes.id[node],
+			.is_allowed = nar_node_is_allowed(node),
+		};
+}
+
+static void fill_parts(struct nar_statpage *p)
+{
+	struct numarena_node_stats *node_stats = part_of(p, STATPAGE_NODES);
+	unsigned int node;
+
+	nar_stats_read(part_of(p, STATPAGE_STATS));
+	fill_windows(part_of(p, STATPAGE_WINDOWS));
+	for (node = 0; node < nar_nodes.nr; node++)
+		nar_stats_read_node(&node_stats[node], node);
+	nar_stats_read_matrix(part_of(p, STATPAGE_FREES), part_of(p, STATPAGE_BYTES));
+	nar_report_laps(part_of(p, STATPAGE_LAPS));
+}
+
+/* Readers retry while it is odd, and when it has changed. */
+static void copy_out(struct nar_statpage *to, const struct nar_statpage *from, u32 state)
+{
+	u32 before = to->sequence;
+
+	WRITE_ONCE(to->sequence, before + 1);
+	/* The mark comes before what it is about; pairs with the reader's second look. */
+	nar_fence_release();
+	to->state = state;
+	to->published_ns = from->published_ns;
+	to->nr_published = from->nr_published;
+	memcpy(to + 1, from + 1, from->bytes - sizeof(*from));
+	/* Release: all of it is written; pairs with the reader's first look. */
+	store_release(&to->sequence, before + 2);
+}
+
+static void publish(u32 state)
+{
+	u64 begun = nar_process_clock_ns(), cost;
+
+	own.draft->published_ns = begun;
+	own.draft->nr_published = ++own.nr_published;
+	fill_parts(own.draft);
+	copy_out(own.board.memory, own.draft, state);
+	cost = nar_process_clock_ns() - begun;
+	WRITE_ONCE(next_ns, begun + max_of((u64)PERIOD_NS, cost * COST_PART));
+}
+
+/* ---- A page for this process ---- */
+
+static void refuse(int err)
+{
+	if (!own.is_refused)
+		nar_warn("stats:page: cannot make %s (errno %d): is " NAR_STATPAGE_DIR " there, writable and not full?",
+			 own.board.path, -err);
+	own.is_refused = true;
+}
+
+/* The draft has all that the page is to have: its head is copied whole, then it counts. */
+static bool make_page(u32 pid)
+{
+	struct nar_statpage head = { 0 };
+	int err;
+
+	nar_board_forget(&own.board);
+	own.nr_published = 0;
+	lay_out(&head);
+	fill_head(&head, pid);
+	if (!own.draft)
+		own.draft = nar_board_draft(head.bytes);
+	err = own.draft ? nar_board_make(&own.board, head.bytes, pid, head.start_ticks) : -ENOMEM;
+	WRITE_ONCE(of_process, pid);
+	if (err) {
+		refuse(err);
+		return false;
+	}
+	*own.draft = head;
+	*(struct nar_statpage *)own.board.memory = head;
+	return true;
+}
+
+static bool has_page(u32 pid)
+{
+	if (of_process == pid)
+		return own.board.memory;
+	return make_page(pid);
+}
+
+static void publish_as(u32 state)
+{
+	u32 pid = nar_process_id();
+
+	if (!READ_ONCE(is_wanted) || !try_hold(pid))
+		return;
+	if (has_page(pid))
+		publish(state);
+	release();
+}
+
+void nar_publish_now(void)
+{
+	publish_as(STATPAGE_LIVE);
+}
+
+void nar_publish_poll(void)
+{
+	if (READ_ONCE(is_wanted) && nar_process_clock_ns() >= READ_ONCE(next_ns))
+		publish_as(STATPAGE_LIVE);
+}
+
+void nar_publish_begin(void)
+{
+	nar_board_sweep(nar_process_namespace());
+	WRITE_ONCE(is_wanted, true);
+	nar_publish_now();
+}
+
+/* A writer amid its work has so many milliseconds: it may have been stopped. */
+#define END_TRIES 100
+
+/* Who has none makes none for its end.  The hold is kept, so that nobody comes after this. */
+void nar_publish_end(void)
+{
+	u32 pid = nar_process_id();
+	int tries = 0;
+
+	if (!READ_ONCE(is_wanted) || READ_ONCE(of_process) != pid)
+		return;
+	WRITE_ONCE(is_wanted, false);
+	while (!try_hold(pid) && ++tries < END_TRIES)
+		nar_process_pause();
+	if (!own.board.memory)
+		return;
+	if (tries < END_TRIES)
+		publish(STATPAGE_OVER);
+	nar_board_remove(&own.board);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A board: a file in shared memory that this process writes and others read.  See
+ * internal/statpage.h for what is on it.
+ */
+#ifndef NAR_BOARD_H
+#define NAR_BOARD_H
+
+#include "internal/compiler.h"
+
+/* "/dev/shm/numarena-4294967295-18446744073709551615" */
+#define NAR_BOARD_PATH_BYTES 64
+
+struct nar_board {
+	void *memory;		/* zeros at first; NULL: there is none */
+	size_t bytes;
+	char path[NAR_BOARD_PATH_BYTES];
+};
+
+/*
+ * For the process @pid that began at @start_ticks: mode 0600, all memory there, so that
+ * writing to it cannot fail later.  One of that name is what an exec has left.  Return: 0 or
+ * -errno, and path[] says what was tried.
+ */
+int nar_board_make(struct nar_board *b, size_t bytes, u32 pid, u64 start_ticks);
+
+/* The file goes, the memory stays for who has mapped it. */
+void nar_board_remove(const struct nar_board *b);
+
+/* In the child of a fork: it is the parent's. */
+void nar_board_forget(struct nar_board *b);
+
+/*
+ * Remove what processes of this user and @pid_namespace have left that were ended by a
+ * signal.
+ */
+void nar_board_sweep(u64 pid_namespace);
+
+/* Memory that is not shared; NULL. */
+void *nar_board_draft(size_t bytes);
+
+#endif /* NAR_BOARD_H */

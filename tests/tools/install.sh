@@ -1,0 +1,64 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# What is installed works from where it lies, is all removed again, and nothing else is.
+set -euo pipefail
+
+. "$(dirname "$0")/tools.sh"
+
+stage=$tap_dir/stage
+prefix=/opt/numarena
+
+# Built anew, in a folder of its own: see tests/link/link.sh.
+make_tree() {
+	env -u MAKEFLAGS -u MAKELEVEL make -s -C "$top" O="$tap_dir/build" SAN= DEBUG= \
+		DESTDIR="$stage" PREFIX="$prefix" "$@"
+}
+
+installed() {
+	make_tree install "$@"
+}
+
+has_files() {
+	local file
+	for file in bin/numarena lib/libnumarena-record.so share/man/man1/numarena.1 \
+		share/bash-completion/completions/numarena share/zsh/site-functions/_numarena; do
+		[[ -f $stage$prefix/$file ]] || { echo "no $file"; return 1; }
+	done
+}
+
+runs_its_library() {
+	local where
+	where=$(realpath -e "$stage$1/libnumarena.so.0")
+	"$stage$prefix/bin/numarena" run -- grep -cF "$where" /proc/self/maps
+}
+
+records() {
+	"$stage$prefix/bin/numarena" record -o "$tap_dir/trace" -- echo 1
+	"$stage$prefix/bin/numarena" replay "$tap_dir/trace"
+}
+
+# What somebody else has put there stays.
+is_removed() {
+	touch "$stage$prefix/lib/other.so"
+	make_tree uninstall "$@"
+	[[ $(find "$stage" ! -type d) == "$stage$prefix/lib/other.so" ]]
+}
+
+is_removed_twice() {
+	make_tree uninstall
+}
+
+lib64=$prefix/lib64
+
+check 'install' installed
+check 'all is there' has_files
+check 'run finds its library' runs_its_library $prefix/lib
+check 'record and replay find theirs' records
+check 'uninstall' is_removed
+check 'uninstall again' is_removed_twice
+check 'install into lib64' installed LIBDIR=$lib64
+check 'run finds its library there' runs_its_library $lib64
+check 'uninstall from lib64' is_removed LIBDIR=$lib64
+
+tap_end

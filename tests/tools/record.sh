@@ -1,0 +1,231 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# numarena record and replay: what a program did is in the trace, however it ends, and is done
+# again, on any malloc.
+set -euo pipefail
+
+. "$(dirname "$0")/tools.sh"
+
+crew=$build/tests/tools/crew
+faulty=$build/tests/tools/faulty.so
+trace=$tap_dir/trace
+
+# record STATUS program argument...: its output is $tap_dir/said.
+record() {
+	local expected=$1
+	shift
+	status=0
+	"$numarena" record -o "$trace" -- "$@" >"$tap_dir/said" 2>"$tap_dir/err" || status=$?
+	cat "$tap_dir/err"
+	((status == expected))
+}
+
+replay() {
+	call replay --json "$@" "$trace"
+	((status == 0)) && has_lines 0 err && query 'd["as_recorded"]'
+}
+
+# crew's objects are of four kinds, a quarter each; every fourth is malloc and realloc.  On top
+# comes what the C library has for itself: an array of TLS a thread, a buffer.
+counts_are() {
+	local nr=$1 nr_threads=$2
+	query "d['threads'] == $nr_threads"
+	query "d['realloc'] == d['aligned'] == $nr // 4"
+	query "0 <= d['malloc'] - $nr // 2 <= 4"
+	query "0 < d['calloc'] - $nr // 4 <= 4 + 2 * $nr_threads"
+	query "0 <= d['free'] - $nr <= 4 + 2 * $nr_threads"
+	query "d['operations'] == sum(d[k] for k in ('malloc', 'calloc', 'aligned', 'realloc', 'free'))"
+}
+
+# crew_is_recorded STATUS nr_threads argument...
+crew_is_recorded() {
+	local expected=$1 nr_threads=$2
+	shift 2
+	record "$expected" "$crew" "$@" 2>/dev/null
+	replay
+	counts_are "$(tail -n 1 "$tap_dir/said")" "$nr_threads"
+}
+
+runs_on() {
+	replay --allocator "$1"
+	query "'$2' in d['allocator']"
+	counts_are 32000 9
+}
+
+program_is_recorded() {
+	local least=$1
+	shift
+	"$@" >"$tap_dir/plain"
+	record 0 "$@"
+	diff "$tap_dir/plain" "$tap_dir/said"
+	replay
+	query "d['operations'] > $least"
+	cp "$tap_dir/out" "$tap_dir/first"
+	replay -a system
+	python3 -c 'import json, sys
+a, b = (json.load(open(f)) for f in sys.argv[1:])
+for k in "malloc", "calloc", "aligned", "realloc", "free", "threads", "live_objects", "live_bytes":
+    assert a[k] == b[k], k' "$tap_dir/first" "$tap_dir/out"
+}
+
+# All that was done until then; with the parent's own, and no child's, files.
+is_recorded_until_killed() {
+	crew_is_recorded 137 9 kill
+	query 'd["live_objects"] >= 1'
+}
+
+many_threads() {
+	crew_is_recorded 0 129 '' 64
+	# Those of the second round go on in the blocks of the first: 64 of 64 KiB, and what is full.
+	(($(stat -c %s "$trace") < 130 * 65536 + $(($(tail -n 1 "$tap_dir/said") * 3 * 16))))
+}
+
+summary_agrees() {
+	record 0 "$crew"
+	call replay --summary "$trace"
+	((status == 0)) && has_lines 0 err
+	# 24 thousand by size, 8 thousand of them twice, since realloc makes new ones.
+	awk '/^size / { on = 1; next } !NF { on = 0 } on { sum += $4 }
+		END { exit !(sum >= 40000 && sum < 40100) }' "$tap_dir/out"
+	# All of crew's are freed by another thread than their own.
+	awk '/^other thread/ { exit !($3 >= 32000 && $3 <= 40000) }' "$tap_dir/out"
+	awk '/^lifetime/ { on = 1; next } on { sum += $(NF - 2) } END { exit !(sum >= 40000 && sum < 40100) }' \
+		"$tap_dir/out"
+}
+
+disk_is_full() {
+	status=0
+	(
+		ulimit -f 1024	# KiB
+		"$numarena" record -o "$trace" -- "$crew" >"$tap_dir/said" 2>"$tap_dir/err"
+	) || status=$?
+	cat "$tap_dir/err"
+	((status == 0)) && has_lines 1 err && grep -q 'File too large: recording ends here' "$tap_dir/err"
+	[[ $(<"$tap_dir/said") == 32000 ]] || return
+	call replay --json "$trace"
+	query 'd["operations"] > 10000'
+}
+
+# In a child the name of the trace leads to nothing.
+environment_is_harmless() {
+	record 0 sh -c 'python3 -c "print(1)"; echo 2; exec echo 3'
+	[[ $(tr '\n' ' ' <"$tap_dir/said") == '1 2 3 ' ]]
+	replay
+	query 'd["command"] == "echo 3"'
+}
+
+# finds FAULT 'what the report says'
+finds() {
+	record 0 "$crew"
+	status=0
+	FAULTY=$1 "$numarena" replay -a "$faulty" "$trace" >"$tap_dir/out" 2>"$tap_dir/err" || status=$?
+	cat "$tap_dir/out"
+	((status == 1)) && has_lines 0 err && grep -q "^WRONG .* $2" "$tap_dir/out"
+}
+
+# A trace of crew, spoilt by python: f is its bytes.
+spoil() {
+	record 0 "$crew"
+	python3 -c 'import struct, sys
+f = bytearray(open(sys.argv[1], "rb").read())
+exec(sys.argv[2])
+open(sys.argv[1], "wb").write(f)' "$trace" "$1"
+}
+
+is_refused() {
+	spoil "$1"
+	exits 1 "$2" replay "$trace"
+}
+
+# What is left is replayed.
+is_cut() {
+	spoil 'f = f[:len(f) // 2 + 1000]'
+	call replay --json "$trace"
+	query 'd["operations"] > 1000'
+}
+
+# Whatever bytes are wrong: refused in one line or read, and never ended by a signal.
+survives_damage() {
+	local spoilt
+	record 0 "$crew" '' 2
+	python3 -c 'import random, sys
+good = open(sys.argv[1], "rb").read()
+for seed in range(60):
+    r = random.Random(seed)
+    f = bytearray(good)
+    for i in range(r.choice((1, 10, 1000))):
+        start = r.choice((0, 65536, 65536))
+        at = start + r.randrange(r.choice((64, 4096, len(f) - start)))
+        f[at] = r.choice((0, 1, 127, 128, 255, r.randrange(256)))
+    open(f"{sys.argv[1]}.{seed}", "wb").write(f)' "$trace"
+	for spoilt in "$trace".*; do
+		call replay --summary "$spoilt" >/dev/null
+		((status == 0)) && has_lines 0 err && continue
+		((status == 1)) && has_lines 1 err && continue
+		echo "$spoilt: status $status"
+		return 1
+	done
+}
+
+is_no_allocator() {
+	status=0
+	"$numarena" replay -a "$1" "$trace" >"$tap_dir/out" 2>"$tap_dir/err" || status=$?
+	cat "$tap_dir/err"
+	((status == 1)) && has_lines 0 out && tail -n 1 "$tap_dir/err" | grep -qF "$2"
+}
+
+check 'threads of all kinds of calls' crew_is_recorded 0 9
+check 'the same on numarena' runs_on numarena libnumarena.so
+check 'the same on the system'"'"'s malloc' runs_on system libc.so
+check 'a program that is killed' is_recorded_until_killed
+check 'one that forks, and children that allocate' crew_is_recorded 0 9 fork
+check 'one that becomes another by exec' crew_is_recorded 0 9 exec
+check '128 threads that come and go' many_threads
+check 'children of a shell' environment_is_harmless
+check 'the summary' summary_agrees
+check 'python3' program_is_recorded 100000 env PYTHONMALLOC=malloc python3 -c \
+	'import json, threading
+def work():
+    json.dumps(json.loads(json.dumps([{str(i): [i] * (i % 9)} for i in range(5000)])))
+t = [threading.Thread(target=work) for i in range(4)]
+for i in t: i.start()
+for i in t: i.join()
+print("done")'
+check 'sqlite3' program_is_recorded 50000 sqlite3 :memory: 'SELECT count(*), sum(length(s)) FROM (
+	WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000)
+	SELECT printf("%d %d", i, i * 7919 % 1000) AS s FROM n ORDER BY s)'
+check 'no room for the trace' disk_is_full
+
+check 'replay finds memory that is given twice' finds twice 'overwritten'
+check 'replay finds allocations that fail' finds null 'allocations failed'
+check 'replay finds calloc without zeros' finds zero 'not zero'
+check 'replay finds bad alignment' finds align 'not aligned'
+check 'replay finds a realloc that loses' finds shrink 'overwritten'
+
+check 'no trace: another file' exits 1 'is not a trace' replay "$0"
+check 'no trace: an empty file' exits 1 'is not a trace' replay /dev/null
+check 'no trace: a folder' exits 1 'is not a trace' replay "$tap_dir"
+check 'no trace: nothing' exits 1 'No such file' replay "$tap_dir/nothing"
+check 'another version' is_refused 'f[12] = 99' 'another version'
+check 'another byte order' is_refused 'f[8:12] = f[11:7:-1]' 'other byte order'
+check 'a number beyond all sense' is_refused \
+	'f[65536 + 8:65536 + 8 + 20] = bytes([3] + [255] * 8 + [1] + [1] * 10)' 'damaged'
+check 'a trace that was cut' is_cut
+check 'a trace with wrong bytes' survives_damage
+check 'a library that is not there' is_no_allocator "$tap_dir/none.so" 'No such file'
+check 'a library without malloc' is_no_allocator /lib/x86_64-linux-gnu/libm.so.6 'has none'
+
+check 'record: no file' misused 'where to? -o FILE' record true
+check 'record: no program' misused 'which program?' record -o "$trace"
+check 'record: no such folder' exits 125 'No such file' record -o "$tap_dir/no/trace" true
+check 'record: not a file' exits 125 'not a file that can be mapped' record -o /dev/null true
+check 'record: no such program' exits 127 'cannot run no-such-program' record -o "$trace" no-such-program
+check 'record: not executable' exits 126 'Permission denied' record -o "$trace" "$tap_dir"
+check 'record: the program'"'"'s status' record 7 sh -c 'exit 7'
+check 'replay: no trace' misused 'which trace?' replay
+check 'replay: two traces' misused 'one trace at a time' replay a b
+check 'replay: two forms' misused 'text only' replay --summary --json "$trace"
+check 'replay: closed or full stdout' complains_of_output replay "$trace"
+
+tap_end

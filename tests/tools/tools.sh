@@ -1,0 +1,65 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+#
+# For the scripts of this folder: call the command, and say what came of it.
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+top=$(cd "$here/../.." && pwd)
+# shellcheck source=tests/tap.sh
+. "$top/tests/tap.sh"
+
+build=${NUMARENA_BUILD:-$top/build}
+numarena=$build/tools/numarena
+library=$(realpath -e "$build/libnumarena.so")
+unset LD_PRELOAD NUMARENA_CONF
+
+# Runs it; afterwards $status, and files out and err in $tap_dir.
+call() {
+	status=0
+	"$numarena" "$@" >"$tap_dir/out" 2>"$tap_dir/err" </dev/null || status=$?
+	cat "$tap_dir/out" "$tap_dir/err"
+}
+
+has_lines() {
+	(($(wc -l <"$tap_dir/$2") == $1)) || {
+		echo "not $1 lines:"
+		cat "$tap_dir/$2"
+		return 1
+	}
+}
+
+# exits STATUS 'what the one line on stderr has' argument...
+exits() {
+	local expected=$1 text=$2
+	shift 2
+	call "$@"
+	((status == expected)) && has_lines 1 err && grep -qF -- "$text" "$tap_dir/err"
+}
+
+# A wrong call: one line and a hint, nothing on stdout.
+misused() {
+	local text=$1
+	shift
+	call "$@"
+	((status == 2)) && has_lines 2 err && has_lines 0 out &&
+		head -n 1 "$tap_dir/err" | grep -qF -- "$text" &&
+		tail -n 1 "$tap_dir/err" | grep -qx "Try 'numarena.*--help'."
+}
+
+# What is printed goes nowhere: 1 and one line.
+complains_of_output() {
+	local to
+	for to in '>&-' '>/dev/full'; do
+		status=0
+		bash -c '"$@" '"$to" bash "$numarena" "$@" 2>"$tap_dir/err" || status=$?
+		cat "$tap_dir/err"
+		((status == 1)) && has_lines 1 err && grep -q 'cannot write' "$tap_dir/err" || return
+	done
+}
+
+# python3 knows JSON: query EXPRESSION, where d is the whole.
+query() {
+	python3 -c 'import json, sys
+d = json.load(open(sys.argv[1]))
+assert eval(sys.argv[2]), d' "$tap_dir/out" "$1"
+}

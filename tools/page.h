@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The stats page of another process (option stats:page), read as a whole.
+ */
+#ifndef TOOL_PAGE_H
+#define TOOL_PAGE_H
+
+#include <numarena.h>
+
+#include <sys/types.h>
+
+#include "internal/lap.h"
+#include "internal/statpage.h"
+
+struct page {
+	struct nar_statpage head;
+	struct numarena_stats stats;
+	unsigned int nr_nodes;
+	struct nar_statpage_window window[NUMARENA_MAX_NODES];
+	struct numarena_node_stats node[NUMARENA_MAX_NODES];
+	uint64_t frees[NUMARENA_MAX_NODES * NUMARENA_MAX_NODES];	/* rows of nr_nodes */
+	uint64_t bytes[NUMARENA_MAX_NODES * NUMARENA_MAX_NODES];
+	struct nar_lap lap[NR_STEPS];
+};
+
+enum page_result {
+	PAGE_OK,
+	PAGE_NO_PROCESS,	/* there is none of that number, or it has ended */
+	PAGE_NO_RIGHTS,		/* it is another user's */
+	PAGE_NONE,		/* it publishes nothing, or has been replaced by exec */
+	PAGE_STRANGE,		/* of another version, or not written by numarena */
+};
+
+/* Takes some of what is in the page as soon as it is of one moment. */
+enum page_result page_read(struct page *p, pid_t pid);
+
+/* Whether it may have one: quick, for who goes through all processes. */
+bool page_is_there(pid_t pid);
+
+/* A descriptor, of a file that is the process's own user's; -1 with errno. */
+int page_open(pid_t pid);
+
+/* Now, on the page's clock. */
+uint64_t page_clock_ns(void);
+
+#endif /* TOOL_PAGE_H */

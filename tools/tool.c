@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+#include "tool.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* More than any command has. */
+#define MAX_OPTIONS 32
+
+/* Of the command that runs, for messages: tool_option() sets it. */
+static const char *tool_name;
+
+/* ---- Messages ---- */
+
+static void __attribute__((format(printf, 1, 0))) say(const char *fmt, va_list args)
+{
+	fflush(stdout);
+	fprintf(stderr, tool_name ? "numarena %s: " : "numarena: ", tool_name);
+	vfprintf(stderr, fmt, args);
+	fputc('\n', stderr);
+}
+
+void tool_warn(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	say(fmt, args);
+	va_end(args);
+}
+
+void tool_die(int status, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	say(fmt, args);
+	va_end(args);
+	exit(status);
+}
+
+static _Noreturn void usage_hint(void)
+{
+	fprintf(stderr, "Try 'numarena %s%s--help'.\n", tool_name ? tool_name : "",
+		tool_name ? " " : "");
+	exit(TOOL_USAGE);
+}
+
+void tool_usage_error(const struct tool_usage *usage, const char *fmt, ...)
+{
+	va_list args;
+
+	tool_name = usage->name;
+	va_start(args, fmt);
+	say(fmt, args);
+	va_end(args);
+	usage_hint();
+}
+
+int tool_end(int status)
+{
+	bool is_bad = ferror(stdout);
+
+	errno = 0;
+	if (!fflush(stdout) && !is_bad)
+		return status;
+	tool_warn("cannot write the output: %s", strerror(errno ? errno : EIO));
+	return TOOL_FAILED;
+}
+
+/* ---- Help ---- */
+
+/* Text behind an option, its further lines below its first. */
+static void print_indented(const char *text, int column)
+{
+	for (; *text; text++) {
+		putchar(*text);
+		if (*text == '\n')
+			printf("%*s", column, "");
+	}
+	putchar('\n');
+}
+
+#define HELP_COLUMN 26
+
+static void print_option(char letter, const char *name, const char *arg, const char *help)
+{
+	int width = letter ? printf("  -%c, --%s", letter, name) : printf("      --%s", name);
+
+	if (arg)
+		width += printf(" %s", arg);
+	if (width > HELP_COLUMN - 2)
+		width = printf("\n") - 1;
+	printf("%*s", HELP_COLUMN - width, "");
+	print_indented(help, HELP_COLUMN);
+}
+
+static bool has_letter(const struct tool_option *o)
+{
+	return o->key < 256;
+}
+
+static void print_help(const struct tool_usage *usage)
+{
+	const struct tool_option *o;
+
+	printf("Usage: numarena %s%s%s\n\n%s\n\nOptions:\n", usage->name ? usage->name : "",
+	       usage->name ? " " : "", usage->synopsis, usage->about);
+	for (o = usage->options; o->name; o++)
+		if (o->help)
+			print_option(has_letter(o) ? (char)o->key : '\0', o->name, o->arg, o->help);
+	print_option('h', "help", NULL, "print this help and end");
+	if (usage->notes)
+		printf("\n%s\n", usage->notes);
+	if (usage->print_more)
+		usage->print_more();
+}
+
+/* ---- Options ---- */
+
+struct forms {
+	struct option longs[MAX_OPTIONS + 2];
+	char shorts[2 * MAX_OPTIONS + 4];
+};
+
+static void forms_add(struct forms *f, size_t i, const char *name, bool has_arg, int key)
+{
+	size_t len = strlen(f->shorts);
+
+	f->longs[i] = (struct option){ name, has_arg ? required_argument : no_argument, NULL, key };
+	if (key > 255)
+		return;
+	f->shorts[len] = (char)key;
+	if (has_arg)
+		f->shorts[len + 1] = ':';
+}
+
+/* '+': stop at the first operand, ':': tell what is missing from what is unknown. */
+static void forms_make(struct forms *f, const struct tool_option *options)
+{
+	size_t i;
+
+	*f = (struct forms){ .shorts = "+:" };
+	for (i = 0; options[i].name && i < MAX_OPTIONS; i++)
+		forms_add(f, i, options[i].name, options[i].arg, options[i].key);
+	forms_add(f, i, "help", false, 'h');
+}
+
+/* optopt has a letter, or is 0 or a long option's key: then argv has the word itself. */
+static _Noreturn void refuse(const struct tool_usage *usage, char **argv, const char *what)
+{
+	const char *word = argv[optind - 1];
+
+	if (optopt && optopt < 256 && word[1] != '-')
+		tool_usage_error(usage, "%s '-%c'", what, optopt);
+	tool_usage_error(usage, "%s '%s'", what, word);
+}
+
+int tool_option(const struct tool_usage *usage, int argc, char **argv)
+{
+	struct forms forms;
+	int key;
+
+	tool_name = usage->name;
+	forms_make(&forms, usage->options);
+	opterr = 0;
+	key = getopt_long(argc, argv, forms.shorts, forms.longs, NULL);
+	if (key == 'h') {
+		print_help(usage);
+		exit(tool_end(TOOL_OK));
+	}
+	if (key == ':')
+		refuse(usage, argv, "no value for option");
+	if (key == '?')
+		refuse(usage, argv, "there is no option");
+	return key;
+}
+
+int tool_pid(const struct tool_usage *usage, const char *text)
+{
+	char *end;
+	long pid;
+
+	errno = 0;
+	pid = strtol(text, &end, 10);
+	if (end == text || *end || errno || pid < 1 || pid > INT_MAX)
+		tool_usage_error(usage, "'%s' is no process's number", text);
+	return (int)pid;
+}
