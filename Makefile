@@ -265,15 +265,29 @@ bench:
 # Where bash, zsh and man look.
 bash-dir := $(DATADIR)/bash-completion/completions
 zsh-dir  := $(DATADIR)/zsh/site-functions
-man-dir  := $(DATADIR)/man/man1
+man-dir  := $(DATADIR)/man
 
-install: lib tools
+# Each function has a page that leads to the one of all.
+functions := $(shell awk '/^ \* numarena_[a-z0-9_]+\(\) - / { sub(/\(\)/, "", $$2); print $$2 }' \
+	include/numarena.h)
+
+quiet_cmd_man3 = MAN     $@
+      cmd_man3 = awk -v version=$(VERSION) -v date="$$(date -u -r $< +%F)" -f scripts/man3.awk $< >$@
+$(O)/numarena.3: include/numarena.h scripts/man3.awk FORCE
+	$(call if_changed,man3)
+
+install: lib tools $(O)/numarena.3
 	install -d $(addprefix $(DESTDIR),$(LIBDIR)/pkgconfig $(INCLUDEDIR) $(BINDIR) \
-		$(bash-dir) $(zsh-dir) $(man-dir))
+		$(bash-dir) $(zsh-dir) $(man-dir)/man1 $(man-dir)/man3 $(man-dir)/man7)
 	install -m 755 $(O)/tools/numarena $(DESTDIR)$(BINDIR)/numarena
 	install -m 644 tools/completion/numarena.bash $(DESTDIR)$(bash-dir)/numarena
 	install -m 644 tools/completion/_numarena $(DESTDIR)$(zsh-dir)/_numarena
-	install -m 644 doc/numarena.1 $(DESTDIR)$(man-dir)/numarena.1
+	install -m 644 doc/numarena.1 $(DESTDIR)$(man-dir)/man1/numarena.1
+	install -m 644 $(O)/numarena.3 $(DESTDIR)$(man-dir)/man3/numarena.3
+	for name in $(functions); do \
+		echo '.so man3/numarena.3' >$(DESTDIR)$(man-dir)/man3/$$name.3; \
+	done
+	install -m 644 doc/numarena.7 $(DESTDIR)$(man-dir)/man7/numarena.7
 	install -m 755 $(O)/libnumarena-record.so $(DESTDIR)$(LIBDIR)/libnumarena-record.so
 	install -m 755 $(lib-so) $(DESTDIR)$(LIBDIR)/libnumarena.so.$(VERSION)
 	ln -sf libnumarena.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libnumarena.so.$(SOMAJOR)
@@ -286,7 +300,8 @@ install: lib tools
 	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/numarena.pc
 
 installed := $(BINDIR)/numarena $(bash-dir)/numarena $(zsh-dir)/_numarena \
-	$(man-dir)/numarena.1 $(INCLUDEDIR)/numarena.h \
+	$(man-dir)/man1/numarena.1 $(man-dir)/man7/numarena.7 \
+	$(patsubst %,$(man-dir)/man3/%.3,numarena $(functions)) $(INCLUDEDIR)/numarena.h \
 	$(LIBDIR)/pkgconfig/numarena.pc \
 	$(addprefix $(LIBDIR)/libnumarena,.a .so .so.$(SOMAJOR) .so.$(VERSION) -record.so)
 uninstall:
@@ -304,7 +319,7 @@ Targets
   check-numa     what wants NUMA nodes, on emulated machines that have them
   bench          the benchmark: scripts/numa_bench.sh
   tools          the numarena command, in tools/ of the output folder
-  install        libraries, header, pkg-config file, command, its manual and completions;
+  install        libraries, header, pkg-config file, command, manuals and completions;
                  DESTDIR= PREFIX= LIBDIR= INCLUDEDIR= BINDIR= DATADIR=
   uninstall      remove what install put there, by the same
   clean          remove the output folder

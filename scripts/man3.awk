@@ -2,9 +2,8 @@
 #
 # numarena(3) out of the public header's comments, so that neither says what the other does not.
 #
-#	awk -v version=1.2.3 -v date=2026-01-31 -v names=file -f man3.awk include/numarena.h
+#	awk -v version=1.2.3 -v date=2026-01-31 -f man3.awk include/numarena.h
 #
-# The page goes to stdout; @names, if given, gets the name of each function, a line each.
 # What stands in the header: the file's own comment, "---- Part ----", and kernel-doc: a
 # "name() - summary", "@argument: text", paragraphs, "Return: text", and then the declaration.
 
@@ -94,8 +93,6 @@ function entry_print(name) {
 	name = title
 	sub(/ - .*/, "", name)
 	print ".SS " name
-	if (names && name ~ /\(\)$/)
-		print substr(name, 1, length(name) - 2) > names
 	declaration_print()
 	doc_print()
 }

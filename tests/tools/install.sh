@@ -22,9 +22,21 @@ installed() {
 has_files() {
 	local file
 	for file in bin/numarena lib/libnumarena-record.so share/man/man1/numarena.1 \
+		share/man/man3/numarena.3 share/man/man3/numarena_audit.3 share/man/man7/numarena.7 \
 		share/bash-completion/completions/numarena share/zsh/site-functions/_numarena; do
 		[[ -f $stage$prefix/$file ]] || { echo "no $file"; return 1; }
 	done
+}
+
+# numarena(3) has all that the library exports.
+describes_all() {
+	local name missing=0
+	for name in $(nm -D --defined-only "$stage$prefix/lib/libnumarena.so" |
+			sed -n 's/.* T \(numarena_[a-z0-9_]*\)$/\1/p'); do
+		grep -q "^\.SS $name()" "$stage$prefix/share/man/man3/numarena.3" ||
+			{ echo "no $name in numarena(3)"; missing=1; }
+	done
+	((missing == 0))
 }
 
 runs_its_library() {
@@ -53,6 +65,7 @@ lib64=$prefix/lib64
 
 check 'install' installed
 check 'all is there' has_files
+check 'the manual describes every function' describes_all
 check 'run finds its library' runs_its_library $prefix/lib
 check 'record and replay find theirs' records
 check 'uninstall' is_removed

@@ -129,4 +129,27 @@ else
 	skip 'man has nothing to say against the manual' 'there is no man'
 fi
 
+# ---- Of the library ----
+
+library_options_of_code() {
+	sed -n -E 's/^\tOPTION\(([a-z_]+),.*/\1/p; s/^\t\{ "([a-z_]+)", .*/\1/p' "$top/arena/option.c" | sort
+}
+
+library_options_of_manual() {
+	sed -n -E 's/^\.It Cm ([a-z_]+) : .*/\1/p' "$top/doc/numarena.7" | sort
+}
+
+library_options_of_readme() {
+	sed -n -E '/^## Options/,/^## [^O]/s/^\| `([a-z_]+)` .*/\1/p' "$top/README.md" | sort
+}
+
+library_options_agree() {
+	[[ $(library_options_of_code | wc -l) -ge 10 ]]
+	diff <(library_options_of_code) <("library_options_of_$1")
+}
+
+for where in manual readme; do
+	check "options of the library in the $where" library_options_agree $where
+done
+
 tap_end
