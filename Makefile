@@ -301,7 +301,7 @@ install: lib tools $(O)/numarena.3
 
 installed := $(BINDIR)/numarena $(bash-dir)/numarena $(zsh-dir)/_numarena \
 	$(man-dir)/man1/numarena.1 $(man-dir)/man7/numarena.7 \
-	$(patsubst %,$(man-dir)/man3/%.3,numarena $(functions)) $(INCLUDEDIR)/numarena.h \
+	$(patsubst %,$(man-dir)/man3/%.3,numarena $(functions)) $(INCLUDEDIR)/numarena.h $(INCLUDEDIR)/numarena.hpp \
 	$(LIBDIR)/pkgconfig/numarena.pc \
 	$(addprefix $(LIBDIR)/libnumarena,.a .so .so.$(SOMAJOR) .so.$(VERSION) -record.so)
 uninstall:
