@@ -193,7 +193,7 @@ static void *bury_on_node(struct nar_heap *h, unsigned int node, void *buried, s
 	return buried;
 }
 
-void *nar_blocks_bury(struct nar_heap *h, size_t *bytes)
+void *nar_blocks_bury(struct nar_heap *h, size_t *bytes) __must_hold(&h->lock)
 {
 	void *buried = NULL;
 	unsigned int node;
