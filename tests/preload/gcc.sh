@@ -12,7 +12,7 @@ require_programs gcc make
 # A copy, since two builds are compared: nobody is to edit between them.
 tree=$tap_dir/tree
 mkdir "$tree"
-cp -r "$top"/{Makefile,arena,bench,include,numa,scripts,tests} "$tree"
+cp -r "$top"/{Makefile,arena,bench,include,numa,scripts,tests,tools} "$tree"
 
 # build_library NAME env-argument...
 # Into the same folder each time: debug information names it.
