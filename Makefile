@@ -112,7 +112,7 @@ include $1/Kbuild
 $(foreach k,$(kinds),all-$(k) += $$(addprefix $1/,$$($(k)-y))
 )
 endef
-$(foreach d,numa arena tools bench tests tests/preload tests/tools tests/link tests/numa,$(eval $(call read-folder,$d)))
+$(foreach d,numa arena tools bench tests tests/preload tests/tools tests/link tests/cxx tests/examples tests/numa,$(eval $(call read-folder,$d)))
 
 lib-objs := $(addprefix $(O)/,$(all-obj))
 lib-so	 := $(O)/libnumarena.so
@@ -293,7 +293,7 @@ install: lib tools $(O)/numarena.3
 	ln -sf libnumarena.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libnumarena.so.$(SOMAJOR)
 	ln -sf libnumarena.so.$(SOMAJOR) $(DESTDIR)$(LIBDIR)/libnumarena.so
 	install -m 644 $(lib-a) $(DESTDIR)$(LIBDIR)/libnumarena.a
-	install -m 644 include/numarena.h $(DESTDIR)$(INCLUDEDIR)/numarena.h
+	install -m 644 include/numarena.h include/numarena.hpp $(DESTDIR)$(INCLUDEDIR)
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
 	    -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' \
 	    scripts/numarena.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/numarena.pc
@@ -301,7 +301,7 @@ install: lib tools $(O)/numarena.3
 
 installed := $(BINDIR)/numarena $(bash-dir)/numarena $(zsh-dir)/_numarena \
 	$(man-dir)/man1/numarena.1 $(man-dir)/man7/numarena.7 \
-	$(patsubst %,$(man-dir)/man3/%.3,numarena $(functions)) $(INCLUDEDIR)/numarena.h \
+	$(patsubst %,$(man-dir)/man3/%.3,numarena $(functions)) $(INCLUDEDIR)/numarena.h $(INCLUDEDIR)/numarena.hpp \
 	$(LIBDIR)/pkgconfig/numarena.pc \
 	$(addprefix $(LIBDIR)/libnumarena,.a .so .so.$(SOMAJOR) .so.$(VERSION) -record.so)
 uninstall:

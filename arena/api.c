@@ -13,6 +13,7 @@
 #include "print.h"
 #include "publish.h"
 #include "reserve.h"
+#include "scope.h"
 #include "start.h"
 #include "stats.h"
 #include "unit.h"
@@ -146,6 +147,107 @@ __exported int numarena_stats_print(int fd, enum numarena_stats_format format)
 		return answer(-ENOMEM, saved);
 	nar_publish_now();
 	return answer(nar_print(fd, format), saved);
+}
+
+/* ---- Scopes ---- */
+
+static noinline void *scope_alloc_slow(struct numarena_scope *scope, size_t size, size_t alignment)
+{
+	int saved = errno;
+	void *p;
+
+	if (unlikely(!scope || !is_pow2(alignment))) {
+		errno = EINVAL;
+		return NULL;
+	}
+	p = nar_scope_alloc_slow(scope, size, alignment);
+	errno = p ? saved : ENOMEM;
+	return p;
+}
+
+__exported struct numarena_scope *numarena_scope_begin(const char *name, unsigned int flags)
+{
+	int saved = errno;
+	struct numarena_scope *scope = NULL;
+
+	if (flags & ~NUMARENA_SCOPE_CAPTURE) {
+		errno = EINVAL;
+		return NULL;
+	}
+	scope = nar_thread_scope_begin(name, flags & NUMARENA_SCOPE_CAPTURE);
+	errno = scope ? saved : ENOMEM;
+	return scope;
+}
+
+static __always_inline void *scope_alloc(struct numarena_scope *scope, size_t size)
+{
+	void *p;
+
+	if (likely(scope) && likely(nar_scope_try_alloc(scope, size, &p)))
+		return p;
+	return scope_alloc_slow(scope, size, 1);
+}
+
+/* Twelve instructions on x86-64: scripts/scope_cost.sh counts them. */
+__exported void *numarena_scope_alloc(struct numarena_scope *scope, size_t size)
+{
+	return scope_alloc(scope, size);
+}
+
+__exported void *numarena_scope_aligned_alloc(struct numarena_scope *scope, size_t alignment, size_t size)
+{
+	return scope_alloc_slow(scope, size, alignment);
+}
+
+__exported void *numarena_scope_calloc(struct numarena_scope *scope, size_t nmemb, size_t size)
+{
+	size_t bytes;
+	void *p;
+
+	if (__builtin_mul_overflow(nmemb, size, &bytes)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	p = scope_alloc(scope, bytes);
+	return p ? memset(p, 0, bytes) : NULL;
+}
+
+__exported size_t numarena_scope_mark(struct numarena_scope *scope)
+{
+	return scope ? nar_scope_mark(scope) : 0;
+}
+
+static void scope_release(struct numarena_scope *scope, size_t mark)
+{
+	int saved = errno;
+
+	if (scope)
+		nar_scope_release(scope, mark);
+	errno = saved;
+}
+
+__exported void numarena_scope_release(struct numarena_scope *scope, size_t mark)
+{
+	scope_release(scope, mark);
+}
+
+__exported void numarena_scope_reset(struct numarena_scope *scope)
+{
+	scope_release(scope, 0);
+}
+
+__exported void numarena_scope_end(struct numarena_scope *scope)
+{
+	int saved = errno;
+
+	if (scope)
+		nar_thread_scope_end(scope);
+	errno = saved;
+}
+
+__exported void *numarena_scope_keep(void *ptr)
+{
+	return nar_front_keep(ptr);
 }
 
 /* ---- Nodes ---- */

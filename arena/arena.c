@@ -53,6 +53,7 @@ struct nar_arena nar_arena_none = {
 };
 
 __thread struct nar_arena *nar_arena_own;
+__thread struct nar_arena *nar_arena_aside;
 __thread u8 nar_bound_to;
 
 /* ---- Begin ---- */
@@ -765,7 +766,7 @@ void nar_arena_free_direct(void *p)
 	for (;;) {
 		u32 entry = nar_entry_of(p), owner = nar_entry_owner(entry);
 
-		if (owner == OWNER_NONE)
+		if (owner == OWNER_NONE || owner == OWNER_SCOPE)
 			nar_die("double free of %p (its slab is gone)", p);
 		if (owner == OWNER_SHARD ? nar_heap_try_free(p) :
 		    try_give(nar_arena_of(owner), p, entry, HANDLE_NONE))

@@ -93,6 +93,14 @@ extern struct nar_arena nar_arena_none;
 /* The calling thread's; NULL.  thread.c alone sets it. */
 extern __thread struct nar_arena *nar_arena_own;
 
+/* ... and while a scope captures what the thread allocates; then the other is NULL. */
+extern __thread struct nar_arena *nar_arena_aside;
+
+static inline struct nar_arena *nar_arena_mine(void)
+{
+	return nar_arena_own ? nar_arena_own : nar_arena_aside;
+}
+
 /* The node that numarena_thread_bind() named for the calling thread, plus one; or 0. */
 extern __thread u8 nar_bound_to;
 

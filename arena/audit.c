@@ -100,6 +100,8 @@ static enum numarena_kind kind_of(u8 state)
 {
 	if (state == EXTENT_CHUNK)
 		return NUMARENA_KIND_SLAB;
+	if (state == EXTENT_SCOPE)
+		return NUMARENA_KIND_SCOPE;
 	return state == EXTENT_LARGE || state == EXTENT_REPLICA ? NUMARENA_KIND_LARGE : NUMARENA_KIND_FREE;
 }
 

@@ -556,7 +556,7 @@ static u32 start_after(const struct nar_window *x, u32 page)
 
 static bool is_in_use(u8 state)
 {
-	return state == EXTENT_LARGE || state == EXTENT_REPLICA;
+	return state == EXTENT_LARGE || state == EXTENT_REPLICA || state == EXTENT_SCOPE;
 }
 
 /* Whose block it is sees to it that it stays. */

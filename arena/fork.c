@@ -22,6 +22,7 @@
 #include "extent.h"
 #include "fork.h"
 #include "forkpool.h"
+#include "scope.h"
 #include "tomb.h"
 #include "unit.h"
 
@@ -41,6 +42,7 @@ static void each_lock(void (*fn)(struct nar_lock *))
 	nar_chunk_each_lock(fn);
 	nar_extent_each_lock(fn);
 	nar_messages_each_lock(fn);
+	nar_scope_each_lock(fn);
 	nar_meta_each_lock(fn);
 	nar_policy_each_lock(fn);
 	nar_kind_each_lock(fn);
@@ -78,7 +80,7 @@ static void after_fork_child(void)
 	nar_unit_forget_threads();
 	each_lock(nar_lock_reset);
 	nar_tomb_forget_threads();
-	nar_arenas_orphan(nar_arena_own);
+	nar_arenas_orphan(nar_arena_mine());
 	if (holds_rcu)
 		urcu_bp_after_fork_child();
 }

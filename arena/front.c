@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "internal/option.h"
+#include "numa/loader.h"
 
 #include "block.h"
 #include "extent.h"
@@ -14,6 +15,7 @@
 #include "init.h"
 #include "large.h"
 #include "maint.h"
+#include "scope.h"
 #include "start.h"
 
 /* Alignment that every object of a class has by itself. */
@@ -47,11 +49,27 @@ static void *large_alloc(const struct nar_block *block, bool *is_zero)
 	return nar_start_early() ? nar_thread_alloc_large(block, is_zero) : NULL;
 }
 
+/* The loader's own allocations outlive any scope. */
+#define is_to_last() unlikely(nar_scope_captor && nar_is_loader(__builtin_return_address(0)))
+
+/* Whatever captures. */
+static noinline void *alloc_to_last(size_t size, size_t alignment)
+{
+	struct numarena_scope *captor = nar_thread_swap_captor(NULL);
+	void *p = nar_front_aligned(alignment, size);
+
+	nar_thread_swap_captor(captor);
+	return p;
+}
+
+/* The fast path's last step, so it returns to malloc's caller. */
 noinline void *nar_front_alloc_slow(size_t size)
 {
 	int saved = errno;
 	bool is_zero;
 
+	if (is_to_last())
+		return alloc_to_last(size, NATURAL_ALIGNMENT);
 	return answer(size > NAR_SMALL_MAX ? large_alloc(&(struct nar_block){ .size = size, .alignment = 1 }, &is_zero) :
 		      nar_thread_alloc_slow(size), size, saved);
 }
@@ -63,7 +81,10 @@ static size_t usable_size(const void *p)
 	if (unlikely(!nar_is_ours(p)))
 		nar_die("%p was never allocated by numarena", p);
 	entry = nar_entry_of(p);
-	return entry ? nar_class[nar_entry_class(entry)].shape.size : nar_large_bytes(p);
+	if (!entry)
+		return nar_large_bytes(p);
+	return likely(!nar_entry_is_scope(entry)) ? nar_class[nar_entry_class(entry)].shape.size :
+	       nar_scope_usable(p);
 }
 
 /* It may be no object: what is to come will say so. */
@@ -99,7 +120,9 @@ void *nar_front_calloc_slow(size_t nmemb, size_t size)
 
 	if (unlikely(__builtin_mul_overflow(nmemb, size, &bytes)))
 		return answer(NULL, 0, saved);
-	if (bytes <= NAR_SMALL_MAX)
+	if (is_to_last())
+		p = alloc_to_last(bytes, NATURAL_ALIGNMENT);
+	else if (bytes <= NAR_SMALL_MAX)
 		p = nar_thread_alloc_slow(bytes);
 	else
 		p = large_alloc(&(struct nar_block){ .size = bytes, .alignment = 1 }, &is_zero);
@@ -117,11 +140,13 @@ static bool large_try_resize(void *p, size_t size)
 /* Same class, or not much less than it has, or a large block that can stretch. */
 static bool try_stay(void *p, size_t have, size_t size)
 {
-	bool is_small = nar_entry_of(p);
+	u32 entry = nar_entry_of(p);
 
 	if (size <= have && size >= have / SHRINK_PART)
-		return is_small || large_try_resize(p, size);
-	return !is_small && size > have && large_try_resize(p, size);
+		return entry || large_try_resize(p, size);
+	if (!entry)
+		return size > have && large_try_resize(p, size);
+	return nar_entry_is_scope(entry) && nar_scope_try_resize(p, size);
 }
 
 static void *large_alloc_in(u64 handle, const struct nar_block *block, bool *is_zero)
@@ -153,11 +178,30 @@ static void *alloc_beside(u64 handle, size_t size)
 	return handle == HANDLE_NONE ? nar_front_alloc(size) : nar_front_alloc_in(handle, size);
 }
 
-static void *realloc_move(void *p, size_t have, size_t size)
+static void *alloc_to_replace(const void *p, size_t have, size_t size)
 {
 	u64 handle = nar_heap_handle_of(p);
-	void *to = size > have && have >= GROWN_LARGE_BYTES ? alloc_grown(handle, p, size) :
-		   alloc_beside(handle, size);
+
+	return size > have && have >= GROWN_LARGE_BYTES ? alloc_grown(handle, p, size) :
+	       alloc_beside(handle, size);
+}
+
+/* Nor does it leave its scope, or the heap, for one that captures now and ends sooner. */
+static noinline void *alloc_to_replace_captured(const void *p, size_t have, size_t size)
+{
+	bool is_in_scope = nar_entry_is_scope(nar_entry_of(p));
+	struct numarena_scope *captor =
+		nar_thread_swap_captor(is_in_scope ? nar_scope_mine_around(p) : NULL);
+	void *to = alloc_to_replace(p, have, size);
+
+	nar_thread_swap_captor(captor);
+	return to;
+}
+
+static void *realloc_move(void *p, size_t have, size_t size)
+{
+	void *to = likely(!nar_scope_captor) ? alloc_to_replace(p, have, size) :
+		   alloc_to_replace_captured(p, have, size);
 
 	if (!to)
 		return NULL;
@@ -266,6 +310,33 @@ void *nar_front_memalign(size_t alignment, size_t size)
 		return NULL;
 	}
 	return nar_front_aligned(roundup_pow2(alignment), size);
+}
+
+/* An object's alignment is not known, but is no more than that of its address. */
+static size_t alignment_of(const void *p, size_t size)
+{
+	size_t alignment = (uintptr_t)p & -(uintptr_t)p;
+
+	return min_of(min_of(alignment, (size_t)1 << log2_floor(size)), PAGE_BYTES);
+}
+
+void *nar_front_keep(void *p)
+{
+	size_t size;
+	void *to;
+
+	if (!p)
+		return NULL;
+	size = usable_size(p);
+	if (!nar_entry_is_scope(nar_entry_of(p)))
+		return p;
+	to = alloc_to_last(size, alignment_of(p, size));
+	if (!to)
+		return NULL;
+	nar_unpoison(p, size);
+	memcpy(to, p, size);
+	nar_front_free(p);
+	return to;
 }
 
 size_t nar_front_usable_size(void *p)

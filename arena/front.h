@@ -25,6 +25,9 @@ void *nar_front_aligned_alloc(size_t alignment, size_t size);
 int nar_front_posix_memalign_slow(void **memptr, size_t alignment, size_t size);
 void *nar_front_memalign(size_t alignment, size_t size);
 size_t nar_front_usable_size(void *p);
+
+/* Out of the scope that captured it, into the heap. */
+void *nar_front_keep(void *p);
 void nar_front_free_sized(void *p, size_t size);
 int nar_front_trim(void);
 

@@ -44,7 +44,7 @@ static void give_to_arena(struct nar_arena *a, unsigned int class, void *p)
 /* An arena whose node was full has objects of others, and may have them yet. */
 static void *try_own(const struct nar_heap *heap, unsigned int node, unsigned int class)
 {
-	struct nar_arena *a = nar_arena_own;
+	struct nar_arena *a = nar_arena_mine();
 	void *p;
 
 	if (!a || a->heap != heap || a->member.node != node)

@@ -99,7 +99,7 @@ static void before_refill(void)
 {
 	nar_maint_poll();
 	nar_arena_adopt_orphan();
-	nar_arena_send_all(nar_arena_own);
+	nar_arena_send_all(nar_arena_mine());
 }
 
 static bool grow(struct nar_heap *h, struct nar_arena *a, unsigned int class)
@@ -191,8 +191,8 @@ static void give_up(struct nar_heap *h, u64 handle)
 
 	if (a)
 		nar_arena_flush_all(a);
-	if (nar_arena_own)
-		nar_arena_send_all(nar_arena_own);
+	if (nar_arena_mine())
+		nar_arena_send_all(nar_arena_mine());
 	nar_heap_give_up(h);
 	if (nar_limit_is_set() || nar_policy_is_strict(h->policy))
 		nar_thread_give_up();
@@ -265,7 +265,10 @@ void *nar_heap_alloc_large(u64 handle, const struct nar_block *block, bool *is_z
 
 u64 nar_heap_handle_of(const void *p)
 {
-	u32 id = nar_entry_of(p) ? nar_heap_id_around(p) : nar_block_heap_id(p);
+	u32 entry = nar_entry_of(p), id;
 
+	if (nar_entry_is_scope(entry))
+		return HANDLE_NONE;
+	id = entry ? nar_heap_id_around(p) : nar_block_heap_id(p);
 	return id < NAR_FIRST_HEAP ? HANDLE_NONE : load_acquire(&nar_heaps[id]->handle);
 }

@@ -120,6 +120,9 @@ static __cold __attribute__((__noreturn__)) void die_not_a_block(const void *p)
 	if (state == EXTENT_LARGE)
 		nar_die("free of %p, which is inside a large block (class large, owner node %u, %zu bytes at %p)",
 			p, nar_node_of(p), nr_pages << PAGE_SHIFT, start);
+	if (state == EXTENT_SCOPE)
+		nar_die("free of %p, which is inside an object of a scope (owner node %u, %zu bytes at %p)",
+			p, nar_node_of(p), nr_pages << PAGE_SHIFT, start);
 	nar_die("double free of %p (class large or a slab that is gone, owner node %u)", p,
 		nar_node_of(p));
 }

@@ -46,6 +46,7 @@ enum nar_extent_state {
 	EXTENT_FREE,	/* in the tree of its backing */
 	EXTENT_LARGE,	/* a large block */
 	EXTENT_RECENT,	/* one that is free and waits for its thread to want it again */
+	EXTENT_SCOPE,	/* a region of a scope, or kept for one */
 	EXTENT_REPLICA,	/* one that is a read-only copy, and not for free() */
 	EXTENT_CHUNK,	/* cut into slices */
 	EXTENT_HELD,	/* between two states, in the hands of one thread */

@@ -22,6 +22,7 @@ struct nar_options nar_opt = {
 	.policy = BIND_PREFERRED,
 	.harden = NAR_DEBUG_DEFAULT,
 	.decay_ms = 1000,
+	.scope_keep = MIB(32),
 	.fork_rcu = true,
 };
 
@@ -55,6 +56,7 @@ static const struct option options[] = {
 	OPTION(policy, .words = policies),
 	OPTION(harden, .words = bools),
 	OPTION(decay_ms, .max = INT32_MAX, .is_live = true),
+	OPTION(scope_keep, .max = INT64_MAX, .is_live = true),
 	OPTION(limit, .max = INT64_MAX / 4, .word = "cgroup", .word_value = NAR_LIMIT_CGROUP, .is_live = true),
 	OPTION(purge, .words = purges, .is_live = true),
 	OPTION(fork_rcu, .words = bools),

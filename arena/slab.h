@@ -26,6 +26,7 @@
 #define OWNER_NONE 0u		/* no slab */
 #define OWNER_SHARD 1u		/* on the shelf of its (node, class) shard */
 #define OWNER_FIRST_ARENA 2u
+#define OWNER_SCOPE 0xfffffdu	/* no slab, but a region of a scope: see region.h */
 #define OWNER_TOMB 0xfffffeu	/* of a heap that was destroyed: see tomb.h */
 #define OWNER_NOBODY 0xffffffu	/* the empty arena: owns nothing */
 
@@ -42,6 +43,11 @@ static inline u32 nar_entry_owner(u32 entry)
 static inline u32 nar_entry_class(u32 entry)
 {
 	return entry & ((1u << ENTRY_CLASS_BITS) - 1);
+}
+
+static inline bool nar_entry_is_scope(u32 entry)
+{
+	return nar_entry_owner(entry) == OWNER_SCOPE;
 }
 
 /* @p is ours.  Acquire: pairs with the release that published the slab. */

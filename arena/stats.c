@@ -5,8 +5,16 @@
 
 #include "arena.h"
 #include "extent.h"
+#include "region.h"
+#include "scope.h"
 #include "stats.h"
 #include "window.h"
+
+/* To the extents a region is a large block. */
+static size_t large_bytes(const struct nar_extent_usage *u, unsigned int node)
+{
+	return u->large_bytes - min_of(u->large_bytes, nar_region_bytes(node));
+}
 
 static void add_node(struct numarena_stats *s, unsigned int node)
 {
@@ -14,7 +22,8 @@ static void add_node(struct numarena_stats *s, unsigned int node)
 
 	nar_extent_usage(node, &u);
 	s->committed_bytes += nar_window_committed(node);
-	s->large_bytes += u.large_bytes;
+	s->large_bytes += large_bytes(&u, node);
+	s->scope_bytes += nar_region_bytes(node);
 	s->free_bytes += u.free_bytes;
 	s->slab_bytes += nar_chunk_slab_bytes(node);
 	s->nr_slabs_made += nar_chunk_nr_slabs_made(node);
@@ -135,6 +144,8 @@ void nar_stats_read(struct numarena_stats *s)
 	s->nr_nodes = nar_nodes.nr;
 	s->nr_arenas = nar_arena_nr_live();
 	s->nr_classes = nar_class_count();
+	s->nr_scopes = nar_scope_nr_begun();
+	s->scope_peak_bytes = nar_region_peak_bytes();
 	for (node = 0; node < nar_nodes.nr; node++)
 		add_node(s, node);
 	for (id = OWNER_FIRST_ARENA; id < nar_registry_end(); id++)
@@ -148,7 +159,7 @@ void nar_stats_read(struct numarena_stats *s)
 
 size_t nar_stats_used_bytes(const struct numarena_stats *s)
 {
-	return s->slab_bytes + s->large_bytes;
+	return s->slab_bytes + s->large_bytes + s->scope_bytes;
 }
 
 /* ---- A node ---- */
@@ -201,7 +212,8 @@ void nar_stats_read_node(struct numarena_node_stats *s, unsigned int node)
 		.committed_bytes = nar_window_committed(node),
 		.hugetlb_bytes = u.committed_bytes[BACKING_HUGETLB],
 		.slab_bytes = nar_chunk_slab_bytes(node),
-		.large_bytes = u.large_bytes,
+		.large_bytes = large_bytes(&u, node),
+		.scope_bytes = nar_region_bytes(node),
 		.free_bytes = u.free_bytes,
 	};
 	read_node_events(s, &nar_node_events[node]);

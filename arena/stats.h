@@ -25,7 +25,7 @@ void nar_stats_read_row(unsigned int from, u64 *frees, u64 *bytes);
 /* A row for each node that frees; either may be NULL. */
 void nar_stats_read_matrix(u64 *frees, u64 *bytes);
 
-/* Slabs whole, and large blocks: what mallinfo calls in use. */
+/* Slabs and regions of scopes whole, and large blocks: what mallinfo calls in use. */
 size_t nar_stats_used_bytes(const struct numarena_stats *s);
 
 #endif /* NAR_STATS_H */

@@ -23,7 +23,7 @@ struct step {
 /* What others have freed goes into slabs, past the magazines: so that what is empty shows. */
 static bool try_own_frees(struct step *s)
 {
-	struct nar_arena *a = nar_arena_own;
+	struct nar_arena *a = nar_arena_mine();
 
 	(void)s;
 	return a && (nar_arena_send_one(a) || nar_arena_drain_some(a) || nar_arena_adopt_orphan());

@@ -22,6 +22,7 @@
 #include "limit.h"
 #include "maint.h"
 #include "own.h"
+#include "scope.h"
 #include "start.h"
 #include "thread.h"
 #include "tomb.h"
@@ -57,6 +58,7 @@ struct thread {
 	u32 away_refills;
 	u8 state;
 	u8 nr_steps;		/* allocations and frees without an arena, as far as they count */
+	bool has_end;		/* thread_exit() will be called */
 };
 
 __thread struct nar_arena *nar_self = &nar_arena_none;
@@ -64,18 +66,32 @@ static __thread struct thread self;
 
 static pthread_key_t exit_key;
 
+/*
+ * The arena in nar_self is what switches the fast paths on.  While a scope captures, the
+ * thread seems to have none, and what it then does to allocate leads to the scope.
+ */
+static void thread_use(struct nar_arena *a)
+{
+	nar_arena_own = nar_scope_captor ? NULL : a;
+	nar_arena_aside = nar_scope_captor ? a : NULL;
+	nar_laps_own = a ? &a->count.laps : NULL;
+	nar_self = nar_arena_own && !nar_opt.harden ? a : &nar_arena_none;
+}
+
 /* Destructors of other keys may run after ours: what they free goes by the shards. */
 static void thread_exit(void *arg)
 {
-	struct nar_arena *a = nar_arena_own;
+	struct nar_arena *a;
 
 	(void)arg;
+	self.has_end = false;
+	nar_scope_thread_end();
+	a = nar_arena_mine();
 	if (self.state != THREAD_LIVE)
 		return;
 	/* First: what the end itself frees must not come back here. */
 	self.state = THREAD_RELEASED;
-	nar_self = &nar_arena_none;
-	nar_arena_own = NULL;
+	thread_use(NULL);
 	nar_own_end_all();
 	nar_laps_own = NULL;
 	nar_arena_end(a);
@@ -85,14 +101,6 @@ void nar_thread_init(void)
 {
 	if (pthread_key_create(&exit_key, thread_exit))
 		nar_die("no thread-specific key is left: numarena needs one of %d", PTHREAD_KEYS_MAX);
-}
-
-/* The arena in nar_self is what switches the fast paths on. */
-static void thread_use(struct nar_arena *a)
-{
-	nar_arena_own = a;
-	nar_laps_own = &a->count.laps;
-	nar_self = nar_opt.harden ? &nar_arena_none : a;
 }
 
 /* Whatever has no arena of its own: under the policy that the thread is under now. */
@@ -108,6 +116,13 @@ static bool is_early(void)
 	       self.nr_steps++ < FIRST_STEPS;
 }
 
+/* It may allocate for a high key: by then that works. */
+static bool thread_try_have_end(void)
+{
+	self.has_end = self.has_end || !pthread_setspecific(exit_key, &self);
+	return self.has_end;
+}
+
 static struct nar_arena *thread_begin(void)
 {
 	struct nar_heap *heap;
@@ -115,7 +130,7 @@ static struct nar_arena *thread_begin(void)
 
 	if (self.state != THREAD_NEW || !load_acquire(&nar_is_started) || nar_opt.mode != MODE_ARENA)
 		return NULL;
-	if (is_early())
+	if (nar_scope_captor || is_early())
 		return NULL;
 	/* The constructor may have had no memory for the first stage. */
 	if (!nar_start_early())
@@ -126,15 +141,26 @@ static struct nar_arena *thread_begin(void)
 		return NULL;
 	self.state = THREAD_LIVE;
 	thread_use(a);
-	/* It may allocate for a high key: by now that works.  An arena must have an end. */
-	if (pthread_setspecific(exit_key, &self))
+	/* An arena must have an end. */
+	if (!thread_try_have_end())
 		thread_exit(NULL);
 	return nar_arena_own;
 }
 
-struct nar_arena *nar_thread_arena(void)
+/* To allocate in; what a scope is to capture has none. */
+static struct nar_arena *thread_arena(void)
 {
 	return likely(nar_arena_own) ? nar_arena_own : thread_begin();
+}
+
+static noinline struct nar_arena *thread_arena_slow(void)
+{
+	return nar_arena_aside ? nar_arena_aside : thread_begin();
+}
+
+struct nar_arena *nar_thread_arena(void)
+{
+	return likely(nar_arena_own) ? nar_arena_own : thread_arena_slow();
 }
 
 /* ---- Following the CPU, and the program ---- */
@@ -219,6 +245,14 @@ static void *take_from_default(unsigned int node, unsigned int class)
 	return nar_heap_take(&nar_heap_default, node, class);
 }
 
+/* What its objects are aligned to in a slab is what they were asked for to be aligned to. */
+static void *capture_class(unsigned int class)
+{
+	size_t size = nar_class[class].shape.size;
+
+	return nar_scope_alloc_slow(nar_scope_captor, size, size & -size);
+}
+
 /* Without an arena: built-in classes, batch one. */
 static void *alloc_shared_class(unsigned int class)
 {
@@ -226,6 +260,8 @@ static void *alloc_shared_class(unsigned int class)
 	struct nar_heap *heap;
 	void *p;
 
+	if (nar_scope_captor)
+		return capture_class(class);
 	nar_maint_poll();
 	p = take_from_default(node, class);
 	if (p)
@@ -256,6 +292,7 @@ static void *alloc_shared(size_t size)
 static struct nar_arena *before_refill(struct nar_arena *a)
 {
 	nar_maint_poll();
+	nar_scope_poll();
 	nar_arena_adopt_orphan();
 	nar_arena_send_all(a);
 	return has_moved(a) ? thread_move(a) : a;
@@ -330,15 +367,19 @@ static void *alloc_class(struct nar_arena *a, unsigned int class)
 
 void *nar_thread_alloc_class_slow(unsigned int class)
 {
-	struct nar_arena *a = nar_thread_arena();
+	struct nar_arena *a = thread_arena();
 
 	return a ? alloc_class(a, class) : alloc_shared_class(class);
 }
 
 void *nar_thread_alloc_slow(size_t size)
 {
-	struct nar_arena *a = nar_thread_arena();
+	struct nar_arena *a;
 
+	/* Where there is an arena nothing captures. */
+	if (unlikely(!nar_arena_own && nar_scope_captor))
+		return nar_scope_capture(size);
+	a = thread_arena();
 	if (!a)
 		return alloc_shared(size);
 	nar_arena_update_classes(a);
@@ -375,15 +416,22 @@ static void *alloc_large(struct nar_arena *a, const struct nar_block *block, boo
 	return p ? p : nar_large_alloc(nar_heap_place(a->heap, a->member.node), &b, is_zero);
 }
 
+static noinline void *alloc_shared_large(const struct nar_block *block, bool *is_zero)
+{
+	if (nar_scope_captor)
+		return nar_scope_alloc_slow(nar_scope_captor, block->size, block->alignment);
+	return nar_large_alloc(nar_thread_place(), block, is_zero);
+}
+
 void *nar_thread_alloc_large(const struct nar_block *block, bool *is_zero)
 {
-	struct nar_arena *a = nar_thread_arena();
+	struct nar_arena *a = thread_arena();
 	void *p;
 
 	nar_maint_poll();
 	*is_zero = false;
 	if (!a)
-		return nar_large_alloc(nar_thread_place(), block, is_zero);
+		return alloc_shared_large(block, is_zero);
 	a = follow_policy(a);
 	p = alloc_large(a, block, is_zero);
 	return likely(p) ? p : alloc_large_in_need(a, block, is_zero);
@@ -428,6 +476,8 @@ static void free_small(void *p, u32 entry)
 	u32 owner = nar_entry_owner(entry);
 	struct nar_arena *a = nar_thread_arena();
 
+	if (owner == OWNER_SCOPE)
+		return nar_scope_free(p);
 	if (nar_opt.harden)
 		clear_live(p);
 	if (nar_is_of_heap(p, entry))
@@ -482,8 +532,9 @@ void nar_thread_free_slow(void *p)
 
 void nar_thread_trim(void)
 {
-	struct nar_arena *a = nar_arena_own;
+	struct nar_arena *a = nar_arena_mine();
 
+	nar_scope_trim();
 	if (!a)
 		return;
 	nar_arena_flush_all(a);
@@ -503,7 +554,7 @@ bool nar_thread_give_up(void)
 		return false;
 	is_at_it = true;
 	nar_thread_trim();
-	nar_heap_trim(nar_arena_own ? nar_arena_own->heap : &nar_heap_default);
+	nar_heap_trim(nar_arena_mine() ? nar_arena_mine()->heap : &nar_heap_default);
 	nar_tomb_empty();
 	for (node = 0; node < nar_nodes.nr; node++)
 		nar_maint_reclaim(node);
@@ -513,6 +564,41 @@ bool nar_thread_give_up(void)
 
 void nar_thread_update_classes(void)
 {
-	if (nar_arena_own)
-		nar_arena_update_classes(nar_arena_own);
+	if (nar_arena_mine())
+		nar_arena_update_classes(nar_arena_mine());
+}
+
+/* ---- Scopes ---- */
+
+/*
+ * Where the outermost begins the thread's node and policy are asked for; those inside follow
+ * its CPU alone.  A thread that has scopes must have an end, if it can have one.
+ */
+struct numarena_scope *nar_thread_scope_begin(const char *name, bool is_capturing)
+{
+	struct numarena_scope *s;
+	struct nar_place place;
+
+	if (!nar_start_early() || (load_acquire(&nar_is_started) && !thread_try_have_end()))
+		return NULL;
+	place = nar_scope_is_open() ? nar_scope_place() : nar_thread_place();
+	place.node = (u8)nar_wanted_node();
+	s = nar_scope_begin(name, is_capturing, place);
+	thread_use(nar_arena_mine());
+	return s;
+}
+
+void nar_thread_scope_end(struct numarena_scope *s)
+{
+	nar_scope_end(s);
+	thread_use(nar_arena_mine());
+}
+
+struct numarena_scope *nar_thread_swap_captor(struct numarena_scope *captor)
+{
+	struct numarena_scope *before = nar_scope_captor;
+
+	nar_scope_captor = captor;
+	thread_use(nar_arena_mine());
+	return before;
 }

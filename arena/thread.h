@@ -38,10 +38,17 @@ int nar_thread_bind(int node);
 /* Where the calling thread's memory is to come from: a node, and the policy it is under. */
 struct nar_place nar_thread_place(void);
 
+/* As nar_scope_begin() and nar_scope_end(), for a scope where the thread runs. */
+struct numarena_scope *nar_thread_scope_begin(const char *name, bool is_capturing);
+void nar_thread_scope_end(struct numarena_scope *s);
+
+/* Let another scope capture, or none.  Return: the one that did. */
+struct numarena_scope *nar_thread_swap_captor(struct numarena_scope *captor);
+
 /* The calling thread's arena of the default heap; NULL if it is to have none, or not yet. */
 struct nar_arena *nar_thread_arena(void);
 
-/* Magazines, outboxes and kept slabs of this thread go back. */
+/* Magazines, outboxes, kept slabs and kept regions of this thread go back. */
 void nar_thread_trim(void);
 
 /*

@@ -240,6 +240,9 @@ int numarena_option_set(const char *name, const char *value);
  * @huge_brought_home: ... and that have been moved home since, on small pages if need be
  * @strict_failed: allocations refused under policy:strict, since the node was full
  * @strict_unproven: allocations under policy:strict of which nobody may ask where they are
+ * @scope_bytes: regions of scopes, and those that threads keep for the next
+ * @scope_peak_bytes: the most there were of them
+ * @nr_scopes: scopes begun since start
  * @missing: what the machine or its container does not give: bits, 1 << an enum
  *           numarena_missing; 0 is best
  */
@@ -283,6 +286,9 @@ struct numarena_stats {
 	uint64_t huge_brought_home;
 	uint64_t strict_failed;
 	uint64_t strict_unproven;
+	uint64_t scope_bytes;
+	uint64_t scope_peak_bytes;
+	uint64_t nr_scopes;
 	uint64_t missing;
 };
 
@@ -330,6 +336,130 @@ enum numarena_missing {
  */
 int numarena_stats_get(struct numarena_stats *stats, size_t size);
 
+/* ---- Scopes ---- */
+
+/*
+ * A scope is memory for one request, step or episode: allocated by moving a pointer and
+ * released all at once.  It is the thread's that began it, and lies on the node where the
+ * thread ran then.  Scopes nest.  What they no longer need waits with the thread for the
+ * next one, warm, up to the option scope_keep.
+ *
+ * These end the process with one line on stderr: a scope that is used after its end or by
+ * another thread, as far as that is seen (always by all functions but
+ * numarena_scope_alloc(), which looks when it takes new memory; always with harden:1), and
+ * free() of an object that its scope has given or that has gone with it.  With harden:1 so
+ * does writing to an object after its scope has ended or was reset, once the scope's thread
+ * allocates there, begins a scope, or ends that one.
+ *
+ * A thread's end ends its scopes.  The child of a fork has those of the thread that forked,
+ * its own copies; the parent's stay as they are.
+ */
+struct numarena_scope;
+
+/* Flags of numarena_scope_begin(). */
+#define NUMARENA_SCOPE_CAPTURE	0x1u	/* what the thread allocates lands in the scope */
+
+/**
+ * numarena_scope_begin() - begin a scope of the calling thread
+ * @name: for messages; the first 23 bytes are copied.  Or NULL
+ * @flags: 0 or NUMARENA_SCOPE_CAPTURE
+ *
+ * With NUMARENA_SCOPE_CAPTURE all that the thread allocates by malloc, its kin and new until
+ * the scope ends comes from it and goes with it, unless a scope inside captures in its turn:
+ * a library's temporaries.  Such objects may be freed, and realloc and malloc_usable_size know
+ * them.  The last that was allocated, and one above 512 KiB, makes room at once; of the
+ * others free is a note at most.  Any thread may free them while the scope is open.  Not
+ * captured are what realloc makes of objects from before, which stay in their heap or scope,
+ * what is asked of a heap or a node by name, and what the dynamic loader allocates (threads'
+ * TLS, dlopen).  All else that
+ * a library allocates to last is: have it do so before, or move it out by
+ * numarena_scope_keep().
+ *
+ * Takes no memory until the first allocation.
+ *
+ * Return: the scope; NULL with errno EINVAL for unknown flags, ENOMEM.
+ */
+struct numarena_scope *numarena_scope_begin(const char *name, unsigned int flags);
+
+/**
+ * numarena_scope_alloc() - allocate in a scope
+ * @scope: an open scope of the calling thread
+ * @size: bytes, 0 to PTRDIFF_MAX; 0 is answered as 1
+ *
+ * The memory is aligned to 16 bytes and not initialised.  It must not be given to free or
+ * realloc, unless the scope captures.  An object above 512 KiB has memory of its own.
+ *
+ * Return: the memory; NULL with errno ENOMEM, or EINVAL if @scope is NULL.
+ */
+void *numarena_scope_alloc(struct numarena_scope *scope, size_t size);
+
+/**
+ * numarena_scope_aligned_alloc() - allocate aligned memory in a scope
+ * @scope: as in numarena_scope_alloc()
+ * @alignment: bytes, a power of two
+ * @size: bytes
+ *
+ * Return: as numarena_scope_alloc(); errno EINVAL also for a bad @alignment.
+ */
+void *numarena_scope_aligned_alloc(struct numarena_scope *scope, size_t alignment, size_t size);
+
+/**
+ * numarena_scope_calloc() - allocate zeroed memory for an array in a scope
+ * @scope: as in numarena_scope_alloc()
+ * @nmemb: elements
+ * @size: bytes an element
+ *
+ * Return: as numarena_scope_alloc(); errno ENOMEM also if the product overflows.
+ */
+void *numarena_scope_calloc(struct numarena_scope *scope, size_t nmemb, size_t size);
+
+/**
+ * numarena_scope_mark() - where a scope is now
+ * @scope: as in numarena_scope_alloc(); NULL has no other mark than 0
+ *
+ * Return: a mark for numarena_scope_release().  It is also how many bytes of address space
+ * the scope has gone through, but for objects above 512 KiB.
+ */
+size_t numarena_scope_mark(struct numarena_scope *scope);
+
+/**
+ * numarena_scope_release() - release what was allocated since a mark
+ * @scope: as in numarena_scope_alloc(); nothing is done for NULL
+ * @mark: of this scope.  One that was released before, or that lies above what the scope has
+ *        now, releases nothing
+ *
+ * Does nothing to scopes that were begun inside.
+ */
+void numarena_scope_release(struct numarena_scope *scope, size_t mark);
+
+/**
+ * numarena_scope_reset() - release all that was allocated in a scope
+ * @scope: as in numarena_scope_alloc(); nothing is done for NULL
+ *
+ * The scope stays open.  Takes about as long for 100,000 small objects as for one.
+ */
+void numarena_scope_reset(struct numarena_scope *scope);
+
+/**
+ * numarena_scope_end() - release all that was allocated in a scope and the scope itself
+ * @scope: an open scope of the calling thread; nothing is done for NULL
+ *
+ * Scopes that were begun inside it and are still open end first, as when an error leaves a
+ * function early; to end one of them afterwards ends the process.
+ */
+void numarena_scope_end(struct numarena_scope *scope);
+
+/**
+ * numarena_scope_keep() - move a captured object out of its scope
+ * @ptr: an object that a scope has captured; any other of numarena's, which is left alone; or
+ *       NULL
+ *
+ * Copies it to the heap and frees the captured one.  The alignment of @ptr is kept up to 4096
+ * bytes and to the largest power of two not above its size.
+ *
+ * Return: the object, which free() takes; NULL with errno ENOMEM, and @ptr stays.
+ */
+void *numarena_scope_keep(void *ptr);
 /* How numarena_stats_print() writes. */
 enum numarena_stats_format {
 	NUMARENA_STATS_TEXT,		/* for people: tables, sizes as 12.3M */
@@ -468,6 +598,7 @@ struct numarena_node_stats {
 	uint64_t purged_bytes;
 	uint64_t remote_frees_in;
 	uint64_t remote_bytes_in;
+	uint64_t scope_bytes;
 };
 
 /**
@@ -828,6 +959,7 @@ enum numarena_kind {
 	NUMARENA_KIND_FREE,	/* free, and not given back yet */
 	NUMARENA_KIND_META,	/* tables, arenas, magazines */
 	NUMARENA_KIND_UNKNOWN,	/* not told apart, where move_pages is refused */
+	NUMARENA_KIND_SCOPE,	/* regions of scopes, and those kept for the next */
 	NUMARENA_NR_KINDS
 };
 

@@ -20,6 +20,7 @@ include/numarena	0
 include/internal/*	0
 
 numa/bus		10
+numa/loader		10
 numa/kind		10
 numa/lap		10
 numa/lock		10
@@ -54,7 +55,10 @@ arena/limit	42
 arena/large	45
 arena/slab	50
 arena/class	52
+arena/region	52
 arena/magazine	53
+arena/capture	53
+arena/kept	53
 arena/shard	54
 arena/heap	56
 arena/recent	56
@@ -68,6 +72,7 @@ arena/audit	62
 arena/own	63
 arena/life	64
 arena/forkpool	61
+arena/scope	61
 arena/fork	62
 arena/replica	62
 arena/reserve	62

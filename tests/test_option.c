@@ -11,7 +11,7 @@
 #include <signal.h>
 
 static const char *const names[] = {
-	"mode", "huge", "policy", "harden", "decay_ms", "purge", "fork_rcu", "abort_conf",
+	"mode", "huge", "policy", "harden", "decay_ms", "scope_keep", "purge", "fork_rcu", "abort_conf",
 	"stats", "stats_format",
 };
 

@@ -29,6 +29,7 @@ enum nar_rank {
 	RANK_CHUNK,	/* one node's chunks of slices */
 	RANK_EXTENT,	/* one node's best-fit tree */
 	RANK_MESSAGE,	/* one node's unused messages */
+	RANK_SCOPE,	/* one node's unused scopes */
 	RANK_META,	/* one node's metadata pages */
 	NR_RANKS,
 };

@@ -29,6 +29,7 @@ struct nar_options {
 	u64 policy;		/* enum nar_binding: how memory is bound to its node */
 	u64 harden;		/* check every free against an out-of-line bit */
 	u64 decay_ms;		/* a free huge page older than this is purged; 0: at once */
+	u64 scope_keep;		/* bytes that a thread keeps of scopes that have ended */
 	u64 limit;		/* bytes of slabs and large blocks; 0: none */
 	u64 purge;		/* enum nar_purging: when maintenance happens */
 	u64 fork_rcu;		/* call liburcu's fork functions from our handlers */

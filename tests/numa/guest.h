@@ -484,7 +484,8 @@ static inline const struct numarena_audit *audit_now(void)
 /* Of one node's window, that is without tables. */
 static inline uint64_t window_sum(const uint64_t *by_kind)
 {
-	return by_kind[NUMARENA_KIND_SLAB] + by_kind[NUMARENA_KIND_LARGE] + by_kind[NUMARENA_KIND_FREE];
+	return by_kind[NUMARENA_KIND_SLAB] + by_kind[NUMARENA_KIND_LARGE] + by_kind[NUMARENA_KIND_FREE] +
+	       by_kind[NUMARENA_KIND_SCOPE];
 }
 
 static inline void require_maps_agree(const struct numarena_audit_node *at, unsigned int dense)

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The dynamic loader's code.  What it allocates (threads' TLS, what dlopen loads) lasts, and
+ * may be allocated at any time, by whichever function first touches a variable.
+ */
+#ifndef NAR_LOADER_H
+#define NAR_LOADER_H
+
+#include "internal/compiler.h"
+
+struct nar_loader {
+	uintptr_t base;		/* relaxed; both are 0 where there is none */
+	size_t bytes;
+};
+
+extern struct nar_loader nar_loader;
+
+/* Find it.  Allocates nothing, and may be done again. */
+void nar_loader_find(void);
+
+static inline bool nar_is_loader(const void *code)
+{
+	return (uintptr_t)code - READ_ONCE(nar_loader.base) < READ_ONCE(nar_loader.bytes);
+}
+
+#endif /* NAR_LOADER_H */
