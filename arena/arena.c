@@ -13,19 +13,6 @@
 
 #include "arena.h"
 
-/* Objects collected from the queue a refill: as long as a few refills. */
-#define DRAIN_MAX 256
-
-/* ... and by a stranger who helps because the queue is long. */
-#define HELP_MAX 4096
-
-/* A thread that only frees never refills: it sends after so many posts. */
-#define POSTS_MAX 1024
-
-/* Empty slabs an arena keeps: a part of what it has, and so much in any case. */
-#define KEEP_PART 128
-#define KEEP_MIN_BYTES KIB(128)
-
 /* Objects that a refill takes at most: the few microseconds that others wait. */
 #define REFILL_MAX 128u
 #define FIRST_REFILL 8u
@@ -173,253 +160,6 @@ struct nar_arena *nar_arena_begin(struct nar_heap *heap, u64 handle, unsigned in
 	return a;
 }
 
-/* ---- Slabs in and out ---- */
-
-static void arena_link(struct nar_arena *a, unsigned int class, u32 slab) __must_hold(&a->lock)
-{
-	nar_slab_link(&a->bins[class], slab);
-	WRITE_ONCE(a->nr_slabs[class], a->nr_slabs[class] + 1);
-	WRITE_ONCE(a->slab_bytes, a->slab_bytes + nar_slab_bytes(slab));
-}
-
-/* An empty slab that was kept is used, or goes. */
-static void arena_unkeep(struct nar_arena *a, u32 slab) __must_hold(&a->lock)
-{
-	struct nar_slab *s = nar_slab_at(slab);
-
-	if (s->is_kept)
-		a->kept_bytes -= nar_slab_bytes(slab);
-	s->is_kept = false;
-}
-
-static void arena_unlink(struct nar_arena *a, unsigned int class, u32 slab) __must_hold(&a->lock)
-{
-	nar_slab_unlink(&a->bins[class], slab);
-	WRITE_ONCE(a->nr_slabs[class], a->nr_slabs[class] - 1);
-	WRITE_ONCE(a->slab_bytes, a->slab_bytes - nar_slab_bytes(slab));
-	arena_unkeep(a, slab);
-}
-
-static void arena_doom(struct nar_arena *a, u32 slab) __must_hold(&a->lock)
-{
-	nar_slab_at(slab)->next = a->doomed;
-	a->doomed = slab;
-}
-
-/* A slab that has just become empty is kept for the next refill, within reason. */
-static void arena_settle(struct nar_arena *a, u32 slab) __must_hold(&a->lock)
-{
-	struct nar_slab *s = nar_slab_at(slab);
-	size_t bytes = nar_slab_bytes(slab);
-
-	if (!nar_slab_is_empty(slab) || s->is_kept)
-		return;
-	if (a->kept_bytes + bytes <= max_of(a->slab_bytes / KEEP_PART, KEEP_MIN_BYTES)) {
-		s->is_kept = true;
-		a->kept_bytes += bytes;
-		return;
-	}
-	arena_unlink(a, s->class, slab);
-	arena_doom(a, slab);
-}
-
-/* As many of the first as lie in one slab: what is freed in some order often does. */
-static unsigned int give_run(struct nar_arena *a, void *const *p, unsigned int nr) __must_hold(&a->lock)
-{
-	u32 slab = nar_slab_around(*p);
-	unsigned int n = nar_slab_give_run(&a->bins[nar_slab_at(slab)->class], slab, p, nr);
-
-	arena_settle(a, slab);
-	return n;
-}
-
-static void give_all(struct nar_arena *a, void *const *p, unsigned int nr) __must_hold(&a->lock)
-{
-	unsigned int n;
-
-	for (; nr; p += n, nr -= n)
-		n = give_run(a, p, nr);
-}
-
-static void arena_unlock(struct nar_arena *a) __releases(&a->lock)
-{
-	u32 doomed = a->doomed;
-
-	a->doomed = 0;
-	nar_unlock(&a->lock);
-	nar_slabs_destroy(doomed);
-}
-
-/* ---- Drain ---- */
-
-static struct nar_message *next_message(struct nar_arena *a) __must_hold(&a->lock)
-{
-	if (!a->inbox)
-		a->inbox = nar_queue_take_all(&a->queue);
-	return a->inbox;
-}
-
-/*
- * The first @nr of @from, which lie where all has been collected, are another's by now.  They
- * wait at the message's end, where there is room for all that it brought.
- */
-static void note_strays(struct nar_message *m, void *const *from, unsigned int nr)
-{
-	m->nr_strays += nr;
-	memmove(&m->object[NAR_MESSAGE_MAX - m->nr_strays], from, nr * sizeof(*from));
-}
-
-/*
- * What is still the arena's goes back, for its own thread into magazines that have room; the
- * rest is strays.
- */
-static void give_posted(struct nar_arena *a, struct nar_message *m, unsigned int nr, bool is_own)
-	__must_hold(&a->lock)
-{
-	void **from = &m->object[m->nr], **p, **end = from + nr;
-	unsigned int nr_strays = 0, n;
-
-	for (p = from; p < end; p += n) {
-		u32 entry = nar_entry_of(*p);
-
-		n = 1;
-		if (unlikely(nar_entry_owner(entry) != a->member.id))
-			from[nr_strays++] = *p;
-		else if (!is_own || !nar_mag_try_push(&a->mag, nar_entry_class(entry), *p))
-			n = give_run(a, p, (unsigned int)(end - p));
-	}
-	note_strays(m, from, nr_strays);
-}
-
-/* Up to @max of its objects; all at once if they are of another heap than the arena is in now. */
-static unsigned int collect(struct nar_arena *a, struct nar_message *m, unsigned int max, bool is_own)
-	__must_hold(&a->lock)
-{
-	bool is_for_us = m->handle == READ_ONCE(a->handle);
-	unsigned int nr = is_for_us ? min_of(max, m->nr) : m->nr;
-
-	WRITE_ONCE(m->nr, m->nr - nr);
-	if (likely(is_for_us))
-		give_posted(a, m, nr, is_own);
-	else
-		note_strays(m, m->object, nr);
-	return nr;
-}
-
-#define BY_A_STRANGER NAR_MAX_CLASSES
-
-static bool has_enough(const struct nar_arena *a, unsigned int class)
-{
-	return class != BY_A_STRANGER && nar_mag_nr(&a->mag, class) >= nar_class[class].batch;
-}
-
-/*
- * Up to @max objects from the queue into slabs; if the arena's own thread does it to refill
- * @class, into magazines first, and no more than that takes.  Return: messages that are done
- * with, for finish_drain() once unlocked.
- */
-static struct nar_message *drain_locked(struct nar_arena *a, unsigned int max, unsigned int class)
-	__must_hold(&a->lock)
-{
-	struct nar_message *m, *done = NULL;
-
-	while (max && !has_enough(a, class) && (m = next_message(a))) {
-		unsigned int nr = collect(a, m, max, class != BY_A_STRANGER);
-
-		nar_probe(remote_drain, a->member.node, nr);
-		max -= min_of(max, nr);
-		if (m->nr)
-			break;
-		sub_relaxed(&a->queue.bytes, nar_message_weight(m));
-		WRITE_ONCE(m->bytes, 0);
-		a->inbox = m->next;
-		m->next = done;
-		done = m;
-	}
-	return done;
-}
-
-static bool has_posts(const struct nar_arena *a)
-{
-	return a->inbox || !nar_queue_is_empty(&a->queue);
-}
-
-static struct nar_message *drain_timed(struct nar_arena *a, unsigned int max, unsigned int class)
-	__must_hold(&a->lock)
-{
-	struct nar_message *done;
-	u64 begun;
-
-	if (!has_posts(a))
-		return NULL;
-	begun = nar_lap_begin();
-	done = drain_locked(a, max, class);
-	nar_lap_end(LAP_DRAIN, begun);
-	return done;
-}
-
-static void free_strays(struct nar_message *m)
-{
-	void **stray = &m->object[NAR_MESSAGE_MAX - m->nr_strays];
-
-	for (; m->nr_strays; m->nr_strays--, stray++) {
-		if (m->handle == HANDLE_NONE)
-			nar_arena_free_direct(*stray);
-		else
-			nar_arena_free_direct_of(*stray, m->handle);
-	}
-}
-
-static void finish_drain(struct nar_message *done)
-{
-	struct nar_message *m;
-
-	for (m = done; m; m = m->next)
-		free_strays(m);
-	nar_messages_put(done);
-}
-
-/* All of it, in bounded steps. */
-static void drain_all(struct nar_arena *a)
-{
-	bool more = true;
-
-	while (more) {
-		struct nar_message *done;
-
-		nar_lock(&a->lock);
-		done = drain_timed(a, HELP_MAX, BY_A_STRANGER);
-		more = has_posts(a);
-		arena_unlock(a);
-		finish_drain(done);
-	}
-}
-
-bool nar_arena_drain_some(struct nar_arena *a)
-{
-	struct nar_message *done = NULL;
-	bool had_any;
-
-	nar_lock(&a->lock);
-	had_any = has_posts(a);
-	if (had_any)
-		done = drain_locked(a, DRAIN_MAX, BY_A_STRANGER);
-	arena_unlock(a);
-	finish_drain(done);
-	return had_any;
-}
-
-static void try_help(struct nar_arena *owner)
-{
-	struct nar_message *done;
-
-	if (!nar_trylock(&owner->lock))
-		return;
-	done = drain_timed(owner, HELP_MAX, BY_A_STRANGER);
-	arena_unlock(owner);
-	finish_drain(done);
-}
-
 /* ---- Refill and flush ---- */
 
 static unsigned int take_some(struct nar_arena *a, unsigned int class, void **to, unsigned int nr)
@@ -430,7 +170,7 @@ static unsigned int take_some(struct nar_arena *a, unsigned int class, void **to
 	u32 slab;
 
 	while (n < nr && (slab = nar_slab_densest(bins))) {
-		arena_unkeep(a, slab);
+		nar_stock_unkeep(a, slab);
 		n += nar_slab_take(bins, slab, to + n, nr - n);
 	}
 	return n;
@@ -441,7 +181,7 @@ static bool adopt(struct nar_arena *a, unsigned int class) __must_hold(&a->lock)
 	u32 slab = nar_shard_adopt(nar_heap_shard(a->heap, a->member.node, class), a->member.id);
 
 	if (slab)
-		arena_link(a, class, slab);
+		nar_stock_link(a, class, slab);
 	return slab != 0;
 }
 
@@ -467,7 +207,7 @@ bool nar_arena_grow(struct nar_arena *a, unsigned int class, unsigned int node)
 	nar_lock(&a->lock);
 	was_alive = !is_dead(a);
 	if (was_alive)
-		arena_link(a, class, slab);
+		nar_stock_link(a, class, slab);
 	nar_unlock(&a->lock);
 	/* The program destroys a heap while it allocates in it. */
 	if (!was_alive)
@@ -512,14 +252,14 @@ bool nar_arena_refill(struct nar_arena *a, unsigned int class)
 	unsigned int n;
 
 	nar_lock(&a->lock);
-	done = drain_timed(a, DRAIN_MAX, class);
+	done = nar_post_drain(a, NAR_DRAIN_MAX, class);
 	n = nar_mag_nr(&a->mag, class);
 	if (!n) {
 		n = refill_locked(a, class);
 		a->mag.top[class] += n;
 	}
-	arena_unlock(a);
-	finish_drain(done);
+	nar_stock_unlock(a);
+	nar_post_finish(done);
 	a->mag.ran_dry[class] = true;
 	count_own(a->count.nr_refills, n != 0);
 	if (n) {
@@ -538,8 +278,8 @@ void nar_arena_flush(struct nar_arena *a, unsigned int class, unsigned int nr)
 	nar_lock(&a->lock);
 	/* What was of a heap that has been destroyed is nobody's. */
 	if (!is_dead(a))
-		give_all(a, oldest, nr);
-	arena_unlock(a);
+		nar_stock_give_all(a, oldest, nr);
+	nar_stock_unlock(a);
 	nar_probe(flush, class, nr, a->member.node, nr * nar_class[class].shape.size);
 	memmove(oldest, oldest + nr, left * sizeof(*oldest));
 	a->mag.top[class] = oldest + left;
@@ -601,194 +341,15 @@ void nar_arena_trim(struct nar_arena *a)
 	unsigned int class;
 	u32 slab;
 
-	drain_all(a);
+	nar_post_drain_all(a);
 	nar_lock(&a->lock);
 	for (class = 0; class < nar_class_count(); class++) {
 		while ((slab = a->bins[class].head[BIN_EMPTY])) {
-			arena_unlink(a, class, slab);
-			arena_doom(a, slab);
+			nar_stock_unlink(a, class, slab);
+			nar_stock_doom(a, slab);
 		}
 	}
-	arena_unlock(a);
-}
-
-/* ---- Remote frees ---- */
-
-/* Its owner has left the heap: each object has another owner by now, or none. */
-static void deliver_by_hand(struct nar_message *m)
-{
-	unsigned int nr = m->nr;
-
-	WRITE_ONCE(m->nr, 0);
-	WRITE_ONCE(m->bytes, 0);
-	note_strays(m, m->object, nr);
-	m->next = NULL;
-	finish_drain(m);
-}
-
-static void send(struct nar_arena *a, struct nar_message **box)
-{
-	struct nar_message *m = *box;
-	struct nar_arena *owner = nar_arena_of(m->owner);
-
-	*box = &nar_message_none;
-	nar_message_count(m, a->count.frees_to, a->count.bytes_to);
-	count_own(a->count.nr_remote_frees, m->nr);
-	count_own(a->count.nr_remote_batches, 1);
-	nar_probe(remote_send, a->member.node, owner->member.node, m->nr, m->bytes);
-	if (unlikely(m->handle != READ_ONCE(owner->handle)))
-		return deliver_by_hand(m);
-	nar_queue_post(&owner->queue, m);
-	/* Posted, then looked; its thread marks, then drains: one of us sees the other. */
-	if (unlikely(__atomic_load_n(&owner->is_gone, __ATOMIC_SEQ_CST)))
-		drain_all(owner);
-	else if (unlikely(READ_ONCE(owner->queue.bytes) > NAR_QUEUE_BYTES))
-		try_help(owner);
-}
-
-void nar_arena_send_all(struct nar_arena *a)
-{
-	unsigned int i;
-
-	if (!a->nr_posts)
-		return;
-	for (i = 0; i < NR_ALL_OUTBOXES; i++)
-		if (a->outbox[i] != &nar_message_none)
-			send(a, &a->outbox[i]);
-	a->nr_posts = 0;
-}
-
-bool nar_arena_send_one(struct nar_arena *a)
-{
-	unsigned int i;
-
-	for (i = 0; i < NR_OUTBOXES && a->nr_posts; i++) {
-		if (a->outbox[i] != &nar_message_none) {
-			send(a, &a->outbox[i]);
-			return true;
-		}
-	}
-	a->nr_posts = 0;
-	return false;
-}
-
-void nar_arena_note_free(struct nar_arena *a, const void *p, size_t bytes)
-{
-	unsigned int node = nar_node_of(p);
-
-	count_own(a->count.frees_to[node], 1);
-	count_own(a->count.bytes_to[node], bytes);
-}
-
-void nar_arena_count_unsent(const struct nar_arena *a, u64 *frees, u64 *bytes)
-{
-	unsigned int i;
-
-	for (i = 0; i < NR_ALL_OUTBOXES; i++) {
-		const struct nar_message *m = READ_ONCE(a->outbox[i]);
-
-		if (m && m != &nar_message_none)
-			nar_message_count(m, frees, bytes);
-	}
-}
-
-static struct nar_message **box_for(struct nar_arena *a, u32 owner, u64 handle)
-{
-	return &a->outbox[handle == HANDLE_NONE ? owner % NR_OUTBOXES : NR_OUTBOXES + owner % NR_HEAP_OUTBOXES];
-}
-
-/* The one being filled for @owner, or a new one; NULL if there is no memory. */
-static struct nar_message *message_for(struct nar_arena *a, u32 owner, u64 handle)
-{
-	struct nar_message **box = box_for(a, owner, handle), *m = *box;
-
-	if (m->owner == owner && m->handle == handle)
-		return m;
-	if (m != &nar_message_none)
-		send(a, box);
-	if (!a->spare)
-		a->spare = nar_messages_get(a->member.node);
-	m = a->spare;
-	if (!m)
-		return NULL;
-	a->spare = m->next;
-	m->owner = owner;
-	m->handle = handle;
-	WRITE_ONCE(*box, m);
-	return m;
-}
-
-static void free_direct(void *p, u64 handle)
-{
-	if (handle == HANDLE_NONE)
-		nar_arena_free_direct(p);
-	else
-		nar_arena_free_direct_of(p, handle);
-}
-
-void nar_arena_post(struct nar_arena *a, void *p, u32 owner, u64 handle)
-{
-	size_t bytes = nar_class[nar_entry_class(nar_entry_of(p))].shape.size;
-	struct nar_message *m = message_for(a, owner, handle);
-
-	if (unlikely(!m)) {
-		nar_arena_note_free(a, p, bytes);
-		free_direct(p, handle);
-		return;
-	}
-	/* As in a magazine, the newest two: the rest is found when the message is drained. */
-	if (unlikely(nar_message_ends_with(m, p)))
-		nar_die_double_free(p);
-	nar_message_add(m, p, bytes);
-	a->nr_posts++;
-	if (m->nr == NAR_MESSAGE_MAX || m->bytes >= NAR_MESSAGE_BYTES)
-		send(a, box_for(a, owner, handle));
-	if (a->nr_posts >= POSTS_MAX)
-		nar_arena_send_all(a);
-}
-
-/* Return: false if @a does not own it any more. */
-static bool try_give(struct nar_arena *a, void *p, u32 entry, u64 handle)
-{
-	bool is_mine;
-
-	nar_lock(&a->lock);
-	is_mine = nar_entry_of(p) == entry;
-	if (is_mine && likely(READ_ONCE(a->handle) == handle))
-		give_run(a, &p, 1);
-	arena_unlock(a);
-	return is_mine;
-}
-
-/* The owner may change until its lock is held: then ask the map again. */
-void nar_arena_free_direct(void *p)
-{
-	for (;;) {
-		u32 entry = nar_entry_of(p), owner = nar_entry_owner(entry);
-
-		if (owner == OWNER_NONE || owner == OWNER_SCOPE)
-			nar_die("double free of %p (its slab is gone)", p);
-		if (owner == OWNER_SHARD ? nar_heap_try_free(p) :
-		    try_give(nar_arena_of(owner), p, entry, HANDLE_NONE))
-			return;
-	}
-}
-
-/* Under the owner's lock a heap is alive or not; before it, it may end between any two steps. */
-void nar_arena_free_direct_of(void *p, u64 handle)
-{
-	bool is_done = false;
-
-	while (!is_done && nar_heap_is_alive(handle)) {
-		u32 entry = nar_entry_of(p), owner = nar_entry_owner(entry);
-
-		if (owner == OWNER_SHARD)
-			is_done = nar_heap_try_free_of(p, handle);
-		else if (owner == OWNER_NONE || owner == OWNER_TOMB)
-			is_done = true;
-		else
-			is_done = try_give(nar_arena_of(owner), p, entry, handle);
-	}
+	nar_stock_unlock(a);
 }
 
 /* ---- The end of an arena ---- */
@@ -800,9 +361,9 @@ static void shelve_class(struct nar_arena *a, unsigned int class) __must_hold(&a
 
 	for (bin = 0; bin < NR_SLAB_BINS; bin++) {
 		while ((slab = a->bins[class].head[bin])) {
-			arena_unlink(a, class, slab);
+			nar_stock_unlink(a, class, slab);
 			if (bin == BIN_EMPTY)
-				arena_doom(a, slab);
+				nar_stock_doom(a, slab);
 			else
 				nar_shard_shelve(nar_heap_shard_of(slab), slab);
 		}
@@ -816,14 +377,14 @@ static void shelve_all(struct nar_arena *a)
 	nar_lock(&a->lock);
 	for (class = 0; class < nar_class_count(); class++)
 		shelve_class(a, class);
-	arena_unlock(a);
+	nar_stock_unlock(a);
 }
 
 static void arena_retire(struct nar_arena *a)
 {
 	/* Sequentially consistent: a poster that does not see this is seen by the drain. */
 	__atomic_store_n(&a->is_gone, true, __ATOMIC_SEQ_CST);
-	drain_all(a);
+	nar_post_drain_all(a);
 	shelve_all(a);
 	leave(a);
 	nar_registry_put(&a->member);
@@ -833,7 +394,7 @@ static void arena_retire(struct nar_arena *a)
 void nar_arena_end(struct nar_arena *a)
 {
 	nar_arena_flush_all(a);
-	nar_arena_send_all(a);
+	nar_post_send_all(a);
 	nar_messages_put(a->spare);
 	a->spare = NULL;
 	nar_recent_flush(&a->recent);
@@ -851,9 +412,9 @@ u32 nar_arena_bury(struct nar_arena *a, u32 slabs, size_t *bytes)
 	memset(a->nr_slabs, 0, sizeof(a->nr_slabs));
 	a->kept_bytes = 0;
 	WRITE_ONCE(a->slab_bytes, 0);
-	arena_unlock(a);
+	nar_stock_unlock(a);
 	/* What is in the queue is of no heap now. */
-	drain_all(a);
+	nar_post_drain_all(a);
 	return slabs;
 }
 

@@ -15,6 +15,7 @@
 
 #include "hand.h"
 #include "maint.h"
+#include "post.h"
 #include "thread.h"
 
 struct nar_place nar_hand_place(unsigned int node)
@@ -38,7 +39,7 @@ static void *take_from_arena(struct nar_arena *a, unsigned int class)
 static void give_to_arena(struct nar_arena *a, unsigned int class, void *p)
 {
 	if (!nar_mag_try_push(&a->mag, class, p))
-		nar_arena_free_direct(p);
+		nar_post_free_direct(p);
 }
 
 /* An arena whose node was full has objects of others, and may have them yet. */

@@ -9,6 +9,7 @@
 #include "life.h"
 #include "limit.h"
 #include "maint.h"
+#include "post.h"
 #include "thread.h"
 
 /* Refills on another node, and time, before a thread's memory of a heap follows it there. */
@@ -99,7 +100,7 @@ static void before_refill(void)
 {
 	nar_maint_poll();
 	nar_arena_adopt_orphan();
-	nar_arena_send_all(nar_arena_mine());
+	nar_post_send_all(nar_arena_mine());
 }
 
 static bool grow(struct nar_heap *h, struct nar_arena *a, unsigned int class)
@@ -192,7 +193,7 @@ static void give_up(struct nar_heap *h, u64 handle)
 	if (a)
 		nar_arena_flush_all(a);
 	if (nar_arena_mine())
-		nar_arena_send_all(nar_arena_mine());
+		nar_post_send_all(nar_arena_mine());
 	nar_heap_give_up(h);
 	if (nar_limit_is_set() || nar_policy_is_strict(h->policy))
 		nar_thread_give_up();

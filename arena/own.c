@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "own.h"
+#include "post.h"
 #include "tomb.h"
 
 __thread struct nar_arena *nar_own[NR_OWN] = {
@@ -164,9 +165,9 @@ static bool try_free_remote(struct nar_arena *main, void *p, u32 entry)
 	if (handle == HANDLE_DEAD)
 		return true;
 	if (main)
-		nar_arena_post(main, p, owner, handle);
+		nar_post_add(main, p, owner, handle);
 	else
-		nar_arena_free_direct_of(p, handle);
+		nar_post_free_direct_of(p, handle);
 	return true;
 }
 

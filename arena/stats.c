@@ -5,6 +5,7 @@
 
 #include "arena.h"
 #include "extent.h"
+#include "post.h"
 #include "region.h"
 #include "scope.h"
 #include "stats.h"
@@ -43,7 +44,7 @@ static void read_arena_remote(struct remote *r, const struct nar_arena *a)
 		r->frees[node] = READ_ONCE(a->count.frees_to[node]);
 		r->bytes[node] = READ_ONCE(a->count.bytes_to[node]);
 	}
-	nar_arena_count_unsent(a, r->frees, r->bytes);
+	nar_post_count_unsent(a, r->frees, r->bytes);
 }
 
 static u64 nr_unsent(const struct nar_arena *a)
@@ -52,7 +53,7 @@ static u64 nr_unsent(const struct nar_arena *a)
 	unsigned int node;
 	u64 nr = 0;
 
-	nar_arena_count_unsent(a, r.frees, r.bytes);
+	nar_post_count_unsent(a, r.frees, r.bytes);
 	for (node = 0; node < nar_nodes.nr; node++)
 		nr += r.frees[node];
 	return nr;

@@ -10,6 +10,7 @@
 
 #include "chunk.h"
 #include "home.h"
+#include "post.h"
 #include "step.h"
 #include "thread.h"
 #include "unit.h"
@@ -26,7 +27,7 @@ static bool try_own_frees(struct step *s)
 	struct nar_arena *a = nar_arena_mine();
 
 	(void)s;
-	return a && (nar_arena_send_one(a) || nar_arena_drain_some(a) || nar_arena_adopt_orphan());
+	return a && (nar_post_send_one(a) || nar_post_drain_some(a) || nar_arena_adopt_orphan());
 }
 
 static bool try_purge(struct step *s)

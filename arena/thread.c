@@ -22,6 +22,7 @@
 #include "limit.h"
 #include "maint.h"
 #include "own.h"
+#include "post.h"
 #include "scope.h"
 #include "start.h"
 #include "thread.h"
@@ -294,7 +295,7 @@ static struct nar_arena *before_refill(struct nar_arena *a)
 	nar_maint_poll();
 	nar_scope_poll();
 	nar_arena_adopt_orphan();
-	nar_arena_send_all(a);
+	nar_post_send_all(a);
 	return has_moved(a) ? thread_move(a) : a;
 }
 
@@ -452,8 +453,8 @@ static void push(struct nar_arena *a, unsigned int class, void *p)
 static void free_direct(struct nar_arena *a, void *p, u32 entry)
 {
 	if (a)
-		nar_arena_note_free(a, p, nar_class[nar_entry_class(entry)].shape.size);
-	nar_arena_free_direct(p);
+		nar_post_note_free(a, p, nar_class[nar_entry_class(entry)].shape.size);
+	nar_post_free_direct(p);
 }
 
 static void free_small_of_heap(struct nar_arena *main, void *p, u32 entry)
@@ -485,7 +486,7 @@ static void free_small(void *p, u32 entry)
 	else if (a && owner == a->member.id)
 		push(a, nar_entry_class(entry), p);
 	else if (a && owner != OWNER_SHARD)
-		nar_arena_post(a, p, owner, HANDLE_NONE);
+		nar_post_add(a, p, owner, HANDLE_NONE);
 	else
 		free_direct(a, p, entry);
 }
@@ -509,7 +510,7 @@ static void free_large(void *p)
 	if (a && is_at_home(a, p) && nar_recent_try_put(&a->recent, p))
 		return;
 	if (a && nar_node_of(p) != a->member.node)
-		nar_arena_note_free(a, p, nar_large_bytes(p));
+		nar_post_note_free(a, p, nar_large_bytes(p));
 	nar_large_free(p);
 }
 
@@ -538,7 +539,7 @@ void nar_thread_trim(void)
 	if (!a)
 		return;
 	nar_arena_flush_all(a);
-	nar_arena_send_all(a);
+	nar_post_send_all(a);
 	nar_recent_flush(&a->recent);
 	nar_arena_trim(a);
 	nar_own_trim();

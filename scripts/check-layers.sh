@@ -65,7 +65,9 @@ arena/recent	56
 arena/block	57
 arena/tomb	58
 arena/registry	56
-arena/remote	58
+arena/remote	57
+arena/stock	58
+arena/post	59
 arena/arena	60
 arena/maint	60
 arena/audit	62

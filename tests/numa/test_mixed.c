@@ -162,7 +162,7 @@ static void *worker_run(void *arg)
 	}
 	pthread_barrier_wait(&barrier);		/* nobody gives any more */
 	free_received(w);
-	nar_arena_send_all(nar_arena_own);
+	nar_post_send_all(nar_arena_own);
 	pthread_barrier_wait(&barrier);		/* at rest */
 	pthread_barrier_wait(&barrier);		/* that was looked at */
 	for (i = 0; i < NR_SLOTS; i++)
@@ -345,7 +345,7 @@ static void *freer_run(void *arg)
 		numarena_free(m->owned[i]);
 	for (i = 0; i < NR_AFTER; i++)
 		alloc_on(SIZE, home);
-	nar_arena_send_all(nar_arena_own);
+	nar_post_send_all(nar_arena_own);
 	pthread_barrier_wait(&m->barrier);
 	return NULL;
 }
