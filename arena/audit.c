@@ -13,7 +13,7 @@
 #include "numa/verify.h"
 
 #include "audit.h"
-#include "extent.h"
+#include "survey.h"
 #include "slab.h"
 
 /* Extents looked at under one lock. */
@@ -141,7 +141,7 @@ static void look_at_extents(struct auditor *a)
 	unsigned int nr, i;
 	u32 page = 0;
 
-	while ((nr = nar_extent_walk(a->node, &page, runs, RUNS)))
+	while ((nr = nar_survey_walk(a->node, &page, runs, RUNS)))
 		for (i = 0; i < nr; i += look_at_group(a, &runs[i], nr - i))
 			;
 }
@@ -176,7 +176,7 @@ static void look_at_window(struct auditor *a)
 	unsigned int nr, i;
 	u32 page = 0;
 
-	while ((nr = nar_extent_walk(a->node, &page, runs, RUNS)))
+	while ((nr = nar_survey_walk(a->node, &page, runs, RUNS)))
 		for (i = 0; i < nr; i++)
 			stretch_add(a, &s, &runs[i]);
 	look(a, s.start, (size_t)(s.end - s.start), s.sort);
@@ -237,7 +237,7 @@ static int place_of(const void *p, struct nar_place *place)
 	if (!nar_is_ours(p))
 		return -ENOENT;
 	if (!nar_entry_of(p))
-		return nar_extent_place(p, place);
+		return nar_survey_place(p, place);
 	*place = (struct nar_place){ (u8)nar_node_of(p), nar_mem.unit[nar_offset(p) >> HUGE_SHIFT].policy };
 	return 0;
 }

@@ -10,7 +10,7 @@
 
 #include "block.h"
 #include "census.h"
-#include "extent.h"
+#include "survey.h"
 
 /* Extents looked at under one lock. */
 #define RUNS 32
@@ -172,7 +172,7 @@ static void each_run(unsigned int node, void (*fn)(void *arg, const struct nar_r
 	unsigned int nr, i;
 	u32 page = 0;
 
-	while ((nr = nar_extent_walk(node, &page, runs, RUNS)))
+	while ((nr = nar_survey_walk(node, &page, runs, RUNS)))
 		for (i = 0; i < nr; i++)
 			fn(arg, &runs[i]);
 }

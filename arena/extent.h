@@ -79,44 +79,11 @@ void nar_extent_inherit_growth(void *p, unsigned int nr_before);
  */
 int nar_extent_resize(void *p, const struct nar_want *want);
 
-/* What covers @p, for a message: its first byte, pages and state; else false. */
-bool nar_extent_around(const void *p, void **start, size_t *nr_pages,
-		       enum nar_extent_state *state);
-
 /*
  * Move the first @nr_pages of one extent behind another instead of copying.  Return:
  * whether it was done; each move may cost a few mappings, so there is an end to them.
  */
 bool nar_extent_try_move(void *from, void *to, size_t nr_pages);
-
-/* ---- Looking ---- */
-
-struct nar_run {
-	void *start;
-	size_t nr_pages;
-	u8 state;		/* enum nar_extent_state */
-	u8 node;		/* for which it is meant ... */
-	u8 policy;		/* ... under this; POLICY_HAND if moved */
-	u8 backing;		/* enum nar_backing */
-};
-
-/*
- * Up to @max extents of @node that begin at page *@page or after; moves *@page past them.
- * Return: how many; 0 at the end.
- */
-unsigned int nar_extent_walk(unsigned int node, u32 *page, struct nar_run *runs, unsigned int max);
-
-/* Where the large block that covers @p is meant to be.  Return: 0; -ENOENT if none does. */
-int nar_extent_place(const void *p, struct nar_place *place);
-
-struct nar_extent_usage {
-	size_t committed_bytes[NR_BACKINGS];
-	size_t large_bytes;
-	size_t free_bytes;
-};
-
-/* Racy sums, for statistics and policy. */
-void nar_extent_usage(unsigned int node, struct nar_extent_usage *u);
 
 void nar_extent_each_lock(void (*fn)(struct nar_lock *));
 

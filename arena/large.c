@@ -10,7 +10,7 @@
 #include "internal/probe.h"
 
 #include "chunk.h"
-#include "extent.h"
+#include "survey.h"
 #include "large.h"
 #include "limit.h"
 #include "migrate.h"
@@ -112,7 +112,7 @@ static __cold __attribute__((__noreturn__)) void die_not_a_block(const void *p)
 	size_t nr_pages = 0;
 	void *start = NULL;
 
-	if (!nar_extent_around(p, &start, &nr_pages, &state))
+	if (!nar_survey_around(p, &start, &nr_pages, &state))
 		nar_die("free of %p, which numarena never allocated", p);
 	if (state == EXTENT_REPLICA)
 		nar_die("free of %p, which numarena_replicate() made: numarena_replica_free() frees all copies",

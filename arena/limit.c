@@ -16,7 +16,7 @@
 #include "numa/pages.h"
 
 #include "chunk.h"
-#include "extent.h"
+#include "survey.h"
 #include "limit.h"
 
 /* The kernel's files are sums over CPUs, and reading them takes 0.1 ms. */
@@ -33,12 +33,12 @@ static u64 looked_ms;		/* relaxed; 0: never */
 
 static u64 counted(void)
 {
-	struct nar_extent_usage u;
+	struct nar_survey_usage u;
 	unsigned int node;
 	u64 sum = 0;
 
 	for (node = 0; node < nar_nodes.nr; node++) {
-		nar_extent_usage(node, &u);
+		nar_survey_usage(node, &u);
 		sum += u.large_bytes + nar_chunk_slab_bytes(node);
 	}
 	return sum;

@@ -4,7 +4,7 @@
 #include "internal/stat.h"
 
 #include "arena.h"
-#include "extent.h"
+#include "survey.h"
 #include "post.h"
 #include "region.h"
 #include "scope.h"
@@ -12,16 +12,16 @@
 #include "window.h"
 
 /* To the extents a region is a large block. */
-static size_t large_bytes(const struct nar_extent_usage *u, unsigned int node)
+static size_t large_bytes(const struct nar_survey_usage *u, unsigned int node)
 {
 	return u->large_bytes - min_of(u->large_bytes, nar_region_bytes(node));
 }
 
 static void add_node(struct numarena_stats *s, unsigned int node)
 {
-	struct nar_extent_usage u;
+	struct nar_survey_usage u;
 
-	nar_extent_usage(node, &u);
+	nar_survey_usage(node, &u);
 	s->committed_bytes += nar_window_committed(node);
 	s->large_bytes += large_bytes(&u, node);
 	s->scope_bytes += nar_region_bytes(node);
@@ -204,9 +204,9 @@ static void read_remote(struct numarena_node_stats *s, unsigned int node)
 
 void nar_stats_read_node(struct numarena_node_stats *s, unsigned int node)
 {
-	struct nar_extent_usage u;
+	struct nar_survey_usage u;
 
-	nar_extent_usage(node, &u);
+	nar_survey_usage(node, &u);
 	*s = (struct numarena_node_stats){
 		.node = nar_nodes.id[node],
 		.is_allowed = nar_node_is_allowed(node),

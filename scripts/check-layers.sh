@@ -49,6 +49,7 @@ arena/span	27
 arena/home	28
 arena/unit	28
 arena/extent	30
+arena/survey	31
 arena/migrate	32
 arena/chunk	40
 arena/limit	42

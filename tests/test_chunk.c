@@ -7,7 +7,7 @@
  * Slices are named here by chunk and number: at(chunk, 5).
  */
 #include "arena/chunk.h"
-#include "arena/extent.h"
+#include "arena/survey.h"
 #include "arena/start.h"
 #include "internal/option.h"
 #include "internal/stat.h"
@@ -71,7 +71,7 @@ static bool is_extent(u32 slice, size_t nr_slices, enum nar_extent_state state)
 	void *start, *p = nar_at((size_t)slice << SLICE_SHIFT);
 	size_t nr_pages;
 
-	return nar_extent_around(p, &start, &nr_pages, &found) && start == p &&
+	return nar_survey_around(p, &start, &nr_pages, &found) && start == p &&
 	       nr_pages == nr_slices * SLICE_PAGES && found == state;
 }
 

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "arena/extent.h"
+#include "arena/survey.h"
 #include "arena/start.h"
 #include "arena/unit.h"
 #include "internal/stat.h"
@@ -62,7 +62,7 @@ static void check_extent(const char *p, size_t nr_pages, enum nar_extent_state s
 	size_t found_pages = 0;
 	void *start = NULL;
 
-	ck_assert(nar_extent_around(p, &start, &found_pages, &found));
+	ck_assert(nar_survey_around(p, &start, &found_pages, &found));
 	ck_assert_ptr_eq(start, p);
 	ck_assert_uint_eq(found_pages, nr_pages);
 	ck_assert_uint_eq(found, state);
@@ -74,11 +74,11 @@ static void check_state(const char *p, enum nar_extent_state state)
 	ck_assert_uint_eq(nar_window_of(NODE)->table[nar_page_of(p)].state, state);
 }
 
-static struct nar_extent_usage usage(void)
+static struct nar_survey_usage usage(void)
 {
-	struct nar_extent_usage u;
+	struct nar_survey_usage u;
 
-	nar_extent_usage(NODE, &u);
+	nar_survey_usage(NODE, &u);
 	return u;
 }
 
@@ -775,7 +775,7 @@ END_TEST
 START_TEST(random_blocks)
 {
 	static struct block block[NR_BLOCKS];
-	struct nar_extent_usage u;
+	struct nar_survey_usage u;
 	u32 i, at;
 
 	for (i = 0; i < NR_STEPS; i++) {

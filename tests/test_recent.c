@@ -5,7 +5,7 @@
  *	place	| block | block | empty | ...	16 of them, 1 MiB together
  *	                          ^ next, the oldest's
  */
-#include "arena/extent.h"
+#include "arena/survey.h"
 #include "arena/recent.h"
 #include "arena/start.h"
 
@@ -42,9 +42,9 @@ static bool is_waiting(const void *p)
 
 static size_t large_bytes(void)
 {
-	struct nar_extent_usage u;
+	struct nar_survey_usage u;
 
-	nar_extent_usage(NODE, &u);
+	nar_survey_usage(NODE, &u);
 	return u.large_bytes;
 }
 

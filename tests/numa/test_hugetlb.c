@@ -11,6 +11,8 @@
  */
 #include <sys/resource.h>
 
+#include "arena/survey.h"
+
 #include "huge.h"
 
 #define UNIT HUGE_BYTES
@@ -343,7 +345,7 @@ static void part_kin(void)
 		load_add(&loads[0], 2 * UNIT);
 	for (i = 0; i < 24; i++)
 		object_delete(&loads[0].block[i * 7 % 24]);
-	nr = nar_extent_walk(node, &page, runs, ARRAY_SIZE(runs));
+	nr = nar_survey_walk(node, &page, runs, ARRAY_SIZE(runs));
 	require(nr && nr < ARRAY_SIZE(runs), "%u extents", nr);
 	for (i = 0; i < nr; i++) {
 		if (runs[i].backing == BACKING_NONE)
