@@ -17,6 +17,7 @@
 #include <urcu-bp.h>
 
 #include "internal/option.h"
+#include "numa/cancel.h"
 
 #include "arena.h"
 #include "extent.h"
@@ -54,8 +55,12 @@ static void each_lock(void (*fn)(struct nar_lock *))
  */
 static __thread bool holds_rcu;
 
+/* Parent and child talk with all locks held. */
+static __thread int cancel_before;
+
 static void before_fork(void)
 {
+	cancel_before = nar_cancel_forbid();
 	holds_rcu = nar_opt.fork_rcu && !rcu_read_ongoing();
 	if (holds_rcu)
 		urcu_bp_before_fork();
@@ -70,6 +75,7 @@ static void after_fork_parent(void)
 	each_lock(nar_unlock_after_fork);
 	if (holds_rcu)
 		urcu_bp_after_fork_parent();
+	nar_cancel_restore(cancel_before);
 }
 
 static void after_fork_child(void)
@@ -83,6 +89,7 @@ static void after_fork_child(void)
 	nar_arenas_orphan(nar_arena_mine());
 	if (holds_rcu)
 		urcu_bp_after_fork_child();
+	nar_cancel_restore(cancel_before);
 }
 
 static __thread bool holds_any;
