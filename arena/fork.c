@@ -23,6 +23,7 @@
 #include "extent.h"
 #include "fork.h"
 #include "forkpool.h"
+#include "limit.h"
 #include "scope.h"
 #include "tomb.h"
 #include "unit.h"
@@ -86,6 +87,7 @@ static void after_fork_child(void)
 	nar_unit_forget_threads();
 	each_lock(nar_lock_reset);
 	nar_tomb_forget_threads();
+	nar_limit_forget_threads();
 	nar_arenas_orphan(nar_arena_mine());
 	if (holds_rcu)
 		urcu_bp_after_fork_child();
