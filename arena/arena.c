@@ -145,6 +145,8 @@ struct nar_arena *nar_arena_begin(struct nar_heap *heap, u64 handle, unsigned in
 
 	if (!a)
 		return NULL;
+	/* Before it can be found: a fork may make an orphan of it at any step, which leaves its heap. */
+	a->heap = heap;
 	if (!nar_registry_try_name(&a->member) || (is_of_heaps && !try_enter(a, heap, handle)))
 		return nar_registry_put(&a->member), NULL;
 	WRITE_ONCE(a->keeper, is_of_heaps ? nar_keeper_self() : NULL);
@@ -152,7 +154,6 @@ struct nar_arena *nar_arena_begin(struct nar_heap *heap, u64 handle, unsigned in
 	nar_mags_restart(&a->mag);
 	memset(a->nr_wanted, 0, sizeof(a->nr_wanted));
 	nar_arena_update_classes(a);
-	a->heap = heap;
 	WRITE_ONCE(a->tid, nar_tid());
 	/* Sequentially consistent: from here on the queue is ours to drain. */
 	__atomic_store_n(&a->is_gone, false, __ATOMIC_SEQ_CST);

@@ -17,11 +17,13 @@
 #include <urcu-bp.h>
 
 #include "internal/option.h"
+#include "numa/cancel.h"
 
 #include "arena.h"
 #include "extent.h"
 #include "fork.h"
 #include "forkpool.h"
+#include "limit.h"
 #include "scope.h"
 #include "tomb.h"
 #include "unit.h"
@@ -54,8 +56,12 @@ static void each_lock(void (*fn)(struct nar_lock *))
  */
 static __thread bool holds_rcu;
 
+/* Parent and child talk with all locks held. */
+static __thread int cancel_before;
+
 static void before_fork(void)
 {
+	cancel_before = nar_cancel_forbid();
 	holds_rcu = nar_opt.fork_rcu && !rcu_read_ongoing();
 	if (holds_rcu)
 		urcu_bp_before_fork();
@@ -70,6 +76,7 @@ static void after_fork_parent(void)
 	each_lock(nar_unlock_after_fork);
 	if (holds_rcu)
 		urcu_bp_after_fork_parent();
+	nar_cancel_restore(cancel_before);
 }
 
 static void after_fork_child(void)
@@ -80,9 +87,11 @@ static void after_fork_child(void)
 	nar_unit_forget_threads();
 	each_lock(nar_lock_reset);
 	nar_tomb_forget_threads();
+	nar_limit_forget_threads();
 	nar_arenas_orphan(nar_arena_mine());
 	if (holds_rcu)
 		urcu_bp_after_fork_child();
+	nar_cancel_restore(cancel_before);
 }
 
 static __thread bool holds_any;

@@ -228,7 +228,7 @@ void *nar_front_realloc(void *p, size_t size)
 	have = usable_size(p);
 	if (try_stay(p, have, size))
 		return answer(p, size, saved);
-	return realloc_move(p, have, size);
+	return answer(realloc_move(p, have, size), size, saved);
 }
 
 void *nar_front_reallocarray(void *p, size_t nmemb, size_t size)

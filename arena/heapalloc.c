@@ -61,7 +61,10 @@ static bool has_moved(struct nar_arena *a, unsigned int node)
 	return a->away_refills > AWAY_REFILLS && nar_clock_ms() - a->away_since_ms >= AWAY_MS;
 }
 
-/* Its objects stay where they are, and are the shards'. */
+/*
+ * Its objects stay where they are, and are the shards'.  NULL: the program destroys the heap just
+ * now, and the arena has ended with others that are dead.
+ */
 static struct nar_arena *follow(struct nar_heap *h, u64 handle, struct nar_arena *a)
 {
 	unsigned int node = node_for(h);
@@ -71,7 +74,7 @@ static struct nar_arena *follow(struct nar_heap *h, u64 handle, struct nar_arena
 		return a;
 	next = nar_own_begin(h, handle, node);
 	if (!next)
-		return a;
+		return nar_own_find(handle);
 	next->away_refills = 0;
 	nar_own_end(a);
 	return next;
@@ -122,6 +125,8 @@ static void *take(struct nar_heap *h, u64 handle, struct nar_arena *a, unsigned 
 		return p;
 	before_refill();
 	a = follow(h, handle, a);
+	if (unlikely(!a))
+		return NULL;
 	while (!nar_arena_refill(a, class))
 		if (!grow(h, a, class))
 			return NULL;

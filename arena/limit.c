@@ -112,3 +112,8 @@ void nar_limit_settle(const struct nar_claim *claim)
 	if (unlikely(claim->bytes))
 		__atomic_sub_fetch(&pending, claim->bytes, __ATOMIC_SEQ_CST);
 }
+
+void nar_limit_forget_threads(void)
+{
+	pending = 0;
+}

@@ -28,4 +28,7 @@ u64 nar_limit_bytes(void);
 bool nar_limit_try_claim(struct nar_claim *claim, u64 bytes);
 void nar_limit_settle(const struct nar_claim *claim);
 
+/* In the child of a fork: what lost threads have claimed they do not take. */
+void nar_limit_forget_threads(void);
+
 #endif /* NAR_LIMIT_H */

@@ -10,6 +10,7 @@
 
 #include "internal/bug.h"
 #include "internal/option.h"
+#include "numa/cancel.h"
 #include "numa/sink.h"
 #include "numa/usersig.h"
 
@@ -104,11 +105,12 @@ static void answer_signal(void)
 /* On a slow path, no lock held. */
 static void on_step(void)
 {
-	int saved = errno;
+	int saved = errno, cancel = nar_cancel_forbid();
 
 	if (unlikely(__atomic_exchange_n(&is_asked, false, __ATOMIC_RELAXED)))
 		answer_signal();
 	nar_publish_poll();
+	nar_cancel_restore(cancel);
 	errno = saved;
 }
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "internal/lock.h"
+#include "numa/cancel.h"
 
 #include "print.h"
 #include "print_json.h"
@@ -47,6 +48,7 @@ static void report_release(void)
 static int print(int fd, unsigned int format, int patience_ms)
 {
 	static struct nar_sink sink;
+	int cancel = nar_cancel_forbid(), err;
 
 	nar_report_take(&report);
 	nar_sink_begin(&sink, fd, patience_ms);
@@ -56,7 +58,9 @@ static int print(int fd, unsigned int format, int patience_ms)
 		nar_print_prometheus(&sink, &report);
 	else
 		nar_print_text(&sink, &report);
-	return nar_sink_end(&sink);
+	err = nar_sink_end(&sink);
+	nar_cancel_restore(cancel);
+	return err;
 }
 
 int nar_print_try(int fd, unsigned int format, int patience_ms)

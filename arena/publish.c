@@ -15,6 +15,7 @@
 #include "internal/option.h"
 #include "internal/statpage.h"
 #include "numa/board.h"
+#include "numa/cancel.h"
 #include "numa/process.h"
 
 #include "option.h"
@@ -193,12 +194,15 @@ static bool has_page(u32 pid)
 static void publish_as(u32 state)
 {
 	u32 pid = nar_process_id();
+	int cancel;
 
 	if (!READ_ONCE(is_wanted) || !try_hold(pid))
 		return;
+	cancel = nar_cancel_forbid();
 	if (has_page(pid))
 		publish(state);
 	release();
+	nar_cancel_restore(cancel);
 }
 
 void nar_publish_now(void)

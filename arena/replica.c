@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "internal/option.h"
+#include "numa/cancel.h"
 #include "numa/cgroup.h"
 
 #include "extent.h"
@@ -188,6 +189,7 @@ static void job_end(struct job *job)
 static void fill(struct numarena_replicas *r, const void *from)
 {
 	struct job jobs[NAR_MAX_NODES] = { 0 };
+	int cancel = nar_cancel_forbid();	/* others use what lies on this stack */
 	unsigned int node;
 
 	for (node = 0; node < nar_nodes.nr; node++) {
@@ -201,6 +203,7 @@ static void fill(struct numarena_replicas *r, const void *from)
 	for (node = 0; node < nar_nodes.nr; node++)
 		if (jobs[node].to)
 			job_end(&jobs[node]);
+	nar_cancel_restore(cancel);
 }
 
 /* ---- All of them ---- */

@@ -477,7 +477,7 @@ struct numarena_scope *nar_scope_begin(const char *name, bool is_capturing, stru
 		return NULL;
 	if (is_filling())
 		check_kept();
-	if (is_capturing && !nar_loader.bytes)
+	if (is_capturing && !nar_loader_is_found())
 		nar_loader_find();
 	copy_name(s->name, name);
 	s->place = place;

@@ -21,5 +21,6 @@ void nar_loader_find(void)
 		if (part[i].p_type == PT_LOAD)
 			end = max_of(end, (size_t)(part[i].p_vaddr + part[i].p_memsz));
 	WRITE_ONCE(nar_loader.base, base);
-	WRITE_ONCE(nar_loader.bytes, end);
+	/* Release: pairs with nar_loader_is_found(). */
+	store_release(&nar_loader.bytes, end);
 }

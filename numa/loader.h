@@ -9,7 +9,7 @@
 #include "internal/compiler.h"
 
 struct nar_loader {
-	uintptr_t base;		/* relaxed; both are 0 where there is none */
+	uintptr_t base;		/* relaxed, before the other; both are 0 where there is none */
 	size_t bytes;
 };
 
@@ -17,6 +17,12 @@ extern struct nar_loader nar_loader;
 
 /* Find it.  Allocates nothing, and may be done again. */
 void nar_loader_find(void);
+
+/* Acquire: who has seen that it is, knows where. */
+static inline bool nar_loader_is_found(void)
+{
+	return load_acquire(&nar_loader.bytes);
+}
 
 static inline bool nar_is_loader(const void *code)
 {

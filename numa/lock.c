@@ -13,6 +13,8 @@
 
 #include "internal/lock.h"
 
+#include "cancel.h"
+
 /* About a short critical section's length; more only burns the holder's core. */
 #define SPIN_TURNS 64
 
@@ -137,12 +139,13 @@ __printf(1, 0) static void say(const char *fmt, va_list ap)
 
 void nar_warn(const char *fmt, ...)
 {
-	int saved = errno;
+	int saved = errno, cancel = nar_cancel_forbid();
 	va_list ap;
 
 	va_start(ap, fmt);
 	say(fmt, ap);
 	va_end(ap);
+	nar_cancel_restore(cancel);
 	errno = saved;
 }
 

@@ -185,13 +185,22 @@ static __cold __attribute__((__noreturn__)) void die_of_mappings(void *addr, siz
 
 /*
  * The kernel unmaps the target before it looks whether it can move, and counts the
- * source twice meanwhile: under RLIMIT_AS it might refuse, and then refuse us the target.
+ * source twice meanwhile: under RLIMIT_AS it might refuse, and then refuse us the target.  So
+ * it might under RLIMIT_DATA, if that has been lowered since or another thread is quicker, and
+ * where all memory of the machine is counted.
  */
+static bool has_data_limit(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_DATA, &limit) || limit.rlim_cur != RLIM_INFINITY;
+}
+
 int nar_pages_move(void *from, void *to, size_t bytes)
 {
 	int how = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, err;
 
-	if (nar_pages_reserve_limit() != SIZE_MAX)
+	if (nar_pages_are_counted() || has_data_limit())
 		return -EPERM;
 	if (mremap(from, bytes, bytes, how, to) != MAP_FAILED)
 		return 0;

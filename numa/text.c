@@ -5,15 +5,18 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "cancel.h"
 #include "text.h"
 
 ssize_t nar_text_read(const char *path, char *buf, size_t size)
 {
+	int cancel = nar_cancel_forbid();
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, buf, size - 1);
 
 	if (fd >= 0)
 		close(fd);
+	nar_cancel_restore(cancel);
 	buf[n > 0 ? n : 0] = '\0';
 	return n;
 }

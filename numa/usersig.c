@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <signal.h>
 
+#include "cancel.h"
 #include "usersig.h"
 
 static const int number[NR_USERSIGS] = { SIGUSR1, SIGUSR2 };
@@ -10,10 +11,11 @@ static void (*caught_fn)(void);
 
 static void on_signal(int sig)
 {
-	int saved = errno;
+	int saved = errno, cancel = nar_cancel_forbid();
 
 	(void)sig;
 	caught_fn();
+	nar_cancel_restore(cancel);
 	errno = saved;
 }
 

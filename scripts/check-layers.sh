@@ -19,6 +19,7 @@ ranks='
 include/numarena	0
 include/internal/*	0
 
+numa/cancel	5
 numa/bus		10
 numa/loader		10
 numa/kind		10

@@ -4,6 +4,8 @@
  */
 #include "contract.h"
 
+#include <sys/resource.h>
+
 /* Where something changes: classes' steps, the largest class, grains, huge pages. */
 static const size_t boundaries[] = {
 	1, 15, 16, 17, 32, 33, 500, 512, 513, 576, 577, 1024, 1025, 1088, 2048, 4096, 4097,
@@ -288,6 +290,36 @@ START_TEST(many_that_grew_once)
 }
 END_TEST
 
+/*
+ *	| free, 59 MiB | block |	RLIMIT_DATA 4 KiB: the window cannot grow
+ *
+ * Expect: a block that grows goes to what is free, content and all, until that is too small; and
+ * that is no error.
+ */
+START_TEST(under_a_limit_of_data)
+{
+	char *room = must_give(numarena_malloc(MIB(60))), *p = must_give(numarena_malloc(MIB(5)));
+	struct rlimit before;
+	size_t size;
+
+	numarena_free(room);
+	stamp(p, MIB(5), 1);
+	ck_assert_int_eq(getrlimit(RLIMIT_DATA, &before), 0);
+	/* A sanitizer may need memory of its own any time. */
+	if (!HAS_SHADOW_MEMORY)
+		ck_assert_int_eq(setrlimit(RLIMIT_DATA, &(struct rlimit){ KIB(4), before.rlim_max }), 0);
+	for (size = MIB(12); size <= MIB(24); size *= 2) {
+		p = must_give(numarena_realloc(p, size));
+		ck_assert(stamp_is_whole(p, MIB(5), 1));
+	}
+	if (!HAS_SHADOW_MEMORY)
+		must_refuse(numarena_realloc(p, GIB(1)), ENOMEM);
+	ck_assert_int_eq(setrlimit(RLIMIT_DATA, &before), 0);
+	ck_assert(stamp_is_whole(p, MIB(5), 1));
+	numarena_free(p);
+}
+END_TEST
+
 START_TEST(by_another_thread)
 {
 	struct object objects[ARRAY_SIZE(boundaries)];
@@ -318,6 +350,7 @@ int main(void)
 	tcase_add_test(tc, large_block_moves_its_pages);
 	tcase_add_test(tc, two_grow_side_by_side);
 	tcase_add_test(tc, many_that_grew_once);
+	tcase_add_test(tc, under_a_limit_of_data);
 	tcase_add_test(tc, by_another_thread);
 	suite_add_tcase(suite, tc);
 	return tap_run(suite);
