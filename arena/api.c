@@ -106,7 +106,7 @@ __exported int numarena_option_get(const char *name, char *value, size_t size)
 	int saved = errno;
 
 	nar_start_early();
-	return answer(nar_option_get(name, value, size), saved);
+	return answer(name ? nar_option_get(name, value, size) : -EINVAL, saved);
 }
 
 __exported int numarena_option_set(const char *name, const char *value)
@@ -114,7 +114,7 @@ __exported int numarena_option_set(const char *name, const char *value)
 	int saved = errno;
 
 	nar_start_early();
-	return answer(nar_option_set(name, value), saved);
+	return answer(name && value ? nar_option_set(name, value) : -EINVAL, saved);
 }
 
 /* As much as a caller knows of, who may be older or younger than we are. */

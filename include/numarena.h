@@ -180,7 +180,7 @@ int numarena_class_add(size_t size);
  * @size: room at @value in bytes
  *
  * Return: the length of the text, which is cut if it is not less than @size; -1 with
- * errno ENOENT for an unknown name, and @value is left alone.
+ * errno ENOENT for an unknown name, EINVAL for NULL, and @value is left alone.
  */
 int numarena_option_get(const char *name, char *value, size_t size);
 
@@ -189,7 +189,7 @@ int numarena_option_get(const char *name, char *value, size_t size);
  * @name: its name, as in NUMARENA_CONF
  * @value: its text, in the form NUMARENA_CONF accepts
  *
- * Return: 0; -1 with errno ENOENT for an unknown name, EINVAL for a bad value, EPERM
+ * Return: 0; -1 with errno ENOENT for an unknown name, EINVAL for a bad value or NULL, EPERM
  * for a setting that is fixed once the process has started.
  */
 int numarena_option_set(const char *name, const char *value);
