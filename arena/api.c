@@ -286,7 +286,7 @@ __exported int numarena_node_of(const void *ptr)
 	return answer(nar_audit_node_of(ptr), errno);
 }
 
-__exported long long numarena_reserve(int node, size_t bytes, unsigned int flags)
+__exported long numarena_reserve(int node, size_t bytes, unsigned int flags)
 {
 	int saved = errno, dense = node == -1 ? 0 : nar_api_node(node);
 	struct nar_place place;
@@ -300,7 +300,7 @@ __exported long long numarena_reserve(int node, size_t bytes, unsigned int flags
 		got = nar_reserve(place, bytes, flags);
 	}
 	errno = got < 0 ? (int)-got : saved;
-	return got < 0 ? -1 : got;
+	return got < 0 ? -1 : (long)got;
 }
 
 __exported long numarena_fork_recover(void)
