@@ -147,8 +147,8 @@ void numarena_free_aligned_sized(void *ptr, size_t alignment, size_t size);
  * numarena_malloc_trim() - give free memory back to the kernel now
  * @pad: ignored; there is no top of the heap to pad
  *
- * Flushes the calling thread's magazines and purges every 2 MiB unit that is wholly
- * free, whatever its age.
+ * Flushes the calling thread's magazines, gives up what it keeps of ended scopes, and
+ * purges every 2 MiB unit that is wholly free, whatever its age.
  *
  * Return: 1 if memory was given back, else 0.
  */
@@ -401,9 +401,8 @@ struct numarena_scope;
  * others free is a note at most.  Any thread may free them while the scope is open.  Not
  * captured are what realloc makes of objects from before, which stay in their heap or scope,
  * what is asked of a heap or a node by name, and what the dynamic loader allocates (threads'
- * TLS, dlopen).  All else that
- * a library allocates to last is: have it do so before, or move it out by
- * numarena_scope_keep().
+ * TLS, dlopen).  All else that a library allocates to last is: have it do so before, or move
+ * it out by numarena_scope_keep().
  *
  * Takes no memory until the first allocation.
  *
