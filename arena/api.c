@@ -106,7 +106,7 @@ __exported int numarena_option_get(const char *name, char *value, size_t size)
 	int saved = errno;
 
 	nar_start_early();
-	return answer(nar_option_get(name, value, size), saved);
+	return answer(name ? nar_option_get(name, value, size) : -EINVAL, saved);
 }
 
 __exported int numarena_option_set(const char *name, const char *value)
@@ -114,7 +114,7 @@ __exported int numarena_option_set(const char *name, const char *value)
 	int saved = errno;
 
 	nar_start_early();
-	return answer(nar_option_set(name, value), saved);
+	return answer(name && value ? nar_option_set(name, value) : -EINVAL, saved);
 }
 
 /* As much as a caller knows of, who may be older or younger than we are. */
@@ -286,7 +286,7 @@ __exported int numarena_node_of(const void *ptr)
 	return answer(nar_audit_node_of(ptr), errno);
 }
 
-__exported long long numarena_reserve(int node, size_t bytes, unsigned int flags)
+__exported long numarena_reserve(int node, size_t bytes, unsigned int flags)
 {
 	int saved = errno, dense = node == -1 ? 0 : nar_api_node(node);
 	struct nar_place place;
@@ -300,7 +300,7 @@ __exported long long numarena_reserve(int node, size_t bytes, unsigned int flags
 		got = nar_reserve(place, bytes, flags);
 	}
 	errno = got < 0 ? (int)-got : saved;
-	return got < 0 ? -1 : got;
+	return got < 0 ? -1 : (long)got;
 }
 
 __exported long numarena_fork_recover(void)

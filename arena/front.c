@@ -182,6 +182,8 @@ static void *alloc_to_replace(const void *p, size_t have, size_t size)
 {
 	u64 handle = nar_heap_handle_of(p);
 
+	if (unlikely(handle == HANDLE_DEAD))
+		nar_die("realloc of %p, whose heap was destroyed", p);
 	return size > have && have >= GROWN_LARGE_BYTES ? alloc_grown(handle, p, size) :
 	       alloc_beside(handle, size);
 }

@@ -48,7 +48,9 @@ static struct nar_place place_of(const void *p)
 
 u32 nar_region_new(struct nar_place place, size_t bytes, size_t alignment, bool is_single)
 {
-	struct nar_block block = { .size = bytes, .alignment = max_of(alignment, SLICE_BYTES) };
+	/* A marked slice is the region's as a whole: free() goes by the mark. */
+	struct nar_block block = { .size = max_of(bytes, SLICE_BYTES),
+				   .alignment = max_of(alignment, SLICE_BYTES) };
 	bool is_zero;
 	char *p = nar_large_alloc(place, &block, &is_zero);
 	u32 region, i;

@@ -264,7 +264,7 @@ static void memory_reserve(void)
 {
 	union {
 		void *object;
-		long long (*function)(int, size_t, unsigned int);
+		long (*function)(int, size_t, unsigned int);
 	} reserve = { .object = dlsym(RTLD_DEFAULT, "numarena_reserve") };
 
 	if (!reserve.object)

@@ -147,8 +147,8 @@ void numarena_free_aligned_sized(void *ptr, size_t alignment, size_t size);
  * numarena_malloc_trim() - give free memory back to the kernel now
  * @pad: ignored; there is no top of the heap to pad
  *
- * Flushes the calling thread's magazines and purges every 2 MiB unit that is wholly
- * free, whatever its age.
+ * Flushes the calling thread's magazines, gives up what it keeps of ended scopes, and
+ * purges every 2 MiB unit that is wholly free, whatever its age.
  *
  * Return: 1 if memory was given back, else 0.
  */
@@ -180,7 +180,7 @@ int numarena_class_add(size_t size);
  * @size: room at @value in bytes
  *
  * Return: the length of the text, which is cut if it is not less than @size; -1 with
- * errno ENOENT for an unknown name, and @value is left alone.
+ * errno ENOENT for an unknown name, EINVAL for NULL, and @value is left alone.
  */
 int numarena_option_get(const char *name, char *value, size_t size);
 
@@ -189,7 +189,7 @@ int numarena_option_get(const char *name, char *value, size_t size);
  * @name: its name, as in NUMARENA_CONF
  * @value: its text, in the form NUMARENA_CONF accepts
  *
- * Return: 0; -1 with errno ENOENT for an unknown name, EINVAL for a bad value, EPERM
+ * Return: 0; -1 with errno ENOENT for an unknown name, EINVAL for a bad value or NULL, EPERM
  * for a setting that is fixed once the process has started.
  */
 int numarena_option_set(const char *name, const char *value);
@@ -336,6 +336,36 @@ enum numarena_missing {
  */
 int numarena_stats_get(struct numarena_stats *stats, size_t size);
 
+/* How numarena_stats_print() writes. */
+enum numarena_stats_format {
+	NUMARENA_STATS_TEXT,		/* for people: tables, sizes as 12.3M */
+	NUMARENA_STATS_JSON,		/* one object, with all figures */
+	NUMARENA_STATS_PROMETHEUS	/* the text exposition format, version 0.0.4 */
+};
+
+/**
+ * numarena_stats_print() - write all statistics
+ * @fd: an open descriptor
+ * @format: one of enum numarena_stats_format
+ *
+ * The figures of numarena_stats_get() and numarena_node_stats_get() under their names, and
+ * by node, class, heap and thread what is live, cached in magazines and resident; huge-page
+ * coverage, fragmentation, who frees whose memory, fallbacks by cause, waits for the locks of
+ * shards, and how long slow steps took.
+ *
+ * Goes through all slabs and asks the kernel which pages are there: about 1 ms a GiB of huge
+ * pages and 5 ms a GiB of 4 KiB pages, those of files that the program has mapped included.
+ * Nobody is stopped meanwhile but for short locks, and nothing is allocated.  One thread at a
+ * time; a second waits for the first to end.  Blocks while @fd does.  A pipe that nobody reads
+ * raises no SIGPIPE.  Brings the stats page up to date, if there is one.
+ *
+ * Return: 0; -1 with errno EINVAL for an unknown @format, ENOMEM if there is no address space
+ * to speak of, EBUSY in a signal handler that has interrupted this function, or what write(2)
+ * failed with, EAGAIN for a full descriptor that does not block included; part may have been
+ * written then.
+ */
+int numarena_stats_print(int fd, enum numarena_stats_format format);
+
 /* ---- Scopes ---- */
 
 /*
@@ -371,9 +401,8 @@ struct numarena_scope;
  * others free is a note at most.  Any thread may free them while the scope is open.  Not
  * captured are what realloc makes of objects from before, which stay in their heap or scope,
  * what is asked of a heap or a node by name, and what the dynamic loader allocates (threads'
- * TLS, dlopen).  All else that
- * a library allocates to last is: have it do so before, or move it out by
- * numarena_scope_keep().
+ * TLS, dlopen).  All else that a library allocates to last is: have it do so before, or move
+ * it out by numarena_scope_keep().
  *
  * Takes no memory until the first allocation.
  *
@@ -460,34 +489,6 @@ void numarena_scope_end(struct numarena_scope *scope);
  * Return: the object, which free() takes; NULL with errno ENOMEM, and @ptr stays.
  */
 void *numarena_scope_keep(void *ptr);
-/* How numarena_stats_print() writes. */
-enum numarena_stats_format {
-	NUMARENA_STATS_TEXT,		/* for people: tables, sizes as 12.3M */
-	NUMARENA_STATS_JSON,		/* one object, with all figures */
-	NUMARENA_STATS_PROMETHEUS	/* the text exposition format, version 0.0.4 */
-};
-
-/**
- * numarena_stats_print() - write all statistics
- * @fd: an open descriptor
- * @format: one of enum numarena_stats_format
- *
- * The figures of numarena_stats_get() and numarena_node_stats_get() under their names, and
- * by node, class, heap and thread what is live, cached in magazines and resident; huge-page
- * coverage, fragmentation, who frees whose memory, fallbacks by cause, waits for the locks of
- * shards, and how long slow steps took.
- *
- * Goes through all slabs and asks the kernel which pages are there: about 1 ms a GiB of huge
- * pages and 5 ms a GiB of 4 KiB pages, those of files that the program has mapped included.
- * Nobody is stopped meanwhile but for short locks, and nothing is allocated.  One thread at a
- * time; a second waits for the first to end.  Blocks while @fd does.  A pipe that nobody reads
- * raises no SIGPIPE.  Brings the stats page up to date, if there is one.
- *
- * Return: 0; -1 with errno EINVAL for an unknown @format, ENOMEM if there is no address space
- * to speak of, EBUSY in a signal handler that has interrupted this function, or what write(2) failed with, EAGAIN for a full descriptor that does not
- * block included; part may have been written then.
- */
-int numarena_stats_print(int fd, enum numarena_stats_format format);
 
 /* ---- Nodes ---- */
 
@@ -532,7 +533,7 @@ int numarena_node_of(const void *ptr);
 /**
  * numarena_reserve() - have memory on a node, faulted in, before it is needed
  * @node: the kernel's number; -1 for the node that the calling thread's memory comes from
- * @bytes: how much, rounded up to whole pages of the kind asked for
+ * @bytes: how much, rounded up to 2 MiB, or to 1 GiB for pages of that size
  * @flags: 0 for transparent huge pages, or one of NUMARENA_RESERVE_*
  *
  * For start-up.  Threads on the node's own CPUs fault the memory in at the same time; they
@@ -547,7 +548,7 @@ int numarena_node_of(const void *ptr);
  * there is not so much memory on the node or below the limits of the process's cgroups, as
  * they are at the call, and then none of it is kept.
  */
-long long numarena_reserve(int node, size_t bytes, unsigned int flags);
+long numarena_reserve(int node, size_t bytes, unsigned int flags);
 
 /**
  * numarena_fork_recover() - make huge again what a fork has parted
@@ -715,7 +716,7 @@ struct numarena_heap_attr {
  *
  * Takes some locks for a moment, and some 20 KiB of tables a node, which the next heap uses
  * again.  Heaps that differ in nodes, policy, pages or decay do not share memory; there may be
- * 24 such kinds in a process's life, and 4,000 heaps at a time.
+ * 24 such kinds in a process's life, and 4,032 heaps at a time.
  *
  * Return: the heap; NULL with errno EINVAL for a size, policy, page kind or decay that is
  * unknown or a node that is not there or not allowed, ENOSPC when all heaps or kinds are
@@ -828,15 +829,18 @@ struct numarena_heap_stats {
 
 /**
  * numarena_heap_stats_get() - read the statistics of a heap
- * @heap: the heap; NULL: the process, all heaps together
+ * @heap: the heap
  * @stats: where they go
  * @size: sizeof(struct numarena_heap_stats) of the caller, as in numarena_stats_get()
  *
  * Takes the locks of the heap's arenas for a moment each.  Does not allocate.
  *
- * Return: 0; -1 with errno EINVAL if @size is 0.
+ * Return: 0; -1 with errno EINVAL if @size is 0 or @heap is NULL: the process's figures are
+ * numarena_stats_get()'s.
  */
-int numarena_heap_stats_get(struct numarena_heap *heap, struct numarena_heap_stats *stats, size_t size);
+int numarena_heap_stats_get(struct numarena_heap *heap, struct numarena_heap_stats *stats,
+			    size_t size);
+
 /* ---- Placement by hand ---- */
 
 /**
@@ -883,9 +887,10 @@ void *numarena_alloc_on(int node, size_t size, size_t alignment);
  *
  * Return: 0; -1 with errno EINVAL if @ptr is no such block or there is no such node or the
  * cpuset does not allow it, ENOMEM if the node has no room, EBUSY if pages are pinned (a device
- * writes to them) or shared with a child since a fork, EPERM if mbind or move_pages is refused (containers), ENOTSUP for pages of a
- * hugetlb pool, ENOSPC if 128 blocks are away from home already.  Then it is meant for where it
- * was meant for before, and its pages have gone back as far as there was room.
+ * writes to them) or shared with a child since a fork, EPERM if mbind or move_pages is refused
+ * (containers), ENOTSUP for pages of a hugetlb pool, ENOSPC if 128 blocks are away from home
+ * already.  Then it is meant for where it was meant for before, and its pages have gone back as
+ * far as there was room.
  */
 int numarena_migrate(void *ptr, int node);
 

@@ -21,7 +21,7 @@ function escape(s) {
 	gsub(/\\/, "\\e", s)
 	gsub(/-/, "\\-", s)
 	s = mark(s, "@[a-z_]+", "\\fI", 1)
-	return mark(s, "NULL|NUMARENA_[A-Z0-9_]+|E(INVAL|NOMEM|NOENT|NODATA|NOSYS|PERM|BUSY|EXIST|AGAIN)", "\\fB", 0)
+	return mark(s, "NULL|NUMARENA_[A-Z0-9_]+|E(INVAL|NOMEM|NOENT|NODATA|NOSYS|PERM|BUSY|EXIST|AGAIN|NOSPC|NOTSUP)", "\\fB", 0)
 }
 
 # No line of text may look like a request.

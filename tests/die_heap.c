@@ -96,6 +96,17 @@ static void free_large_late(void)
 	free_late_of(1000000);
 }
 
+static void realloc_late(void)
+{
+	struct numarena_heap *heap = numarena_heap_create(NULL);
+	void *p = numarena_heap_alloc(heap, 100);
+
+	numarena_heap_destroy(heap);
+	expect_line("realloc of %p, whose heap was destroyed", p);
+	if (numarena_realloc(p, 5000))
+		bad_call_returned();
+}
+
 static void free_in_another_heap(void)
 {
 	struct numarena_heap *heap = numarena_heap_create(NULL), *other = numarena_heap_create(NULL);
@@ -129,6 +140,7 @@ int main(int argc, char **argv)
 		{ "stats_late", "at-once", stats_late },
 		{ "free_late", "hardened", free_late },
 		{ "free_large_late", "hardened", free_large_late },
+		{ "realloc_late", "at-once", realloc_late },
 		{ "free_in_another_heap", "hardened", free_in_another_heap },
 		{ "double_free", "at-once", double_free },
 	};

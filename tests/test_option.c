@@ -69,6 +69,12 @@ START_TEST(unknown_names_are_refused)
 		ck_assert_int_eq(errno, ENOENT);
 		must_not_set(unknown[i], "1", ENOENT);
 	}
+	/* What getenv() answers when there is nothing. */
+	must_not_set(NULL, "1", EINVAL);
+	must_not_set("decay_ms", NULL, EINVAL);
+	errno = ERRNO_MARK;
+	ck_assert_int_eq(numarena_option_get(NULL, value, sizeof(value)), -1);
+	ck_assert_int_eq(errno, EINVAL);
 }
 END_TEST
 

@@ -52,6 +52,29 @@ START_TEST(objects_are_aligned_and_apart)
 }
 END_TEST
 
+/*
+ *	| a .......... slice | block | block | ...
+ *
+ * Expect: a small object with a region of its own, since it is aligned to much, has a slice to
+ * itself: no block begins in what it leaves of that, since a free would take it for the scope's.
+ */
+START_TEST(aligned_objects_share_no_slice)
+{
+	struct numarena_scope *s = begin();
+	char *a = must_give(numarena_scope_aligned_alloc(s, MIB(2), 1));
+	static char *block[200];
+
+	for (size_t i = 0; i < ARRAY_SIZE(block); i++) {
+		block[i] = must_give(numarena_malloc(KIB(36) + i * KIB(4)));
+		expect(block[i] < a || block[i] >= a + SLICE_BYTES, "%p is beside %p",
+		       (void *)block[i], (void *)a);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(block); i++)
+		numarena_free(block[i]);
+	numarena_scope_end(s);
+}
+END_TEST
+
 /* Expect: whatever the first object needs, as large as may share a region, too. */
 START_TEST(first_objects_of_any_size)
 {
@@ -501,6 +524,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, start, NULL);
 	tcase_add_test(tc, objects_are_aligned_and_apart);
+	tcase_add_test(tc, aligned_objects_share_no_slice);
 	tcase_add_test(tc, first_objects_of_any_size);
 	tcase_add_test(tc, no_bytes_are_one);
 	tcase_add_test(tc, alignment_is_as_asked);

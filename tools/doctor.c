@@ -9,11 +9,13 @@
 #include "text.h"
 #include "tool.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { KEY_ROOT = 256 };
 
@@ -155,6 +157,9 @@ int cmd_doctor(int argc, char **argv)
 		if (key == KEY_ROOT)
 			text_root = optarg;
 	}
+	/* Else it would seem a machine that has nothing. */
+	if (*text_root && access(text_root, F_OK))
+		tool_die(TOOL_FAILED, "%s: %s", text_root, strerror(errno));
 	if (optind < argc)
 		tool_usage_error(&usage, "what is '%s' for?", argv[optind]);
 	doctor_pages();

@@ -44,27 +44,42 @@ struct setting {
 	int key;
 	const char *name;
 	const char *const *words;
+	bool is_set;			/* several, joined by '+' */
 };
 
 static const char *const huges[] = { "auto", "thp", "hugetlb", "off", NULL };
 static const char *const modes[] = { "arena", "baseline", "sharded", NULL };
 static const char *const policies[] = { "preferred", "strict", "interleave", "inherit", NULL };
+static const char *const outlets[] = { "off", "exit", "page", "SIGUSR1", "SIGUSR2", NULL };
 
 static const struct setting settings[] = {
-	{ 'H', "huge", huges },
-	{ 'm', "mode", modes },
-	{ 'p', "policy", policies },
+	{ 'H', "huge", huges, false },
+	{ 'm', "mode", modes, false },
+	{ 'p', "policy", policies, false },
+	{ 's', "stats", outlets, true },
 };
 
-/* The library would ignore a wrong one, with a line on stderr: here it was typed just now. */
-static void check_word(const struct setting *s, const char *value)
+static bool is_one_of(const char *const *words, const char *text, size_t len)
 {
-	const char *const *word;
+	for (; *words; words++)
+		if (strlen(*words) == len && !memcmp(*words, text, len))
+			return true;
+	return false;
+}
 
-	for (word = s->words; *word; word++)
-		if (!strcmp(*word, value))
+/* The library would ignore a wrong one, with a line on stderr: here it was typed just now. */
+static void check_words(const struct setting *s, const char *value)
+{
+	const char *at = value;
+	size_t len;
+
+	for (;; at += len + 1) {
+		len = s->is_set ? strcspn(at, "+") : strlen(at);
+		if (!is_one_of(s->words, at, len))
+			tool_usage_error(&usage, "--%s cannot be '%s'", s->name, value);
+		if (!at[len])
 			return;
-	tool_usage_error(&usage, "--%s cannot be '%s'", s->name, value);
+	}
 }
 
 static void add_setting(const char *name, const char *value)
@@ -86,7 +101,7 @@ static void add_named(int key, const char *value)
 	for (i = 0; i < ARRAY_SIZE(settings); i++) {
 		if (settings[i].key != key)
 			continue;
-		check_word(&settings[i], value);
+		check_words(&settings[i], value);
 		add_setting(settings[i].name, value);
 	}
 }
@@ -100,7 +115,7 @@ static void require_node(unsigned int node, const struct ids *online)
 	if (ids_has(online, node))
 		return;
 	ids_format(online, list, sizeof(list));
-	tool_die(LAUNCH_FAILED, "there is no node %u: there are %s", node, list);
+	tool_die(LAUNCH_FAILED, "there is no node %u; nodes here: %s", node, list);
 }
 
 static void add_cpus(unsigned int node, struct ids *cpus)
@@ -163,8 +178,6 @@ int cmd_run(int argc, char **argv)
 	while ((key = tool_option(&usage, argc, argv)) != -1) {
 		if (key == 'n')
 			nodes = optarg;
-		else if (key == 's')
-			add_setting("stats", optarg);
 		else if (key == 'c')
 			library_configure(optarg);
 		else

@@ -43,6 +43,7 @@ void trace_open(struct trace *t, const char *path)
 		tool_die(TOOL_FAILED, "%s: %s", path, strerror(errno));
 	close(fd);
 	t->map = map;
+	t->bytes = (size_t)st.st_size;
 	t->header = map;
 	wrong = what_is_wrong(t->header, (size_t)st.st_size);
 	if (wrong)
@@ -53,7 +54,7 @@ void trace_open(struct trace *t, const char *path)
 
 void trace_close(struct trace *t)
 {
-	munmap((void *)(uintptr_t)t->map, (t->nr_blocks + 1) * TRACE_BLOCK_BYTES);
+	munmap((void *)(uintptr_t)t->map, t->bytes);
 	t->map = NULL;
 	t->header = NULL;
 }

@@ -88,6 +88,7 @@ enum trace_kind {
 
 struct trace {
 	const unsigned char *map;
+	size_t bytes;
 	size_t nr_blocks;		/* without the header's */
 	const struct trace_header *header;
 };

@@ -276,6 +276,7 @@ check 'rseq is switched off' without_rseq
 check 'no library' library_is '' 'make install'
 check 'a library that does not load' library_is 'not a library' 'apt-get install'
 
+check 'a machine that is not there' exits 1 'No such file' doctor --root "$tap_dir/none"
 check 'an operand' misused "what is 'x' for?" doctor x
 check 'closed or full stdout' complains_of_output doctor
 check 'the same with JSON' complains_of_output doctor --json

@@ -185,6 +185,12 @@ is_cut() {
 	query 'd["operations"] > 1000'
 }
 
+# Of a block it has the beginning, of a header all or less.
+is_cut_short() {
+	spoil "f = f[:$1]"
+	exits 1 "$2" replay "$trace"
+}
+
 # Whatever bytes are wrong: refused in one line or read, and never ended by a signal.
 survives_damage() {
 	local spoilt
@@ -256,6 +262,9 @@ check 'another byte order' is_refused 'f[8:12] = f[11:7:-1]' 'other byte order'
 check 'a number beyond all sense' is_refused \
 	'f[65536 + 8:65536 + 8 + 20] = bytes([3] + [255] * 8 + [1] + [1] * 10)' 'damaged'
 check 'a trace that was cut' is_cut
+check 'a trace that was cut in the first block' is_cut_short 70000 'has no allocation'
+check 'a trace that was cut in the header' is_cut_short 10000 'has no allocation'
+check 'a trace that was cut to nothing much' is_cut_short 10 'is not a trace'
 check 'a trace with wrong bytes' survives_damage
 check 'a library that is not there' is_no_allocator "$tap_dir/none.so" 'No such file'
 check 'a library without malloc' is_no_allocator "$build/tests/preload/witness.so" 'has none'

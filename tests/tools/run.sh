@@ -137,6 +137,7 @@ check 'no program behind options' misused 'which program?' run --huge off --
 check 'unknown pages' misused "--huge cannot be 'tiny'" run --huge tiny true
 check 'unknown mode' misused "--mode cannot be ''" run --mode '' true
 check 'unknown policy' misused "--policy cannot be 'strict,mode:arena'" run --policy strict,mode:arena true
+check 'statistics at a wrong time' misused "--stats cannot be 'exit+now'" run --stats exit+now true
 check 'two settings in one' misused "--stats cannot be 'exit,mode:arena'" run --stats exit,mode:arena true
 for wrong in '' x 0- 1-0 0,,1 -1 99999 '0 1'; do
 	check "a node called '$wrong'" misused "--node cannot be '$wrong'" run --node="$wrong" true

@@ -182,6 +182,7 @@ is_not_believed() {
 	exits 1 'cannot be read' stat "$pid"
 	head -c 500 /dev/zero >"$page"
 	exits 1 'cannot be read' stat "$pid"
+	rm "$page"
 }
 
 start "$numarena" run --stats page -- /usr/bin/python3 -c "$worker"
