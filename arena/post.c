@@ -198,7 +198,7 @@ static void send(struct nar_arena *a, struct nar_message **box)
 	struct nar_message *m = *box;
 	struct nar_arena *owner = nar_arena_of(m->owner);
 
-	*box = &nar_message_none;
+	WRITE_ONCE(*box, &nar_message_none);
 	nar_message_count(m, a->count.frees_to, a->count.bytes_to);
 	count_own(a->count.nr_remote_frees, m->nr);
 	count_own(a->count.nr_remote_batches, 1);
