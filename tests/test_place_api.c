@@ -646,6 +646,7 @@ START_TEST(one_full_node_and_nothing_is_left)
 	/* What the node of the constructor has already does for small ones. */
 	if (node_now(node).free_bytes >= size) {
 		ck_assert_uint_eq(node, 0);
+		free(w);
 		return;
 	}
 	must_refuse(numarena_replicate(w, size), ENOMEM);
@@ -653,6 +654,7 @@ START_TEST(one_full_node_and_nothing_is_left)
 	fake.is_full = fake.refuse_commit = 0;
 	numarena_replica_free(must_give(numarena_replicate(w, size)));
 	ck_assert_uint_eq(large_bytes(), before);
+	free(w);
 }
 END_TEST
 
