@@ -19,7 +19,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <math.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -279,7 +278,10 @@ static const char *bytes(char text[16], double n)
 static const char *percent(char text[16], uint64_t part, uint64_t whole)
 {
 	/* Cut, not rounded: what is not all is not 100 %. */
-	snprintf(text, 16, whole ? "%.0f%%" : "-", floor(100 * ratio(part, whole)));
+	if (whole)
+		snprintf(text, 16, "%u%%", (unsigned int)(100 * ratio(part, whole)));
+	else
+		strcpy(text, "-");
 	return text;
 }
 
