@@ -56,7 +56,7 @@ static void close_outboxes(struct nar_arena *a)
 	unsigned int i;
 
 	for (i = 0; i < NR_ALL_OUTBOXES; i++)
-		a->outbox[i] = &nar_message_none;
+		WRITE_ONCE(a->outbox[i], &nar_message_none);
 	a->spare = NULL;
 	a->nr_posts = 0;
 }
