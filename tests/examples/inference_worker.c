@@ -8,6 +8,7 @@
  *
  * The same requests are served by malloc and free alone, and with what numarena adds:
  *
+ *	numarena_replicate	the weights on each node, so that no worker reads another's
  *	numarena_scope_*	scratch memory, released at once
  *	numarena_class_add	the block's size, so that none is rounded up to the next class
  *
@@ -28,12 +29,17 @@
 #define KV_BLOCK_BYTES 20496	/* 20 KiB of keys and values, and 16 bytes that say whose */
 #define NR_KV_BLOCKS 64		/* a sequence's */
 #define NR_TENSORS 400		/* scratch of a request */
+#define WEIGHT_BYTES (4u << 20)
 #define USUAL_REQUESTS 100	/* a round */
 #define ROUNDS 5
+
+static unsigned char *weights;			/* as they were loaded, on the loader's node */
+static struct numarena_replicas *copies;	/* ... and on each worker's */
 
 struct worker {
 	pthread_t thread;
 	int cpu;
+	const unsigned char *weights;
 	unsigned long nr_requests;
 	uint64_t checksum;
 	void *(*scratch)(struct worker *w, size_t bytes);
@@ -79,7 +85,7 @@ static size_t tensor_bytes(unsigned long request, unsigned int nr)
 	return 256 + (request * 7 + nr * 131) % 3840;
 }
 
-/* What stands for the model: each tensor is written, and some of each is read. */
+/* What stands for the model: each tensor is made from weights, and some of each is read. */
 static void compute(struct worker *w, unsigned long request, unsigned char **kv)
 {
 	unsigned int i;
@@ -88,7 +94,7 @@ static void compute(struct worker *w, unsigned long request, unsigned char **kv)
 		size_t bytes = tensor_bytes(request, i);
 		unsigned char *t = w->scratch(w, bytes);
 
-		memset(t, (int)i, bytes);
+		memcpy(t, &w->weights[(request * 4099 + i * 257) % (WEIGHT_BYTES - bytes)], bytes);
 		kv[i % NR_KV_BLOCKS][i] = t[bytes - 1];
 		w->checksum += t[0] + kv[i % NR_KV_BLOCKS][i];
 	}
@@ -122,9 +128,29 @@ static void *worker_run(void *arg)
 	CPU_ZERO(&set);
 	CPU_SET(w->cpu, &set);
 	sched_setaffinity(0, sizeof(set), &set);
+	w->weights = w->scratch == scratch_by_scope ? numarena_replica(copies) : weights;
 	for (i = 0; i < w->nr_requests; i++)
 		serve(w, i);
 	return NULL;
+}
+
+/* ---- The model ---- */
+
+/* Where there is one node, there is one copy, and the loaded weights need not stay. */
+static void weights_load(void)
+{
+	weights = check(malloc(WEIGHT_BYTES));
+	for (size_t i = 0; i < WEIGHT_BYTES; i++)
+		weights[i] = (unsigned char)(i * 2654435761u >> 24);
+	copies = numarena_replicate(weights, WEIGHT_BYTES);
+	if (!copies)
+		die("numarena_replicate");
+}
+
+static void weights_unload(void)
+{
+	numarena_replica_free(copies);
+	free(weights);
 }
 
 /* ---- All of them ---- */
@@ -186,6 +212,7 @@ int main(int argc, char **argv)
 	struct result plain = { 0 }, ours = { 0 };
 	size_t before, after;
 
+	weights_load();
 	for (int round = 0; round < ROUNDS; round++) {
 		run(&plain, nr, nr_requests, scratch_by_malloc);
 		run(&ours, nr, nr_requests, scratch_by_scope);
@@ -196,6 +223,7 @@ int main(int argc, char **argv)
 	after = block_bytes();
 	run(&plain, nr, nr_requests, scratch_by_malloc);
 	run(&ours, nr, nr_requests, scratch_by_scope);
+	weights_unload();
 	if (plain.checksum != ours.checksum) {
 		fprintf(stderr, "inference_worker: the answers differ\n");
 		return EXIT_FAILURE;
