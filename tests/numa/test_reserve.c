@@ -357,6 +357,27 @@ static void part_cgroup(void)
 	must_serve(0, MIB(150));
 }
 
+/*
+ *	cgroup		| malloc x n, touched ............ | 192 MiB
+ *
+ * Expect: under limit:cgroup NULL and ENOMEM short of memory.max, in place of the kernel's
+ * killer; what is freed can be had again.
+ */
+static void part_limit(void)
+{
+	static char *block[CGROUP_LIMIT / MIB(1)];
+	unsigned int nr = 0;
+
+	require(file_write(CGROUP "/inner/cgroup.procs", "0"), "cannot enter");
+	start_library();
+	while (nr < ARRAY_SIZE(block) && (block[nr] = numarena_malloc(MIB(1))))
+		memset(block[nr++], 1, MIB(1));
+	require(nr < ARRAY_SIZE(block) && errno == ENOMEM, "%u MiB: %s", nr, strerror(errno));
+	require(nr >= CGROUP_LIMIT / MIB(1) * 3 / 4, "only %u MiB", nr);
+	numarena_free(block[--nr]);
+	require(numarena_malloc(MIB(1)), "what was freed: %s", strerror(errno));
+}
+
 /* Expect: EINVAL for each node that has no memory, and for flags that mean nothing. */
 static void part_bad(void)
 {
@@ -430,6 +451,7 @@ static const struct part parts[] = {
 	{ "no_gib", part_no_gib },
 	{ "too_much", part_too_much },
 	{ "cgroup", part_cgroup },
+	{ "limit", part_limit },
 	{ "bad", part_bad },
 	{ "parallel", part_parallel },
 };
@@ -511,6 +533,7 @@ START_TEST(cgroup_has_a_limit)
 	ck_assert(!mkdir(CGROUP, 0755) && !mkdir(CGROUP "/inner", 0755));
 	ck_assert(file_write(CGROUP "/memory.max", limit));
 	part_must_pass("cgroup", "huge:auto");
+	part_must_pass("limit", "limit:cgroup");
 	rmdir(CGROUP "/inner");
 	rmdir(CGROUP);
 	unlink(CACHED);
