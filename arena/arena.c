@@ -24,9 +24,6 @@
 /* With fewer slabs an arena is young: huge pages would cost more than it uses. */
 #define YOUNG_BYTES MIB(1)
 
-/* The last slab of a class is not full: of the first few that is much. */
-#define YOUNG_SLABS 4
-
 static u32 nr_live;				/* relaxed */
 
 static void *none_slots[NAR_MAG_GUARDS + 1];
@@ -191,14 +188,9 @@ static bool is_dead(const struct nar_arena *a)
 	return unlikely(READ_ONCE(a->handle) == HANDLE_DEAD);
 }
 
-static bool is_young(const struct nar_arena *a, unsigned int class)
-{
-	return READ_ONCE(a->slab_bytes) < YOUNG_BYTES || READ_ONCE(a->nr_slabs[class]) < YOUNG_SLABS;
-}
-
 bool nar_arena_grow(struct nar_arena *a, unsigned int class, unsigned int node)
 {
-	enum nar_pool pool = nar_pool_for(a->heap->policy, is_young(a, class));
+	enum nar_pool pool = nar_pool_for(a->heap->policy, READ_ONCE(a->slab_bytes) < YOUNG_BYTES);
 	bool was_alive;
 	u32 slab = nar_slab_create(nar_heap_place(a->heap, node), pool,
 				   &nar_class[class].shape, a->member.id, a->heap->id);
@@ -410,7 +402,6 @@ u32 nar_arena_bury(struct nar_arena *a, u32 slabs, size_t *bytes)
 	store_release(&a->handle, HANDLE_DEAD);
 	for (class = 0; class < nar_class_count(); class++)
 		slabs = nar_slabs_bury(&a->bins[class], slabs, bytes);
-	memset(a->nr_slabs, 0, sizeof(a->nr_slabs));
 	a->kept_bytes = 0;
 	WRITE_ONCE(a->slab_bytes, 0);
 	nar_stock_unlock(a);

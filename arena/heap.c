@@ -7,6 +7,7 @@
 #include "internal/option.h"
 
 #include "heap.h"
+#include "unit.h"
 
 struct nar_heap nar_heap_default;
 struct nar_heap *nar_heaps[NAR_MAX_HEAPS];
@@ -208,12 +209,12 @@ void *nar_heap_take(struct nar_heap *h, unsigned int node, unsigned int class)
 }
 
 /*
- * There is no arena that could have outgrown its youth.  A full node's slab comes from a
+ * No arena could have outgrown its youth, but the process may have.  A full node's slab comes from a
  * neighbour, whose shelf may have some that were made in the same need.
  */
 void *nar_heap_grow(struct nar_heap *h, unsigned int node, unsigned int class)
 {
-	u32 slab = nar_slab_create(nar_heap_place(h, node), nar_pool_for(h->policy, true),
+	u32 slab = nar_slab_create(nar_heap_place(h, node), nar_pool_for(h->policy, !nar_unit_is_grown(node)),
 				   &nar_class[class].shape, OWNER_SHARD, h->id);
 	struct nar_shard *shelf;
 	void *p;

@@ -102,10 +102,11 @@ void nar_scope_each_lock(void (*fn)(struct nar_lock *));
 static __always_inline bool nar_scope_try_alloc(struct numarena_scope *s, size_t size, void **p)
 {
 	size_t last = (size - 1) | (NAR_GRAIN - 1);	/* of the bytes that it takes */
-	char *top = s->top, *next = top + last + 1;
+	char *top = s->top, *next;
 
 	if (unlikely(last >= (size_t)(s->end - top)))
 		return false;
+	next = top + last + 1;
 	/* What is returned stays in the register that it is returned in: a move less. */
 	OPTIMIZER_HIDE_VAR(top);
 	s->top = next;

@@ -13,7 +13,6 @@
 void nar_stock_link(struct nar_arena *a, unsigned int class, u32 slab)
 {
 	nar_slab_link(&a->bins[class], slab);
-	WRITE_ONCE(a->nr_slabs[class], a->nr_slabs[class] + 1);
 	WRITE_ONCE(a->slab_bytes, a->slab_bytes + nar_slab_bytes(slab));
 }
 
@@ -30,7 +29,6 @@ void nar_stock_unkeep(struct nar_arena *a, u32 slab)
 void nar_stock_unlink(struct nar_arena *a, unsigned int class, u32 slab)
 {
 	nar_slab_unlink(&a->bins[class], slab);
-	WRITE_ONCE(a->nr_slabs[class], a->nr_slabs[class] - 1);
 	WRITE_ONCE(a->slab_bytes, a->slab_bytes - nar_slab_bytes(slab));
 	nar_stock_unkeep(a, slab);
 }

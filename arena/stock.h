@@ -64,7 +64,6 @@ struct nar_arena {
 	/* Under the lock. */
 	struct nar_lock lock __shared_line;
 	struct nar_bins bins[NAR_MAX_CLASSES];
-	u32 nr_slabs[NAR_MAX_CLASSES];	/* in them; relaxed reads */
 	u32 doomed;			/* empty slabs to destroy once unlocked */
 	size_t kept_bytes;		/* in empty slabs, kept for the next refill */
 	size_t slab_bytes;		/* relaxed reads */

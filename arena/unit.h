@@ -34,6 +34,12 @@ int nar_unit_try_huge(u32 unit);
  */
 bool nar_unit_try_grow_up(unsigned int node);
 
+/* Whether that has happened; racy. */
+static inline bool nar_unit_is_grown(unsigned int node)
+{
+	return READ_ONCE(nar_window_of(node)->is_grown);
+}
+
 /*
  * huge:auto: the next of those that @node had before it was large enough for huge pages.
  * Return: whether there was one.

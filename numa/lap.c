@@ -6,7 +6,7 @@
  */
 #include <time.h>
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(__CHECKER__)	/* sparse does not like it */
 #include <cpuid.h>
 #endif
 
@@ -42,7 +42,7 @@ u64 nar_ticks_slow(void)
 
 static bool has_invariant_ticks(void)
 {
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(__CHECKER__)
 	unsigned int eax, ebx, ecx, edx;
 
 	return __get_cpuid(0x80000007, &eax, &ebx, &ecx, &edx) && edx & INVARIANT_TSC;

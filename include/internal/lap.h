@@ -48,7 +48,7 @@ extern bool nar_has_ticks;
 
 static inline u64 nar_lap_begin(void)
 {
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(__CHECKER__)	/* sparse does not know it */
 	if (likely(nar_has_ticks))
 		return __builtin_ia32_rdtsc();
 #elif defined(__aarch64__)
