@@ -313,7 +313,10 @@ static void grow_up(struct nar_window *x)
 	WRITE_ONCE(x->nr_unseen, x->nr_unseen + 1);
 }
 
-/* Chunks are looked after by their own, who know how full they are, for a first try. */
+/* To a process that has outgrown small pages a chunk that is half full is worth it. */
+#define HALF_FULL_BYTES (HUGE_BYTES / 2)
+
+/* Chunks are looked after by their own, for a first try, until then. */
 static bool wants_collapse(const struct nar_window *x, u32 unit)
 {
 	const struct nar_unit *u = &x->unit[unit];
@@ -321,7 +324,7 @@ static bool wants_collapse(const struct nar_window *x, u32 unit)
 	if (u->backing != BACKING_SMALL || u->is_reserved || nar_kind_huge(u->policy) == HUGE_OFF)
 		return false;
 	if (READ_ONCE(x->table[unit * (u32)PAGES_PER_UNIT].state) == EXTENT_CHUNK)
-		return READ_ONCE(u->nr_tries);
+		return READ_ONCE(u->nr_tries) || READ_ONCE(u->used_bytes) >= HALF_FULL_BYTES;
 	return u->touched_pages >= COLLAPSE_PAGES;
 }
 
