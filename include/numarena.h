@@ -616,8 +616,9 @@ int numarena_node_stats_get(unsigned int index, struct numarena_node_stats *stat
  * numarena_remote_matrix() - who frees whose memory
  * @frees: room for @nr * @nr numbers, or NULL: row i, column j counts the frees, by threads that
  *         work for node i, of memory of node j that was not their own; on the diagonal,
- *         small objects of other threads of the same node.  Blocks above 32 KiB belong to
- *         their node and to no thread: freeing one there is in no column
+ *         small objects of other threads of the same node, and some, of 512 bytes and more,
+ *         whose slab threads share.  Blocks above 32 KiB belong to their node and to no
+ *         thread: freeing one there is in no column
  * @bytes: the same in bytes, or NULL
  * @nr: numarena_stats.nr_nodes
  *
