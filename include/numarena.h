@@ -204,7 +204,8 @@ int numarena_option_set(const char *name, const char *value);
  * @committed_bytes: of that, made usable; resident is what was touched of it
  * @metadata_bytes: committed tables beside the objects
  * @slab_bytes: memory cut into slabs
- * @large_bytes: live blocks above 32 KiB
+ * @large_bytes: blocks above 32 KiB, and from 8 KiB on those that realloc has made grow; those
+ *	that wait with a thread for its next request included
  * @free_bytes: committed and in no chunk or large block, touched or not
  * @nr_nodes: NUMA nodes with memory
  * @nr_arenas: arenas in use; after a fork also those of lost threads, until they are shelved

@@ -26,7 +26,7 @@ enum nar_rank {
 	RANK_HEAP,	/* one heap's arenas and large blocks; what is left of destroyed ones */
 	RANK_ARENA,	/* one arena's slabs and queue */
 	RANK_SHARD,	/* one (node, class)'s unowned slabs */
-	RANK_CHUNK,	/* one node's chunks of slices */
+	RANK_CHUNK,	/* one place's chunks of slices */
 	RANK_EXTENT,	/* one node's best-fit tree */
 	RANK_MESSAGE,	/* one node's unused messages */
 	RANK_SCOPE,	/* one node's unused scopes */
