@@ -13,6 +13,10 @@
 
 #include "arena.h"
 
+/* Refills on another node, and time, before a thread's memory follows it there. */
+#define AWAY_REFILLS 2
+#define AWAY_MS 10
+
 /* Objects that a refill takes at most: the few microseconds that others wait. */
 #define REFILL_MAX 128u
 #define FIRST_REFILL 8u
@@ -150,12 +154,24 @@ struct nar_arena *nar_arena_begin(struct nar_heap *heap, u64 handle, unsigned in
 	a->tag = nar_entry(a->member.id, 0);
 	nar_mags_restart(&a->mag);
 	memset(a->nr_wanted, 0, sizeof(a->nr_wanted));
+	a->away_refills = 0;
 	nar_arena_update_classes(a);
 	WRITE_ONCE(a->tid, nar_tid());
 	/* Sequentially consistent: from here on the queue is ours to drain. */
 	__atomic_store_n(&a->is_gone, false, __ATOMIC_SEQ_CST);
 	add_relaxed(&nr_live, 1);
 	return a;
+}
+
+bool nar_arena_is_left(struct nar_arena *a, unsigned int node)
+{
+	if (likely(node == a->member.node)) {
+		a->away_refills = 0;
+		return false;
+	}
+	if (!a->away_refills++)
+		a->away_since_ms = nar_clock_ms();
+	return a->away_refills > AWAY_REFILLS && nar_clock_ms() - a->away_since_ms >= AWAY_MS;
 }
 
 /* ---- Refill and flush ---- */
@@ -262,7 +278,8 @@ bool nar_arena_refill(struct nar_arena *a, unsigned int class)
 	return n;
 }
 
-void nar_arena_flush(struct nar_arena *a, unsigned int class, unsigned int nr)
+/* Put the @nr oldest objects of a magazine back into slabs. */
+static void flush(struct nar_arena *a, unsigned int class, unsigned int nr)
 {
 	unsigned int left = nar_mag_nr(&a->mag, class) - nr;
 	void **oldest = a->mag.start[class];
@@ -300,7 +317,7 @@ static void shrink_another(struct nar_arena *a, unsigned int but)
 	nr = nar_mag_nr(&a->mag, class);
 	keep = nar_class[class].batch;
 	if (nr > keep)
-		nar_arena_flush(a, class, nr - keep);
+		flush(a, class, nr - keep);
 }
 
 void nar_arena_make_room(struct nar_arena *a, unsigned int class)
@@ -314,7 +331,7 @@ void nar_arena_make_room(struct nar_arena *a, unsigned int class)
 		if (try_grow_magazine(a, class))
 			return;
 	}
-	nar_arena_flush(a, class, cap > nar_class[class].cap ? cap / 4 : nar_class[class].batch);
+	flush(a, class, cap > nar_class[class].cap ? cap / 4 : nar_class[class].batch);
 	count_own(a->count.nr_flushes, 1);
 }
 
@@ -325,7 +342,7 @@ void nar_arena_flush_all(struct nar_arena *a)
 	for (class = 0; class < nar_class_count(); class++) {
 		nr = nar_mag_nr(&a->mag, class);
 		if (nr)
-			nar_arena_flush(a, class, nr);
+			flush(a, class, nr);
 	}
 }
 

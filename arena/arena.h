@@ -55,6 +55,9 @@ struct nar_arena *nar_arena_begin(struct nar_heap *heap, u64 handle, unsigned in
 /* Its thread ends or leaves the node: everything goes to the shelves. */
 void nar_arena_end(struct nar_arena *a);
 
+/* At a refill: whether its thread has wanted memory of @node for so long that it should follow. */
+bool nar_arena_is_left(struct nar_arena *a, unsigned int node);
+
 /*
  * At least one object of @class into its empty magazine, from slabs there are.  Return:
  * false if they have none.
@@ -67,8 +70,7 @@ bool nar_arena_grow(struct nar_arena *a, unsigned int class, unsigned int node);
 /* Room in a full magazine: a larger one, or the oldest objects go back into slabs. */
 void nar_arena_make_room(struct nar_arena *a, unsigned int class);
 
-/* Put the @nr oldest objects of a magazine back into slabs. */
-void nar_arena_flush(struct nar_arena *a, unsigned int class, unsigned int nr);
+/* All that magazines hold goes back into slabs. */
 void nar_arena_flush_all(struct nar_arena *a);
 
 /*

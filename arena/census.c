@@ -129,12 +129,10 @@ static void tally_large(struct nar_tally *t, const struct nar_run *run, u64 resi
 
 	t->large_bytes += bytes;
 	t->resident_bytes += resident;
-	if (run->state == EXTENT_RECENT) {
+	if (run->state == EXTENT_RECENT)
 		t->cached_bytes += bytes;
-	} else {
-		t->nr_large++;
+	else
 		t->live_bytes += bytes;
-	}
 }
 
 /* A policy's default heap has its number. */

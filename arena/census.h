@@ -18,7 +18,6 @@ struct nar_tally {
 	u64 nr_objects;		/* that fit into the slabs */
 	u64 nr_live;
 	u64 nr_cached;		/* in magazines */
-	u64 nr_large;		/* live blocks */
 	u64 large_bytes;
 	u64 live_bytes;		/* small and large */
 	u64 cached_bytes;	/* in magazines, and large blocks that wait with a thread */

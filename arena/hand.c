@@ -18,7 +18,7 @@
 #include "post.h"
 #include "thread.h"
 
-struct nar_place nar_hand_place(unsigned int node)
+static struct nar_place place_on(unsigned int node)
 {
 	return (struct nar_place){ (u8)node, (u8)nar_policy_by_hand() };
 }
@@ -75,9 +75,7 @@ static void *alloc_small(struct nar_place place, unsigned int class)
 	p = p ? p : take_from_shelf(heap, place.node, class);
 	if (!p && nar_policy_is_strict(place.policy) && nar_maint_reclaim(place.node))
 		p = take_from_shelf(heap, place.node, class);
-	if (p && nar_opt.harden)
-		nar_live_set(p);
-	return p;
+	return nar_live_mark(p);
 }
 
 /* ---- Large ---- */
@@ -94,7 +92,7 @@ static void *alloc_large(struct nar_place place, const struct nar_block *block)
 
 void *nar_hand_alloc(unsigned int node, const struct nar_block *block)
 {
-	struct nar_place place = nar_hand_place(node);
+	struct nar_place place = place_on(node);
 	unsigned int class = NAR_MAX_CLASSES;
 
 	nar_maint_poll();

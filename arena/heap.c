@@ -159,20 +159,6 @@ struct nar_heap *nar_heap_find(u64 handle)
 	return h && load_acquire(&h->handle) == handle ? h : NULL;
 }
 
-u64 nar_heap_next(u32 *id)
-{
-	u64 handle = HANDLE_NONE;
-
-	for (*id = max_of(*id, (u32)NAR_FIRST_HEAP); *id < NAR_MAX_HEAPS && !handle; ++*id) {
-		const struct nar_heap *h = load_acquire(&nar_heaps[*id]);
-
-		handle = h ? load_acquire(&h->handle) : HANDLE_NONE;
-		if (handle == HANDLE_DEAD)
-			handle = HANDLE_NONE;
-	}
-	return handle;
-}
-
 struct nar_shard *nar_heap_shard_of(u32 slab)
 {
 	const struct nar_slab *s = nar_slab_at(slab);

@@ -57,12 +57,6 @@ void nar_heap_unmake(struct nar_heap *h);
 /* NULL if it was destroyed, or there never was one. */
 struct nar_heap *nar_heap_find(u64 handle);
 
-/*
- * The first handle of a living heap whose number is *@id or above, and *@id is past it then;
- * HANDLE_NONE at the end.  Begin with 0.  No lock: it may be destroyed at any time.
- */
-u64 nar_heap_next(u32 *id);
-
 static inline bool nar_heap_is_alive(u64 handle)
 {
 	return nar_heap_find(handle);
@@ -95,7 +89,7 @@ static inline struct nar_shard *nar_heap_shard(struct nar_heap *h, unsigned int 
 	return &h->shard[node][class];
 }
 
-/* The shard of @p's slab. */
+/* The shard of @slab. */
 struct nar_shard *nar_heap_shard_of(u32 slab);
 
 /* Without an arena: one object, under the shard's lock.  Or one of a new slab. */

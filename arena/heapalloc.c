@@ -12,10 +12,6 @@
 #include "post.h"
 #include "thread.h"
 
-/* Refills on another node, and time, before a thread's memory of a heap follows it there. */
-#define AWAY_REFILLS 2
-#define AWAY_MS 10
-
 struct nar_heap *nar_heap_or_die(u64 handle)
 {
 	struct nar_heap *h = nar_heap_find(handle);
@@ -50,17 +46,6 @@ static int stand_in(const struct nar_heap *h, unsigned int node, unsigned int *n
 	return -1;
 }
 
-static bool has_moved(struct nar_arena *a, unsigned int node)
-{
-	if (likely(node == a->member.node)) {
-		a->away_refills = 0;
-		return false;
-	}
-	if (!a->away_refills++)
-		a->away_since_ms = nar_clock_ms();
-	return a->away_refills > AWAY_REFILLS && nar_clock_ms() - a->away_since_ms >= AWAY_MS;
-}
-
 /*
  * Its objects stay where they are, and are the shards'.  NULL: the program destroys the heap just
  * now, and the arena has ended with others that are dead.
@@ -70,12 +55,11 @@ static struct nar_arena *follow(struct nar_heap *h, u64 handle, struct nar_arena
 	unsigned int node = node_for(h);
 	struct nar_arena *next;
 
-	if (!has_moved(a, node))
+	if (!nar_arena_is_left(a, node))
 		return a;
 	next = nar_own_begin(h, handle, node);
 	if (!next)
 		return nar_own_find(handle);
-	next->away_refills = 0;
 	nar_own_end(a);
 	return next;
 }
@@ -91,13 +75,6 @@ static struct nar_arena *own_arena(struct nar_heap *h, u64 handle)
 }
 
 /* ---- Small objects ---- */
-
-static void *mark_live(void *p)
-{
-	if (p && nar_opt.harden)
-		nar_live_set(p);
-	return p;
-}
 
 static void before_refill(void)
 {
@@ -169,7 +146,7 @@ static void *try_small(struct nar_heap *h, u64 handle, struct wish *w)
 	struct nar_arena *a = own_arena(h, handle);
 	unsigned int class = class_of(w, a);
 
-	return mark_live(a ? take(h, handle, a, class) : take_shared(h, class));
+	return nar_live_mark(a ? take(h, handle, a, class) : take_shared(h, class));
 }
 
 static void *try_large(struct nar_heap *h, u64 handle, struct wish *w)

@@ -79,11 +79,6 @@ bool nar_limit_is_set(void)
 	return READ_ONCE(nar_opt.limit);
 }
 
-u64 nar_limit_bytes(void)
-{
-	return limit_now(false);
-}
-
 static bool fits(u64 limit, u64 bytes)
 {
 	return !limit || (bytes <= limit && counted() + bytes <= limit);

@@ -18,9 +18,6 @@ extern u64 nar_limit_nr_hit;	/* relaxed */
 /* Whether there is a limit. */
 bool nar_limit_is_set(void);
 
-/* In bytes, as it is now; 0: none.  May read the cgroup's files; hold no lock. */
-u64 nar_limit_bytes(void);
-
 /*
  * Before memory is had, and after, whether or not it was: then it is counted.  Hold no lock.
  * Return: false if so much more does not fit below the limit.

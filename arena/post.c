@@ -118,16 +118,20 @@ struct nar_message *nar_post_drain(struct nar_arena *a, unsigned int max, unsign
 	return done;
 }
 
+static void free_direct(void *p, u64 handle)
+{
+	if (handle == HANDLE_NONE)
+		nar_post_free_direct(p);
+	else
+		nar_post_free_direct_of(p, handle);
+}
+
 static void free_strays(struct nar_message *m)
 {
 	void **stray = &m->object[NAR_MESSAGE_MAX - m->nr_strays];
 
-	for (; m->nr_strays; m->nr_strays--, stray++) {
-		if (m->handle == HANDLE_NONE)
-			nar_post_free_direct(*stray);
-		else
-			nar_post_free_direct_of(*stray, m->handle);
-	}
+	for (; m->nr_strays; m->nr_strays--, stray++)
+		free_direct(*stray, m->handle);
 }
 
 void nar_post_finish(struct nar_message *done)
@@ -283,14 +287,6 @@ static struct nar_message *message_for(struct nar_arena *a, u32 owner, u64 handl
 	m->handle = handle;
 	WRITE_ONCE(*box, m);
 	return m;
-}
-
-static void free_direct(void *p, u64 handle)
-{
-	if (handle == HANDLE_NONE)
-		nar_post_free_direct(p);
-	else
-		nar_post_free_direct_of(p, handle);
 }
 
 void nar_post_add(struct nar_arena *a, void *p, u32 owner, u64 handle)

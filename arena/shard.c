@@ -164,6 +164,8 @@ void nar_shard_trim(struct nar_shard *s)
 {
 	u32 slab, doomed = 0;
 
+	if (!READ_ONCE(s->nr_slabs))
+		return;
 	nar_lock(s->lock);
 	while ((slab = s->bins.head[BIN_EMPTY])) {
 		shelf_unlink(s, slab);

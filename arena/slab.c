@@ -362,12 +362,6 @@ bool nar_live_try_clear(void *p)
 	return __atomic_fetch_and(word, ~bit, __ATOMIC_RELAXED) & bit;
 }
 
-void nar_live_clear(void *p)
-{
-	if (!nar_live_try_clear(p))
-		nar_die_double_free(p);
-}
-
 /* ---- Last words ---- */
 
 static void owner_name(char *to, size_t room, u32 owner)

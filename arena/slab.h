@@ -10,6 +10,8 @@
 #ifndef NAR_SLAB_H
 #define NAR_SLAB_H
 
+#include "internal/option.h"
+
 #include "chunk.h"
 #include "meta.h"
 
@@ -162,11 +164,18 @@ static inline bool nar_slab_is_empty(u32 slab)
 /* Whether @p starts an object of @slab. */
 bool nar_slab_is_object(u32 slab, const void *p);
 
-/* Harden: the bit an object that says "in the user's hands".  Both die if it is wrong. */
+/* Harden: the bit an object that says "in the user's hands".  Dies if it is set already. */
 void nar_live_set(void *p);
-void nar_live_clear(void *p);
-/* Return: false, instead of dying, if it was clear already. */
+/* Return: false if it was clear already. */
 bool nar_live_try_clear(void *p);
+
+/* Of what is handed out, if anybody looks at it; @p may be NULL. */
+static inline void *nar_live_mark(void *p)
+{
+	if (p && nar_opt.harden)
+		nar_live_set(p);
+	return p;
+}
 
 /* One line each, naming pointer, class and owner. */
 __attribute__((__noreturn__)) void nar_die_double_free(const void *p);

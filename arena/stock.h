@@ -52,14 +52,14 @@ struct nar_arena {
 	struct nar_recent recent;
 	struct nar_counters count;
 	u32 tid;			/* relaxed reads: of the thread it is or was last of */
+	u32 away_refills;		/* while the thread wanted another node's memory ... */
+	u64 away_since_ms;		/* ... and since when */
 
 	/* Of a heap of the program's; see own.h. */
 	u64 handle;			/* lock, racy reads; HANDLE_NONE: of a policy's */
 	const void *keeper;		/* names the thread; racy reads */
 	struct nar_arena *next_own;	/* the thread's own */
 	struct nar_arena *next_in_heap, *prev_in_heap;	/* the heap's lock */
-	u64 away_since_ms;		/* the thread's own, as of its other memory */
-	u32 away_refills;
 
 	/* Under the lock. */
 	struct nar_lock lock __shared_line;

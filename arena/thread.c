@@ -28,10 +28,6 @@
 #include "thread.h"
 #include "tomb.h"
 
-/* Refills on another node, and time, before a thread's memory follows it there. */
-#define AWAY_REFILLS 2
-#define AWAY_MS 10
-
 /*
  * An arena costs some 16 KiB.  Where there are many, most threads sleep or do little: a new
  * one has to show that it is not of those.  Until then the shards serve it.
@@ -55,8 +51,6 @@
 enum thread_state { THREAD_NEW, THREAD_LIVE, THREAD_RELEASED };
 
 struct thread {
-	u64 away_since_ms;
-	u32 away_refills;
 	u8 state;
 	u8 nr_steps;		/* allocations and frees without an arena, as far as they count */
 	bool has_end;		/* thread_exit() will be called */
@@ -94,7 +88,6 @@ static void thread_exit(void *arg)
 	self.state = THREAD_RELEASED;
 	thread_use(NULL);
 	nar_own_end_all();
-	nar_laps_own = NULL;
 	nar_arena_end(a);
 }
 
@@ -166,23 +159,12 @@ struct nar_arena *nar_thread_arena(void)
 
 /* ---- Following the CPU, and the program ---- */
 
-static bool has_moved(const struct nar_arena *a)
-{
-	if (likely(nar_wanted_node() == a->member.node)) {
-		self.away_refills = 0;
-		return false;
-	}
-	if (!self.away_refills++)
-		self.away_since_ms = nar_clock_ms();
-	return self.away_refills > AWAY_REFILLS && nar_clock_ms() - self.away_since_ms >= AWAY_MS;
-}
-
 /* Its old objects stay where they are and look remote from now on.  NULL: no memory. */
 static struct nar_arena *thread_switch(struct nar_arena *old, struct nar_heap *heap, unsigned int node)
 {
 	struct nar_arena *a = nar_arena_begin(heap, HANDLE_NONE, node);
 
-	self.away_refills = 0;
+	old->away_refills = 0;
 	if (!a)
 		return NULL;
 	thread_use(a);
@@ -228,13 +210,6 @@ int nar_thread_bind(int node)
 
 /* ---- malloc ---- */
 
-static void *mark_live(void *p)
-{
-	if (p && nar_opt.harden)
-		nar_live_set(p);
-	return p;
-}
-
 /*
  * In the ablation modes and before start-up is done what the default heap's shelf has
  * serves everybody; which policy the thread is under is only asked when it is empty.
@@ -266,7 +241,7 @@ static void *alloc_shared_class(unsigned int class)
 	nar_maint_poll();
 	p = take_from_default(node, class);
 	if (p)
-		return mark_live(p);
+		return nar_live_mark(p);
 	heap = nar_heap_current();
 	if (!heap)
 		return NULL;
@@ -275,7 +250,7 @@ static void *alloc_shared_class(unsigned int class)
 	/* Other classes' empty slabs, one each. */
 	if (unlikely(!p) && nar_limit_is_set() && nar_thread_give_up())
 		p = nar_heap_grow(heap, node, class);
-	return mark_live(p);
+	return nar_live_mark(p);
 }
 
 static void *alloc_shared(size_t size)
@@ -296,7 +271,7 @@ static struct nar_arena *before_refill(struct nar_arena *a)
 	nar_scope_poll();
 	nar_arena_adopt_orphan();
 	nar_post_send_all(a);
-	return has_moved(a) ? thread_move(a) : a;
+	return nar_arena_is_left(a, nar_wanted_node()) ? thread_move(a) : a;
 }
 
 static bool grow(struct nar_arena *a, unsigned int class)
@@ -363,7 +338,7 @@ static void *alloc_class(struct nar_arena *a, unsigned int class)
 		a = refill(nar_arena_own, class);
 		p = a ? nar_mag_try_pop(&a->mag, class) : NULL;
 	}
-	return mark_live(p);
+	return nar_live_mark(p);
 }
 
 void *nar_thread_alloc_class_slow(unsigned int class)

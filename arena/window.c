@@ -100,7 +100,8 @@ static void window_insert(struct nar_window *x, u32 page, u32 nr_pages, struct n
 	x->free_pages += k.backing == BACKING_NONE ? 0 : nr_pages;
 }
 
-void nar_window_remove(struct nar_window *x, u32 page)
+/* A free extent is out of its tree, and in nobody's hands. */
+static void window_remove(struct nar_window *x, u32 page)
 {
 	struct nar_extent *e = &x->table[page];
 
@@ -132,11 +133,11 @@ void nar_window_give(struct nar_window *x, u32 page, u32 nr_pages, struct nar_ki
 
 	WRITE_ONCE(x->table[page].state, EXTENT_NONE);
 	if (before && nar_is_kin(&x->table[before], k)) {
-		nar_window_remove(x, before);
+		window_remove(x, before);
 		start = before;
 	}
 	if (end < x->end && READ_ONCE(after->state) == EXTENT_FREE && nar_is_kin(after, k)) {
-		nar_window_remove(x, end);
+		window_remove(x, end);
 		end += after->nr_pages;
 	}
 	window_insert(x, start, end - start, k);
@@ -211,7 +212,7 @@ void nar_window_make_huge(struct nar_window *x, u8 from)
 		if (from == BACKING_SMALL && x->unit[nar_unit_floor(page)].is_reserved)
 			continue;
 		if (state == EXTENT_FREE) {
-			nar_window_remove(x, page);
+			window_remove(x, page);
 			nar_window_give(x, page, nr, k);
 		} else {
 			nar_set_kin(e, k);
@@ -241,7 +242,7 @@ void nar_window_carve(struct nar_window *x, u32 page, u32 from, u32 nr, u8 state
 	u32 end = page + x->table[page].nr_pages;
 	struct nar_kin k = nar_kin_of(&x->table[page]);
 
-	nar_window_remove(x, page);
+	window_remove(x, page);
 	if (page < from)
 		window_insert(x, page, from - page, k);
 	if (from + nr < end)

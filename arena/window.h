@@ -136,9 +136,6 @@ void nar_window_make_huge(struct nar_window *x, u8 from);
 /* A fork's child: its units have left the pools, and so do extents and sums.  No lock. */
 void nar_window_leave_pool(struct nar_window *x);
 
-/* A free extent is out of its tree, and in nobody's hands. */
-void nar_window_remove(struct nar_window *x, u32 page);
-
 /* Take [@from, @from + @nr) out of the free extent at @page that contains it. */
 void nar_window_carve(struct nar_window *x, u32 page, u32 from, u32 nr, u8 state);
 

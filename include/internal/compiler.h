@@ -86,10 +86,7 @@ static inline size_t roundup_pow2(size_t n)
 #define __must_hold(l) __ts(requires_capability(l))
 #define __no_lock_analysis __ts(no_thread_safety_analysis)
 
-/*
- * Sanitizers.  The allocator's own walks over freed objects (remote chains) and
- * its poisoning are the only places that need to know.
- */
+/* Sanitizers.  The allocator's poisoning is the only place that needs to know. */
 #if defined(__SANITIZE_ADDRESS__)
 #define NAR_ASAN 1
 #elif defined(__has_feature)
@@ -103,12 +100,10 @@ static inline size_t roundup_pow2(size_t n)
 #include <sanitizer/asan_interface.h>
 #define nar_poison(p, n) __asan_poison_memory_region((p), (n))
 #define nar_unpoison(p, n) __asan_unpoison_memory_region((p), (n))
-#define __no_asan __attribute__((no_sanitize("address")))
 #else
 #define NAR_HAS_ASAN 0
 #define nar_poison(p, n) ((void)(p), (void)(n))
 #define nar_unpoison(p, n) ((void)(p), (void)(n))
-#define __no_asan
 #endif
 
 /* ThreadSanitizer does not see the barriers inside liburcu: say what they order. */
