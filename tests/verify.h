@@ -14,6 +14,8 @@
 #include <numaif.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -59,11 +61,12 @@ static inline char *small_pages(size_t nr_pages)
 	return base;
 }
 
-/* AnonHugePages of the mapping at @base, read in the plain way. */
-static inline size_t huge_pages_at(const char *base)
+/* Pages that a line of smaps gives the mapping at @base, read in the plain way. */
+static inline size_t smaps_pages(const char *base, const char *key)
 {
 	FILE *f = fopen("/proc/self/smaps", "r");
-	unsigned long start, end, kib = 0, at = 0;
+	unsigned long start, end, at = 0;
+	size_t len = strlen(key), kib = 0;
 	char line[8192];
 
 	if (!f)
@@ -71,11 +74,18 @@ static inline size_t huge_pages_at(const char *base)
 	while (fgets(line, sizeof(line), f)) {
 		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
 			at = start;
-		if (at == (uintptr_t)base && sscanf(line, "AnonHugePages: %lu", &kib) == 1)
+		if (at == (uintptr_t)base && !strncmp(line, key, len) && line[len] == ':') {
+			kib = strtoul(line + len + 1, NULL, 10);
 			break;
+		}
 	}
 	fclose(f);
 	return kib / 4;
+}
+
+static inline size_t huge_pages_at(const char *base)
+{
+	return smaps_pages(base, "AnonHugePages");
 }
 
 /* What is then split stays split: the kernel's daemon must not mend it. */
