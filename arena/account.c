@@ -12,15 +12,6 @@ void nar_account_open(u32 heap, u64 limit_bytes)
 	WRITE_ONCE(a->limit_bytes, limit_bytes);
 }
 
-static void raise_peak(struct nar_account *a, u64 now)
-{
-	u64 peak = READ_ONCE(a->peak_bytes);
-
-	while (peak < now && !__atomic_compare_exchange_n(&a->peak_bytes, &peak, now, true,
-							  __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-		;
-}
-
 static bool fits(const struct nar_account *a, u64 used, u64 bytes)
 {
 	u64 limit = READ_ONCE(a->limit_bytes);
@@ -41,6 +32,6 @@ bool nar_account_try_take_slow(u32 heap, u64 bytes)
 		}
 	} while (!__atomic_compare_exchange_n(&a->used_bytes, &used, used + bytes, true,
 					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-	raise_peak(a, used + bytes);
+	raise_relaxed(&a->peak_bytes, used + bytes);
 	return true;
 }

@@ -117,13 +117,6 @@ __exported int numarena_option_set(const char *name, const char *value)
 	return answer(name && value ? nar_option_set(name, value) : -EINVAL, saved);
 }
 
-/* As much as a caller knows of, who may be older or younger than we are. */
-static void copy_out(void *to, size_t to_size, const void *from, size_t from_size)
-{
-	memset(to, 0, to_size);
-	memcpy(to, from, min_of(to_size, from_size));
-}
-
 __exported int numarena_stats_get(struct numarena_stats *stats, size_t size)
 {
 	struct numarena_stats now;

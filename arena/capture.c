@@ -58,11 +58,10 @@ static bool is_start(u32 region, const char *p)
 /* The first that is set from @p on; NULL if there is none below @limit. */
 static char *next_end(const char *p, const char *limit)
 {
-	u64 bit, *word = word_of(nar_mem.bits, p, &bit), *last = word_of(nar_mem.bits, limit - 1, &bit);
+	u64 bit, *last = word_of(nar_mem.bits, limit - 1, &bit), *word = word_of(nar_mem.bits, p, &bit);
 	u64 ends;
 	size_t grain;
 
-	word_of(nar_mem.bits, p, &bit);
 	for (ends = READ_ONCE(*word) & ~(bit - 1); !ends; ends = READ_ONCE(*word))
 		if (word++ == last)
 			return NULL;
@@ -74,7 +73,7 @@ char *nar_capture_end(u32 region, const char *p)
 {
 	if (!is_start(region, p))
 		return NULL;
-	return next_end(p, nar_region_start(region) + nar_region_at(region)->bytes);
+	return next_end(p, nar_region_end(region));
 }
 
 bool nar_capture_try_clear_live(const char *p)

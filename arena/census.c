@@ -187,7 +187,7 @@ static noinline __no_tsan unsigned int nr_in_magazine(const struct nar_arena *a,
 	return nr <= NAR_MAG_GROWN_MAX ? (unsigned int)nr : 0;
 }
 
-static noinline __no_tsan u64 waiting_bytes(const struct nar_arena *a)
+noinline __no_tsan u64 nar_census_waiting_bytes(const struct nar_arena *a)
 {
 	const volatile struct nar_recent *r = &a->recent;
 
@@ -202,11 +202,6 @@ u64 nar_census_magazine_bytes(const struct nar_arena *a)
 	for (class = 0; class < nar_class_count(); class++)
 		sum += (u64)nr_in_magazine(a, class) * nar_class[class].shape.size;
 	return sum;
-}
-
-u64 nar_census_cached_bytes(const struct nar_arena *a)
-{
-	return nar_census_magazine_bytes(a) + waiting_bytes(a);
 }
 
 /* What is in a magazine was counted as live. */

@@ -36,9 +36,9 @@ struct nar_census {
 /* Zeroes it first.  Takes extent locks for moments. */
 void nar_census_take(struct nar_census *c);
 
-/* What one arena's magazines hold, in bytes; and that with the blocks that wait. */
+/* What one arena's magazines hold, in bytes; and the blocks that wait. */
 u64 nar_census_magazine_bytes(const struct nar_arena *a);
-u64 nar_census_cached_bytes(const struct nar_arena *a);
+u64 nar_census_waiting_bytes(const struct nar_arena *a);
 
 /*
  * Bytes handed out of slabs of arenas @first to @first + @nr - 1: into @out, zeroed first.

@@ -45,6 +45,12 @@ static inline bool nar_figure_is_bytes(const struct nar_figure *f)
 	return len > 6 && !__builtin_strcmp(f->name + len - 6, "_bytes");
 }
 
+/* Without its "nr_": what counts is seen to, as refills_total. */
+static inline const char *nar_figure_stem(const struct nar_figure *f)
+{
+	return __builtin_strncmp(f->name, "nr_", 3) ? f->name : f->name + 3;
+}
+
 /* By enum numarena_missing. */
 extern const char *const nar_missing_names[NR_MISSING];
 /* By enum nar_step. */

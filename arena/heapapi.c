@@ -7,7 +7,7 @@
 
 #include <numarena.h>
 
-#include "front.h"
+#include "api.h"
 #include "life.h"
 #include "start.h"
 
@@ -86,8 +86,7 @@ __exported int numarena_heap_stats_get(struct numarena_heap *heap, struct numare
 	}
 	nar_heap_or_die(nar_heap_to_handle(heap));
 	nar_heap_read(nar_heap_to_handle(heap), &now);
-	memset(stats, 0, size);
-	memcpy(stats, &now, min_of(size, sizeof(now)));
+	copy_out(stats, size, &now, sizeof(now));
 	return 0;
 }
 

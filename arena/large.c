@@ -76,7 +76,7 @@ static void *large_alloc(struct nar_place place, const struct nar_block *block, 
 	u64 begun = nar_lap_begin();
 	void *p = NULL;
 
-	if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX)
+	if (alignment > PTRDIFF_MAX)
 		return NULL;
 	if (wants_huge_start(size))
 		alignment = max_of(alignment, HUGE_BYTES);

@@ -81,11 +81,10 @@ void nar_maint_poll(void)
 		make_step(now);
 }
 
-/* Whatever its age: freed this very millisecond counts too. */
 static size_t purge_all(unsigned int node)
 {
 	nar_chunk_trim(node);
-	return nar_unit_purge(node, (u32)nar_clock_ms() + 1, SIZE_MAX);
+	return nar_unit_purge_all(node);
 }
 
 bool nar_maint_trim(void)

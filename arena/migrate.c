@@ -148,7 +148,7 @@ static int move_to(const struct block *b, unsigned int node)
 {
 	int err = nar_move_to(b->start, block_bytes(b), node);
 
-	if (err == -ENOMEM && nar_unit_purge(node, (u32)nar_clock_ms() + 1, SIZE_MAX))
+	if (err == -ENOMEM && nar_unit_purge_all(node))
 		err = nar_move_to(b->start, block_bytes(b), node);
 	return err;
 }

@@ -83,20 +83,25 @@ static void finish(int fd, int err)
 		complain(err);
 }
 
+/* The next slow path will. */
+static void answer_later(void)
+{
+	WRITE_ONCE(is_asked, true);
+	nar_maint_hurry();
+}
+
 static void answer_signal(void)
 {
 	int fd, err;
 
 	if (nar_fork_is_locked_by_me() || nar_print_is_busy()) {
-		WRITE_ONCE(is_asked, true);
-		nar_maint_hurry();
+		answer_later();
 		return;
 	}
 	fd = open_outlet();
 	err = fd < 0 ? fd : nar_print_try(fd, (unsigned int)nar_opt.stats_format, 0);
 	if (err == -EBUSY) {
-		WRITE_ONCE(is_asked, true);
-		nar_maint_hurry();
+		answer_later();
 		err = 0;
 	}
 	finish(fd, err);

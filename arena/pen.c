@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <string.h>
 
+#include "numa/text.h"
+
 #include "pen.h"
 
 /* As many digits as 2^64 has, a sign, and an end. */
@@ -8,13 +10,8 @@
 
 static char *digits(char number[NUMBER_BYTES], u64 n)
 {
-	char *at = number + NUMBER_BYTES - 1;
-
-	*at = '\0';
-	do
-		*--at = (char)('0' + n % 10);
-	while (n /= 10);
-	return at;
+	nar_text_number(number, n);
+	return number;
 }
 
 void nar_pen_text(struct nar_sink *s, const char *text)

@@ -7,18 +7,12 @@
 
 #include "print_prometheus.h"
 
-/* "nr_refills" is numarena_refills_total: what counts says so at its end. */
-static const char *stem(const struct nar_figure *f)
-{
-	return strncmp(f->name, "nr_", 3) ? f->name : f->name + 3;
-}
-
 static void put_name(struct nar_sink *s, const struct nar_table *t, const struct nar_figure *f)
 {
 	nar_pen_text(s, "numarena_");
 	nar_pen_text(s, t->one);
 	nar_pen_text(s, *t->one ? "_" : "");
-	nar_pen_text(s, stem(f));
+	nar_pen_text(s, nar_figure_stem(f));
 	if (f->kind == FIGURE_COUNTER)
 		nar_pen_text(s, "_total");
 	else if (f->kind == FIGURE_RATIO)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <string.h>
 
+#include "numa/text.h"
+
 #include "print_text.h"
 
 #define NAME_WIDTH 20
@@ -41,7 +43,7 @@ static void put_upright(struct nar_sink *s, struct nar_report *r, const struct n
 /* The unit stands in each cell, and what counts needs no "nr_". */
 static size_t heading(const struct nar_figure *f, char text[32])
 {
-	const char *from = strncmp(f->name, "nr_", 3) ? f->name : f->name + 3;
+	const char *from = nar_figure_stem(f);
 	size_t len = strlen(from) - (nar_figure_is_bytes(f) ? strlen("_bytes") : 0), i;
 
 	for (i = 0; i < len && i < 31; i++)
@@ -78,18 +80,14 @@ static void put_headings(struct nar_sink *s, const struct nar_table *t)
 
 static void put_key(struct nar_sink *s, const struct nar_key *key, unsigned int width)
 {
-	char text[24] = "", *at = text + sizeof(text) - 1;
-	int64_t n = key->number;
+	char text[24];
 
-	if (key->text || n == KEY_NONE) {
+	if (key->text || key->number == KEY_NONE) {
 		nar_pen_left(s, key->text ? key->text : "-", width);
 		return;
 	}
-	*at = '\0';
-	do
-		*--at = (char)('0' + n % 10);
-	while (n /= 10);
-	nar_pen_left(s, at, width);
+	nar_text_number(text, (u64)key->number);
+	nar_pen_left(s, text, width);
 }
 
 static void put_line(struct nar_sink *s, const struct nar_table *t, const struct nar_line *line)

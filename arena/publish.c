@@ -30,7 +30,6 @@
 static struct {
 	struct nar_board board;
 	struct nar_statpage *draft;	/* as large */
-	u64 nr_published;
 	bool is_refused;		/* and said so */
 } own;				/* of who holds it */
 
@@ -144,7 +143,7 @@ static void publish(u32 state)
 	u64 begun = nar_process_clock_ns(), cost;
 
 	own.draft->published_ns = begun;
-	own.draft->nr_published = ++own.nr_published;
+	own.draft->nr_published++;
 	fill_parts(own.draft);
 	copy_out(own.board.memory, own.draft, state);
 	cost = nar_process_clock_ns() - begun;
@@ -168,7 +167,6 @@ static bool make_page(u32 pid)
 	int err;
 
 	nar_board_forget(&own.board);
-	own.nr_published = 0;
 	lay_out(&head);
 	fill_head(&head, pid);
 	if (!own.draft)

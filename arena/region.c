@@ -8,12 +8,8 @@ static u64 all_bytes, peak_bytes;	/* relaxed */
 
 static void count_new(unsigned int node, size_t bytes)
 {
-	u64 now = add_relaxed(&all_bytes, bytes) + bytes, peak = READ_ONCE(peak_bytes);
-
 	add_relaxed(&node_bytes[node], bytes);
-	while (now > peak && !__atomic_compare_exchange_n(&peak_bytes, &peak, now, true,
-							  __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-		;
+	raise_relaxed(&peak_bytes, add_relaxed(&all_bytes, bytes) + bytes);
 }
 
 size_t nar_region_bytes(unsigned int node)

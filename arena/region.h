@@ -49,6 +49,11 @@ static inline char *nar_region_start(u32 region)
 	return nar_slab_base(region);
 }
 
+static inline char *nar_region_end(u32 region)
+{
+	return nar_region_start(region) + nar_region_at(region)->bytes;
+}
+
 /* The region around @p, whose map entry names OWNER_SCOPE. */
 static inline u32 nar_region_around(const void *p)
 {

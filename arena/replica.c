@@ -47,7 +47,7 @@ static bool has_room(unsigned int node, size_t bytes)
 	if (bytes < HUGE_BYTES || nar_node_has_room(node, bytes))
 		return true;
 	/* What is free there and ours is in the way. */
-	if (!nar_unit_purge(node, (u32)nar_clock_ms() + 1, SIZE_MAX))
+	if (!nar_unit_purge_all(node))
 		return false;
 	nar_node_ask_anew(node);
 	return nar_node_has_room(node, bytes);

@@ -356,8 +356,7 @@ static void name_thread(const struct nar_arena *a, struct nar_line *line)
 static bool read_thread(struct nar_report *r, unsigned int i, struct nar_line *line)
 {
 	const struct nar_arena *a = nar_arena_of(OWNER_FIRST_ARENA + i);
-	u64 out = out_bytes(r, OWNER_FIRST_ARENA + i), cached = nar_census_cached_bytes(a);
-	u64 in_magazines = nar_census_magazine_bytes(a);
+	u64 out = out_bytes(r, OWNER_FIRST_ARENA + i), in_magazines = nar_census_magazine_bytes(a);
 	const struct nar_heap *heap = READ_ONCE(a->heap);
 	struct numarena_stats s = { 0 };
 
@@ -366,7 +365,7 @@ static bool read_thread(struct nar_report *r, unsigned int i, struct nar_line *l
 	line->value[0] = heap && !READ_ONCE(a->is_gone) ? heap->id : 0;
 	line->value[1] = READ_ONCE(a->slab_bytes);
 	line->value[2] = out - min_of(out, in_magazines);
-	line->value[3] = cached;
+	line->value[3] = in_magazines + nar_census_waiting_bytes(a);
 	line->value[4] = READ_ONCE(a->queue.bytes);
 	line->value[5] = s.nr_refills;
 	line->value[6] = s.nr_flushes;

@@ -188,7 +188,7 @@ static void check_filled(u32 region, const char *from, const char *to)
 
 static void check_region(u32 region, const char *from)
 {
-	check_filled(region, from, nar_region_start(region) + nar_region_at(region)->bytes);
+	check_filled(region, from, nar_region_end(region));
 }
 
 static void check_kept(void)
@@ -201,18 +201,13 @@ static void check_kept(void)
 
 /* ---- A scope's regions ---- */
 
-static char *region_end(u32 region)
-{
-	return nar_region_start(region) + nar_region_at(region)->bytes;
-}
-
 static void set_top(struct numarena_scope *s, char *top)
 {
 	bool is_looked_at = nar_opt.harden || NAR_HAS_ASAN;
 
 	s->top = top;
-	s->end = is_looked_at || s->is_capturing ? top : region_end(s->region);
-	s->capture_end = is_looked_at ? top : region_end(s->region);
+	s->end = is_looked_at || s->is_capturing ? top : nar_region_end(s->region);
+	s->capture_end = is_looked_at ? top : nar_region_end(s->region);
 }
 
 static size_t position(const struct numarena_scope *s)
@@ -330,7 +325,7 @@ static void *try_bump(struct numarena_scope *s, size_t bytes, size_t alignment)
 
 	if (!s->region)
 		return NULL;
-	end = region_end(s->region);
+	end = nar_region_end(s->region);
 	p = s->top + (-(uintptr_t)s->top & (alignment - 1));
 	if (p > end || bytes > (size_t)(end - p))
 		return NULL;
@@ -542,7 +537,7 @@ static char *object_end(u32 region, const void *p)
 		if (!r->is_single)
 			end = nar_capture_end(region, p);
 		else if (p == nar_region_start(region))
-			end = region_end(region);
+			end = nar_region_end(region);
 	}
 	if (unlikely(!end))
 		die_of_object(region, p);
@@ -607,7 +602,7 @@ bool nar_scope_try_resize(void *p, size_t size)
 	if (size <= (size_t)(end - (char *)p))
 		return true;
 	if (READ_ONCE(s->thread) != &mine || nar_region_at(region)->is_single || !is_last(s, region, end) ||
-	    bytes > (size_t)(region_end(region) - (char *)p))
+	    bytes > (size_t)(nar_region_end(region) - (char *)p))
 		return false;
 	if (is_filling())
 		check_filled(region, end, (char *)p + bytes);

@@ -185,6 +185,11 @@ size_t nar_unit_purge(unsigned int node, u32 before_ms, size_t max_units)
 	return purge(node, &(struct due){ .moment_ms = before_ms }, max_units);
 }
 
+size_t nar_unit_purge_all(unsigned int node)
+{
+	return nar_unit_purge(node, (u32)nar_clock_ms() + 1, SIZE_MAX);
+}
+
 size_t nar_unit_purge_due(unsigned int node, u32 now_ms, size_t max_units)
 {
 	return purge(node, &(struct due){ .moment_ms = now_ms, .is_by_kind = true }, max_units);

@@ -13,7 +13,10 @@
  */
 size_t nar_unit_purge(unsigned int node, u32 before_ms, size_t max_units);
 
-/* The same, but of each kind of memory what has been free for its own decay. */
+/* All of them, whatever their age: freed this very millisecond counts too. */
+size_t nar_unit_purge_all(unsigned int node);
+
+/* As nar_unit_purge(), but of each kind of memory what has been free for its own decay. */
 size_t nar_unit_purge_due(unsigned int node, u32 now_ms, size_t max_units);
 
 /* How many that would be, as far as a look at some hundreds tells. */

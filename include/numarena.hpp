@@ -38,6 +38,18 @@ std::size_t bytes_of(std::size_t n)
 	return n * sizeof(T);
 }
 
+inline void *allocate(numarena_scope *s, std::size_t bytes, std::size_t alignment)
+{
+	return or_throw(alignment <= alignof(std::max_align_t) ? numarena_scope_alloc(s, bytes) :
+			numarena_scope_aligned_alloc(s, alignment, bytes));
+}
+
+inline void *allocate(numarena_heap *h, std::size_t bytes, std::size_t alignment)
+{
+	return or_throw(alignment <= alignof(std::max_align_t) ? numarena_heap_alloc(h, bytes) :
+			numarena_heap_aligned_alloc(h, alignment, bytes));
+}
+
 } /* namespace detail */
 
 /* ---- Scopes ---- */
@@ -65,9 +77,7 @@ public:
 
 	void *allocate(std::size_t bytes, std::size_t alignment = alignof(std::max_align_t))
 	{
-		return detail::or_throw(alignment <= alignof(std::max_align_t) ?
-			numarena_scope_alloc(scope_, bytes) :
-			numarena_scope_aligned_alloc(scope_, alignment, bytes));
+		return detail::allocate(scope_, bytes, alignment);
 	}
 
 	/* An object whose destructor nobody misses: none will be called. */
@@ -121,9 +131,7 @@ public:
 private:
 	void *do_allocate(std::size_t bytes, std::size_t alignment) override
 	{
-		return detail::or_throw(alignment <= alignof(std::max_align_t) ?
-			numarena_scope_alloc(scope_, bytes) :
-			numarena_scope_aligned_alloc(scope_, alignment, bytes));
+		return detail::allocate(scope_, bytes, alignment);
 	}
 
 	void do_deallocate(void *, std::size_t, std::size_t) override {}
@@ -160,9 +168,7 @@ public:
 
 	void *allocate(std::size_t bytes, std::size_t alignment = alignof(std::max_align_t))
 	{
-		return detail::or_throw(alignment <= alignof(std::max_align_t) ?
-			numarena_heap_alloc(heap_, bytes) :
-			numarena_heap_aligned_alloc(heap_, alignment, bytes));
+		return detail::allocate(heap_, bytes, alignment);
 	}
 
 	void deallocate(void *p) noexcept { numarena_heap_free(heap_, p); }
@@ -192,9 +198,7 @@ public:
 private:
 	void *do_allocate(std::size_t bytes, std::size_t alignment) override
 	{
-		return detail::or_throw(alignment <= alignof(std::max_align_t) ?
-			numarena_heap_alloc(heap_, bytes) :
-			numarena_heap_aligned_alloc(heap_, alignment, bytes));
+		return detail::allocate(heap_, bytes, alignment);
 	}
 
 	void do_deallocate(void *p, std::size_t, std::size_t) override { numarena_heap_free(heap_, p); }
@@ -231,11 +235,7 @@ public:
 
 	T *allocate(std::size_t n)
 	{
-		std::size_t bytes = detail::bytes_of<T>(n);
-
-		return static_cast<T *>(detail::or_throw(alignof(T) <= alignof(std::max_align_t) ?
-			numarena_heap_alloc(heap_, bytes) :
-			numarena_heap_aligned_alloc(heap_, alignof(T), bytes)));
+		return static_cast<T *>(detail::allocate(heap_, detail::bytes_of<T>(n), alignof(T)));
 	}
 
 	void deallocate(T *p, std::size_t) noexcept { numarena_heap_free(heap_, p); }
@@ -274,11 +274,7 @@ public:
 
 	T *allocate(std::size_t n)
 	{
-		std::size_t bytes = detail::bytes_of<T>(n);
-
-		return static_cast<T *>(detail::or_throw(alignof(T) <= alignof(std::max_align_t) ?
-			numarena_scope_alloc(scope_, bytes) :
-			numarena_scope_aligned_alloc(scope_, alignof(T), bytes)));
+		return static_cast<T *>(detail::allocate(scope_, detail::bytes_of<T>(n), alignof(T)));
 	}
 
 	void deallocate(T *, std::size_t) noexcept {}

@@ -235,14 +235,6 @@ static enum nar_whereabouts whereabouts(void *page, int status, int id)
 	return is_bound_to(page, id) ? WHERE_AWAY : WHERE_THEIRS;
 }
 
-static int note_refused(int err)
-{
-	if (err != -EPERM && err != -ENOSYS)
-		return err;
-	nar_note_missing(MISSING_MOVE_PAGES);
-	return -EPERM;
-}
-
 int nar_bind_ask(void **page, unsigned int nr, struct nar_place place, enum nar_whereabouts *where)
 {
 	int status[BATCH_PAGES], id = nar_nodes.id[place.node];
@@ -250,7 +242,7 @@ int nar_bind_ask(void **page, unsigned int nr, struct nar_place place, enum nar_
 
 	NAR_ASSERT(nr <= BATCH_PAGES);
 	if (move_pages(0, nr, page, NULL, status, 0))
-		return note_refused(-errno);
+		return nar_note_refused(-errno, MISSING_MOVE_PAGES);
 	for (i = 0; i < nr; i++)
 		where[i] = whereabouts(page[i], status[i], id);
 	return 0;
@@ -294,6 +286,6 @@ int nar_bind_enforce(void *addr, size_t bytes, struct nar_place place)
 		err = batch_enforce(at, nr, nar_nodes.id[place.node]);
 		at += (size_t)nr * PAGE_BYTES;
 	}
-	err = err ? note_refused(err) : 0;
+	err = err ? nar_note_refused(err, MISSING_MOVE_PAGES) : 0;
 	return err && err != -EPERM ? -ENOMEM : err;
 }

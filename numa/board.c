@@ -21,32 +21,19 @@
 
 #include "board.h"
 #include "process.h"
+#include "text.h"
 
 /* One system call's worth of names; a directory of more is read in parts. */
 #define NAMES_BYTES 2048
-
-static char *put_number(char *to, u64 n)
-{
-	char digits[20];
-	unsigned int len = 0;
-
-	do
-		digits[len++] = (char)('0' + n % 10);
-	while (n /= 10);
-	while (len)
-		*to++ = digits[--len];
-	*to = '\0';
-	return to;
-}
 
 /* As NAR_STATPAGE_FORMAT says. */
 static void make_path(char *path, u32 pid, u64 start_ticks)
 {
 	char *at = stpcpy(path, NAR_STATPAGE_DIR "/" NAR_STATPAGE_PREFIX);
 
-	at = put_number(at, pid);
+	at = nar_text_number(at, pid);
 	*at++ = '-';
-	put_number(at, start_ticks);
+	nar_text_number(at, start_ticks);
 }
 
 static int make_file(const char *path)

@@ -4,13 +4,13 @@
  * kernel's clock, from our constructor on: anew at each lap of the first moments, and for
  * good once both have run long enough.
  */
-#include <time.h>
-
 #if defined(__x86_64__) && !defined(__CHECKER__)	/* sparse does not like it */
 #include <cpuid.h>
 #endif
 
 #include "internal/lap.h"
+
+#include "process.h"
 
 /* The kernel's clock is read within 50 ns: an error of 10 in a million. */
 #define SETTLED_NS 5000000
@@ -27,17 +27,9 @@ static struct {
 } start;
 static u64 rate;	/* ns << 32 a tick; relaxed; 0: not settled yet */
 
-static u64 clock_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (u64)now.tv_sec * 1000000000 + (u64)now.tv_nsec;
-}
-
 u64 nar_ticks_slow(void)
 {
-	return clock_ns();
+	return nar_process_clock_ns();
 }
 
 static bool has_invariant_ticks(void)
@@ -55,7 +47,7 @@ void nar_lap_init(void)
 {
 	nar_has_ticks = has_invariant_ticks();
 	start.ticks = nar_lap_begin();
-	WRITE_ONCE(start.ns, clock_ns());
+	WRITE_ONCE(start.ns, nar_process_clock_ns());
 }
 
 u64 nar_lap_started_ns(void)
@@ -65,12 +57,12 @@ u64 nar_lap_started_ns(void)
 
 u64 nar_lap_uptime_ns(void)
 {
-	return READ_ONCE(start.ns) ? clock_ns() - start.ns : 0;
+	return READ_ONCE(start.ns) ? nar_process_clock_ns() - start.ns : 0;
 }
 
 static noinline u64 rate_slow(void)
 {
-	u64 ns = clock_ns() - start.ns, ticks = nar_lap_begin() - start.ticks, found;
+	u64 ns = nar_process_clock_ns() - start.ns, ticks = nar_lap_begin() - start.ticks, found;
 
 	if (!ticks)
 		return 0;

@@ -33,14 +33,6 @@ struct batch {
 	int status[BATCH_PAGES];
 };
 
-static int note_refused(int err, enum nar_missing what)
-{
-	if (err != -EPERM && err != -ENOSYS)
-		return err;
-	nar_note_missing(what);
-	return -EPERM;
-}
-
 static int bind_to(void *addr, size_t bytes, unsigned int node)
 {
 	unsigned long mask[MASK_WORDS] = { 0 };
@@ -49,7 +41,7 @@ static int bind_to(void *addr, size_t bytes, unsigned int node)
 	mask[id / 64] = 1ul << (id % 64);
 	if (!mbind(addr, bytes, MPOL_PREFERRED, mask, NAR_MAX_KERNEL_NODES, 0))
 		return 0;
-	return note_refused(-errno, MISSING_MBIND);
+	return nar_note_refused(-errno, MISSING_MBIND);
 }
 
 /* Only those stay in the batch that are there, and elsewhere. */
@@ -58,7 +50,7 @@ static int keep_strays(struct batch *b, int id)
 	unsigned int i, nr = 0;
 
 	if (move_pages(0, b->nr, b->page, NULL, b->status, 0))
-		return note_refused(-errno, MISSING_MOVE_PAGES);
+		return nar_note_refused(-errno, MISSING_MOVE_PAGES);
 	for (i = 0; i < b->nr; i++)
 		if (b->status[i] >= 0 && b->status[i] != id)
 			b->page[nr++] = b->page[i];

@@ -177,6 +177,13 @@ int nar_pages_purge(void *addr, size_t bytes)
 	return madvise(addr, bytes, MADV_DONTNEED) ? -errno : 0;
 }
 
+static bool has_limit(int what)
+{
+	struct rlimit limit;
+
+	return getrlimit(what, &limit) || limit.rlim_cur != RLIM_INFINITY;
+}
+
 static __cold __attribute__((__noreturn__)) void die_of_mappings(void *addr, size_t bytes)
 {
 	nar_die("the kernel took %zu bytes at %p and does not give them back: raise vm.max_map_count",
@@ -189,18 +196,11 @@ static __cold __attribute__((__noreturn__)) void die_of_mappings(void *addr, siz
  * it might under RLIMIT_DATA, if that has been lowered since or another thread is quicker, and
  * where all memory of the machine is counted.
  */
-static bool has_data_limit(void)
-{
-	struct rlimit limit;
-
-	return getrlimit(RLIMIT_DATA, &limit) || limit.rlim_cur != RLIM_INFINITY;
-}
-
 int nar_pages_move(void *from, void *to, size_t bytes)
 {
 	int how = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, err;
 
-	if (nar_pages_are_counted() || has_data_limit())
+	if (nar_pages_are_counted() || has_limit(RLIMIT_DATA))
 		return -EPERM;
 	if (mremap(from, bytes, bytes, how, to) != MAP_FAILED)
 		return 0;
@@ -378,9 +378,7 @@ static bool is_overcommit_strict(void)
 
 bool nar_pages_are_counted(void)
 {
-	struct rlimit limit;
-
-	return getrlimit(RLIMIT_AS, &limit) || limit.rlim_cur != RLIM_INFINITY || is_overcommit_strict();
+	return has_limit(RLIMIT_AS) || is_overcommit_strict();
 }
 
 size_t nar_pages_of_machine(void)

@@ -20,13 +20,7 @@ u32 nar_process_id(void)
 /* @before, a number, @after. */
 static void make_path(char path[PATH_BYTES], const char *before, u32 number, const char *after)
 {
-	char digits[12], *at = digits + sizeof(digits) - 1;
-
-	*at = '\0';
-	do
-		*--at = (char)('0' + number % 10);
-	while (number /= 10);
-	strcat(strcat(strcpy(path, before), at), after);
+	strcpy(nar_text_number(stpcpy(path, before), number), after);
 }
 
 void nar_process_name(u32 tid, char name[NAR_NAME_BYTES])

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "sink.h"
+#include "text.h"
 
 static bool is_pending(int sig)
 {
@@ -160,19 +161,6 @@ int nar_sink_stderr(void)
 /* Small: a signal handler's stack may be. */
 #define PATH_BYTES 1024
 
-static size_t put_number(char *to, unsigned long n)
-{
-	char digits[20];
-	size_t len = 0, i;
-
-	do
-		digits[len++] = (char)('0' + n % 10);
-	while (n /= 10);
-	for (i = 0; i < len; i++)
-		to[i] = digits[len - 1 - i];
-	return len;
-}
-
 /* Return: 0 or -ENAMETOOLONG. */
 static int expand(char path[PATH_BYTES], const char *pattern)
 {
@@ -182,7 +170,7 @@ static int expand(char path[PATH_BYTES], const char *pattern)
 		if (len + 20 >= PATH_BYTES)
 			return -ENAMETOOLONG;
 		if (pattern[0] == '%' && pattern[1] == 'p')
-			len += put_number(path + len, (unsigned long)getpid());
+			len = (size_t)(nar_text_number(path + len, (u64)getpid()) - path);
 		else
 			path[len++] = *pattern;
 		pattern += pattern[0] == '%' && (pattern[1] == 'p' || pattern[1] == '%');

@@ -20,3 +20,17 @@ ssize_t nar_text_read(const char *path, char *buf, size_t size)
 	buf[n > 0 ? n : 0] = '\0';
 	return n;
 }
+
+char *nar_text_number(char *to, u64 n)
+{
+	char digits[20];
+	unsigned int len = 0;
+
+	do
+		digits[len++] = (char)('0' + n % 10);
+	while (n /= 10);
+	while (len)
+		*to++ = digits[--len];
+	*to = '\0';
+	return to;
+}

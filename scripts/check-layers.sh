@@ -23,7 +23,7 @@ numa/cancel	5
 numa/bus		10
 numa/loader		10
 numa/kind		10
-numa/lap		10
+numa/lap		13
 numa/lock		10
 numa/text		10
 numa/cgroup		11

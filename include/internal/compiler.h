@@ -50,6 +50,15 @@ typedef uint64_t u64;
 #define add_relaxed(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
 #define sub_relaxed(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_RELAXED)
 
+/* Many writers: the most there was. */
+static inline void raise_relaxed(u64 *p, u64 to)
+{
+	u64 now = READ_ONCE(*p);
+
+	while (now < to && !__atomic_compare_exchange_n(p, &now, to, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+}
+
 /* One writer: a plain increment that a racing reader sees whole. */
 #define count_own(x, n) WRITE_ONCE(x, (x) + (n))
 

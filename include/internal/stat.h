@@ -6,6 +6,8 @@
 #ifndef NAR_STAT_H
 #define NAR_STAT_H
 
+#include <errno.h>
+
 #include "internal/compiler.h"
 
 /* As many nodes as there may be; numa/node.h counts them. */
@@ -72,6 +74,15 @@ static inline bool nar_is_missing(enum nar_missing what)
 static inline void nar_note_missing(enum nar_missing what)
 {
 	__atomic_fetch_or(&nar_missing_mask, 1u << what, __ATOMIC_RELAXED);
+}
+
+/* Return: -EPERM if @err says that the call is refused, which is noted then; else @err. */
+static inline int nar_note_refused(int err, enum nar_missing what)
+{
+	if (err != -EPERM && err != -ENOSYS)
+		return err;
+	nar_note_missing(what);
+	return -EPERM;
 }
 
 #endif /* NAR_STAT_H */
