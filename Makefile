@@ -252,10 +252,11 @@ guest-topology = $(subst $(empty) $(empty),,$(addprefix @,$($(basename $(notdir 
 guest-tests = $(foreach t,$(run-guest),$t$(if $T,,$(call guest-topology,$t)))
 
 # The machines stand where prove expects names of tests: numa.sh gets one of them.  Comments
-# are shown: which tests took longest.
+# are shown: which tests took longest.  A machine runs up to 18 of them.
 TOPOLOGY ?= $(shell scripts/numa_guest.sh --list | cut -d ' ' -f 1)
 check-numa: all tests
-	@NUMARENA_TESTS='$(guest-tests)' $(prove-cmd) 'scripts/tap-run.sh tests/numa.sh' --comments $(TOPOLOGY)
+	@NUMARENA_TESTS='$(guest-tests)' TEST_TIMEOUT=$${TEST_TIMEOUT:-1200} \
+		$(prove-cmd) 'scripts/tap-run.sh tests/numa.sh' --comments $(TOPOLOGY)
 
 # ---- The rest ------------------------------------------------------------
 

@@ -7,7 +7,7 @@
 #   run.sh test...
 set -euo pipefail
 
-timeout=240	# seconds a test; the guest has more than twice that
+timeout=300	# seconds a test; the guest has four times that
 nr=0
 nr_failed=0
 output=$(mktemp)
