@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define LAYOUT_MAX_WINDOWS 64	/* NUMARENA_MAX_NODES */
+#include <numarena.h>
 
 struct layout_window {
 	uintptr_t start, end;
@@ -20,11 +20,11 @@ struct layout_window {
 
 struct layout {
 	unsigned int nr;
-	struct layout_window window[LAYOUT_MAX_WINDOWS];
+	struct layout_window window[NUMARENA_MAX_NODES];
 	bool inherits;			/* policy:inherit: memory is meant for no node */
 };
 
-/* Return: whether the process has a page, of its own user, that can be read. */
+/* Return: whether the process has a page that can be believed. */
 bool layout_read(struct layout *l, pid_t pid);
 
 /* The window that an address is in; NULL: none. */

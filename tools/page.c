@@ -83,7 +83,8 @@ static bool is_of_same_user(int fd, pid_t pid)
 	       !fstat(fd, &page) && S_ISREG(page.st_mode) && page.st_uid == process.st_uid;
 }
 
-int page_open(pid_t pid)
+/* A descriptor, of a file that is the process's own user's; -1 with errno. */
+static int open_page(pid_t pid)
 {
 	int fd = open_anywhere(pid);
 
@@ -93,15 +94,6 @@ int page_open(pid_t pid)
 		errno = ENOENT;
 	}
 	return fd;
-}
-
-bool page_is_there(pid_t pid)
-{
-	int fd = page_open(pid);
-
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0;
 }
 
 /* What came by exec may know nothing of the page that was there before: it does not map it. */
@@ -234,7 +226,7 @@ static enum page_result why_not(pid_t pid, int err)
 enum page_result page_read(struct page *p, pid_t pid)
 {
 	enum page_result result;
-	int fd = page_open(pid);
+	int fd = open_page(pid);
 
 	if (fd < 0)
 		return why_not(pid, errno);

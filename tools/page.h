@@ -34,12 +34,6 @@ enum page_result {
 /* Takes some of what is in the page as soon as it is of one moment. */
 enum page_result page_read(struct page *p, pid_t pid);
 
-/* Whether it may have one: quick, for who goes through all processes. */
-bool page_is_there(pid_t pid);
-
-/* A descriptor, of a file that is the process's own user's; -1 with errno. */
-int page_open(pid_t pid);
-
 /* Now, on the page's clock. */
 uint64_t page_clock_ns(void);
 

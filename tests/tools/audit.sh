@@ -60,12 +60,6 @@ has_no_rights() {
 	((status == 1)) && has_lines 1 err && grep -q 'no rights' "$tap_dir/err"
 }
 
-is_over() {
-	sh -c 'exit 0' &
-	wait $!
-	exits 1 "there is no process $!" audit $!
-}
-
 # Ended, and its parent has not asked for its status.
 parent='import os, sys
 child = os.fork() or os._exit(0)
@@ -94,11 +88,16 @@ start "$holder" 16
 check 'a process without numarena' exits 1 'does not run on numarena' audit "$pid"
 stop
 
+start "$numarena" run --stats page -- "$python" -c "$replaced"
+check 'exec is made' is_cat
+check 'one that exec has replaced' exits 1 'does not run on numarena' audit "$pid"
+stop
+
 start "$python" -c "$parent"
 check 'one that is a zombie' is_zombie
 stop
 
-check 'one that is over' is_over
+check 'one that is over' is_over audit
 check 'no process' misused 'which process?' audit
 check 'two processes' misused 'one process at a time' audit 1 2
 for wrong in x 0 -1 12x '' 99999999999; do

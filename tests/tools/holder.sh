@@ -3,19 +3,33 @@
 #
 # For the scripts that look at a process: one that holds memory as long as it is looked at.
 
-# start command...: when it has said that it is ready; its number is $pid.
+# start command...: when it has said that it is ready; its number is $pid.  More that it says
+# can be read from 8.
 start() {
 	local ready
 	mkfifo "$tap_dir/in" "$tap_dir/ready"
 	"$@" <"$tap_dir/in" >"$tap_dir/ready" &
 	pid=$!
-	exec 9>"$tap_dir/in"
-	read -r ready child <"$tap_dir/ready"
+	exec 9>"$tap_dir/in" 8<"$tap_dir/ready"
+	read -r ready child <&8
 	[[ $ready == ready ]]
 }
 
 stop() {
-	exec 9>&-
+	exec 8<&- 9>&-
 	wait "$pid" || true
 	rm -f "$tap_dir/in" "$tap_dir/ready"
+}
+
+# For python: by exec it becomes what knows nothing of numarena, but has its stats page.
+# shellcheck disable=SC2034
+replaced='import os
+print("ready", flush=True)
+os.environ.pop("LD_PRELOAD")
+os.execvp("cat", ["cat"])'
+
+is_cat() {
+	until [[ $(cat "/proc/$pid/comm") == cat ]]; do
+		:
+	done
 }

@@ -6,6 +6,8 @@
 set -euo pipefail
 
 . "$(dirname "$0")/tools.sh"
+# shellcheck source=tests/tools/holder.sh
+. "$here/holder.sh"
 
 # Holds 64 MiB, frees as much in another thread, has what it says published, says so, and
 # stays until its input ends.
@@ -24,22 +26,6 @@ print("ready", flush=True)
 while sys.stdin.readline():
     publish()
     print("again", flush=True)'
-
-start() {
-	local ready
-	mkfifo "$tap_dir/in" "$tap_dir/ready"
-	"$@" <"$tap_dir/in" >"$tap_dir/ready" &
-	pid=$!
-	exec 8<>"$tap_dir/ready" 9>"$tap_dir/in"
-	read -r ready <&8
-	[[ $ready == ready ]]
-}
-
-stop() {
-	exec 8>&- 9>&-
-	wait "$pid" || true
-	rm -f "$tap_dir/in" "$tap_dir/ready"
-}
 
 pages() {
 	ls /dev/shm | grep -c "^numarena-$1-" || true
@@ -149,28 +135,11 @@ top_has_no_rights() {
 	((status == 0)) && has_lines 0 err && ! grep -q "^ *$pid " "$tap_dir/out"
 }
 
-is_over() {
-	sh -c 'exit 0' &
-	wait $!
-	exits 1 "there is no process $!" stat $!
-}
-
 # Ended by exec: the number and its page are there, and nobody keeps it up to date.
 is_replaced() {
 	exits 1 'publishes nothing' stat "$pid"
 	call top --once
 	! grep -q "^ *$pid " "$tap_dir/out"
-}
-
-replaced='import os
-print("ready", flush=True)
-os.environ.pop("LD_PRELOAD")
-os.execvp("cat", ["cat"])'
-
-is_cat() {
-	until [[ $(cat "/proc/$pid/comm") == cat ]]; do
-		:
-	done
 }
 
 # A page that somebody else wrote, or that says more than it has, is not believed.
@@ -185,7 +154,7 @@ is_not_believed() {
 	rm "$page"
 }
 
-start "$numarena" run --stats page -- /usr/bin/python3 -c "$worker"
+start "$numarena" run --stats page -- "$python" -c "$worker"
 check 'JSON has what the process knows' agrees
 check 'the text says the same' text_agrees
 check 'top shows it' top_shows_it
@@ -206,21 +175,21 @@ check 'one page' test "$(pages "$pid")" = 1
 stop
 check 'no page is left' test "$(pages "$pid")" = 0
 
-start "$numarena" run --stats page -- /usr/bin/python3 -c "$worker"
+start "$numarena" run --stats page -- "$python" -c "$worker"
 check 'a page that is damaged' is_not_believed
 kill -KILL "$pid"
 stop
 
-start "$numarena" run --stats page -- /usr/bin/python3 -c "$replaced"
+start "$numarena" run --stats page -- "$python" -c "$replaced"
 check 'exec is made' is_cat
 check 'a process that exec has replaced' is_replaced
 stop
 
-start /usr/bin/python3 -c 'import sys; print("ready", flush=True); sys.stdin.read()'
+start "$python" -c 'import sys; print("ready", flush=True); sys.stdin.read()'
 check 'a process that publishes nothing' exits 1 'publishes nothing: start it with stats:page' stat "$pid"
 stop
 
-check 'one that is over' is_over
+check 'one that is over' is_over stat
 check 'no process' misused 'which process?' stat
 check 'two processes' misused 'one process at a time' stat 1 2
 for wrong in x 0 12x '' 99999999999; do

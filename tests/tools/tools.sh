@@ -57,6 +57,13 @@ complains_of_output() {
 	done
 }
 
+# is_over COMMAND: it says so of a process that has ended.
+is_over() {
+	sh -c 'exit 0' &
+	wait $!
+	exits 1 "there is no process $!" "$1" $!
+}
+
 # The system's, if it has one: others in PATH may be scripts that take a while to find it.
 python=/usr/bin/python3
 [[ -x $python ]] || python=python3
