@@ -103,10 +103,11 @@ __exported int numarena_class_add(size_t size)
 
 __exported int numarena_option_get(const char *name, char *value, size_t size)
 {
+	bool is_whole = name && (value || !size);
 	int saved = errno;
 
 	nar_start_early();
-	return answer(name ? nar_option_get(name, value, size) : -EINVAL, saved);
+	return answer(is_whole ? nar_option_get(name, value, size) : -EINVAL, saved);
 }
 
 __exported int numarena_option_set(const char *name, const char *value)
@@ -122,7 +123,7 @@ __exported int numarena_stats_get(struct numarena_stats *stats, size_t size)
 	struct numarena_stats now;
 	int saved = errno;
 
-	if (!size)
+	if (!stats || !size)
 		return answer(-EINVAL, saved);
 	nar_start_early();
 	nar_stats_read(&now);
@@ -313,7 +314,7 @@ __exported int numarena_node_stats_get(unsigned int index, struct numarena_node_
 	struct numarena_node_stats now;
 	int saved = errno;
 
-	if (!size || !nar_start_early() || index >= nar_nodes.nr)
+	if (!stats || !size || !nar_start_early() || index >= nar_nodes.nr)
 		return answer(-EINVAL, saved);
 	nar_stats_read_node(&now, index);
 	copy_out(stats, size, &now, sizeof(now));
@@ -334,5 +335,7 @@ __exported int numarena_audit(struct numarena_audit *audit)
 {
 	int saved = errno;
 
+	if (!audit)
+		return answer(-EINVAL, saved);
 	return answer(nar_start_early() ? nar_audit(audit) : -ENOMEM, saved);
 }

@@ -80,7 +80,7 @@ __exported int numarena_heap_stats_get(struct numarena_heap *heap, struct numare
 {
 	struct numarena_heap_stats now;
 
-	if (!heap || !size) {
+	if (!heap || !stats || !size) {
 		errno = EINVAL;
 		return -1;
 	}

@@ -141,8 +141,7 @@ static void bury_shards(struct nar_heap *h, struct nar_remains *r)
 
 	for (node = 0; node < nar_nodes.nr; node++)
 		for (class = 0; class < nar_class_count(); class++)
-			if (READ_ONCE(nar_heap_shard(h, node, class)->nr_slabs))
-				r->slabs = nar_shard_bury(nar_heap_shard(h, node, class), r->slabs, &r->bytes);
+			r->slabs = nar_shard_bury(nar_heap_shard(h, node, class), r->slabs, &r->bytes);
 }
 
 bool nar_heap_try_destroy(u64 handle)

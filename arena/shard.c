@@ -11,10 +11,14 @@
 #include "account.h"
 #include "shard.h"
 
+/*
+ * Who adds a slab writes the number, then reads the handle; who destroys the heap writes the
+ * handle, then reads the number: in the one order of all such accesses, one sees the other.
+ */
 static void shelf_link(struct nar_shard *s, u32 slab)
 {
 	nar_slab_link(&s->bins, slab);
-	WRITE_ONCE(s->nr_slabs, s->nr_slabs + 1);
+	__atomic_store_n(&s->nr_slabs, s->nr_slabs + 1, __ATOMIC_SEQ_CST);
 }
 
 static void shelf_unlink(struct nar_shard *s, u32 slab)
@@ -95,10 +99,13 @@ void *nar_shard_take_new(struct nar_shard *s, u32 slab)
 	void *p = NULL;
 
 	nar_lock(s->lock);
-	if (READ_ONCE(*s->handle) != HANDLE_DEAD) {
-		shelf_link(s, slab);
-		s->nr_empty++;
+	shelf_link(s, slab);
+	s->nr_empty++;
+	if (__atomic_load_n(s->handle, __ATOMIC_SEQ_CST) != HANDLE_DEAD) {
 		p = take_from(s, slab);
+	} else {
+		s->nr_empty--;
+		shelf_unlink(s, slab);
 	}
 	nar_unlock(s->lock);
 	if (!p)
@@ -140,6 +147,8 @@ bool nar_shard_try_give(struct nar_shard *s, void *p)
 
 u32 nar_shard_bury(struct nar_shard *s, u32 slabs, size_t *bytes)
 {
+	if (!__atomic_load_n(&s->nr_slabs, __ATOMIC_SEQ_CST))
+		return slabs;
 	nar_lock(s->lock);
 	slabs = nar_slabs_bury(&s->bins, slabs, bytes);
 	s->nr_empty = 0;

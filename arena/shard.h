@@ -40,7 +40,7 @@ bool nar_shard_try_give(struct nar_shard *s, void *p);
  */
 bool nar_shard_try_give_of(struct nar_shard *s, void *p, u64 handle);
 
-/* Its heap is destroyed: as nar_slabs_bury(). */
+/* Its heap is destroyed, and has no handle: as nar_slabs_bury(). */
 u32 nar_shard_bury(struct nar_shard *s, u32 slabs, size_t *bytes);
 
 /* Bytes of objects in use. */

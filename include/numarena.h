@@ -177,7 +177,7 @@ int numarena_class_add(size_t size);
  * numarena_option_get() - read a setting back
  * @name: its name, as in NUMARENA_CONF
  * @value: where its text goes, in the form NUMARENA_CONF accepts; terminated if @size > 0
- * @size: room at @value in bytes
+ * @size: room at @value in bytes; 0, with @value NULL, to ask for the length
  *
  * Return: the length of the text, which is cut if it is not less than @size; -1 with
  * errno ENOENT for an unknown name, EINVAL for NULL, and @value is left alone.
@@ -333,7 +333,7 @@ enum numarena_missing {
  *
  * Takes each node's extent lock for a moment.  Does not allocate.
  *
- * Return: 0; -1 with errno EINVAL if @size is 0.
+ * Return: 0; -1 with errno EINVAL if @stats is NULL or @size is 0.
  */
 int numarena_stats_get(struct numarena_stats *stats, size_t size);
 
@@ -609,7 +609,7 @@ struct numarena_node_stats {
  * @stats: where they go
  * @size: sizeof(struct numarena_node_stats) of the caller, as in numarena_stats_get()
  *
- * Return: 0; -1 with errno EINVAL if @size is 0 or there is no such node.
+ * Return: 0; -1 with errno EINVAL if @stats is NULL, @size is 0 or there is no such node.
  */
 int numarena_node_stats_get(unsigned int index, struct numarena_node_stats *stats, size_t size);
 
@@ -837,7 +837,7 @@ struct numarena_heap_stats {
  *
  * Takes the locks of the heap's arenas for a moment each.  Does not allocate.
  *
- * Return: 0; -1 with errno EINVAL if @size is 0 or @heap is NULL: the process's figures are
+ * Return: 0; -1 with errno EINVAL if @size is 0, @stats or @heap is NULL: the process's figures are
  * numarena_stats_get()'s.
  */
 int numarena_heap_stats_get(struct numarena_heap *heap, struct numarena_heap_stats *stats,
@@ -1036,7 +1036,7 @@ struct numarena_audit {
  *
  * Uses some 32 KiB of stack.
  *
- * Return: 0; -1 with errno EINVAL for a @size that is too small, ENOSYS without /proc or
+ * Return: 0; -1 with errno EINVAL for NULL or a @size that is too small, ENOSYS without /proc or
  * where neither move_pages nor numa_maps can be asked, ENOMEM, or what else reading /proc
  * fails with.
  */

@@ -467,6 +467,8 @@ START_TEST(stats_of_old_and_new_callers)
 	ck_assert_int_eq(numarena_heap_stats_get(heap, &longer.stats, sizeof(uint64_t)), 0);
 	ck_assert_uint_gt(longer.stats.live_bytes, 0);
 	ck_assert_uint_eq(longer.stats.resident_bytes, 7);
+	ck_assert_int_eq(numarena_heap_stats_get(heap, NULL, sizeof(longer.stats)), -1);
+	ck_assert_int_eq(errno, EINVAL);
 	ck_assert_int_eq(numarena_heap_stats_get(heap, &longer.stats, 0), -1);
 	ck_assert_int_eq(errno, EINVAL);
 	ck_assert_int_eq(numarena_heap_stats_get(NULL, &longer.stats, 8), -1);

@@ -127,6 +127,7 @@ static int sizes_of_stats(void)
 
 	paint();
 	EXPECT(FAILS(numarena_stats_get(&room.stats, 0), EINVAL));
+	EXPECT(FAILS(numarena_stats_get(NULL, sizeof(room.stats)), EINVAL));
 	EXPECT(is_painted_from(0));
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		paint();
@@ -143,6 +144,7 @@ static int sizes_of_node_stats(unsigned int nr_nodes)
 
 	paint();
 	EXPECT(FAILS(numarena_node_stats_get(0, &room.node, 0), EINVAL));
+	EXPECT(FAILS(numarena_node_stats_get(0, NULL, sizeof(room.node)), EINVAL));
 	EXPECT(FAILS(numarena_node_stats_get(nr_nodes, &room.node, sizeof(room.node)), EINVAL));
 	EXPECT(FAILS(numarena_node_stats_get(UINT_MAX, &room.node, sizeof(room.node)), EINVAL));
 	EXPECT(is_painted_from(0));
@@ -214,6 +216,7 @@ static int sizes_of_audit(unsigned int nr_nodes)
 	static const size_t more[] = { 0, 1, 4096 };
 	size_t i;
 
+	EXPECT(FAILS(numarena_audit(NULL), EINVAL));
 	EXPECT(audit_refuses(0) && audit_refuses(4) && audit_refuses(sizeof(room.audit) - 1));
 	for (i = 0; i < ARRAY_SIZE(more); i++) {
 		size_t size = sizeof(room.audit) + more[i];
@@ -309,6 +312,7 @@ static int small_calls(void)
 	EXPECT(WORKS(numarena_reserve(-1, 0, NUMARENA_RESERVE_1GIB)));
 	EXPECT(WORKS(numarena_fork_recover()));
 	EXPECT(WORKS(numarena_option_get("decay_ms", NULL, 0)));
+	EXPECT(FAILS(numarena_option_get("decay_ms", NULL, sizeof(text)), EINVAL));
 	EXPECT(WORKS(numarena_option_get("decay_ms", text, sizeof(text))));
 	EXPECT(WORKS(numarena_option_set("decay_ms", "1000")));
 	EXPECT(FAILS(numarena_option_set("decay_ms", "much"), EINVAL));
