@@ -296,14 +296,9 @@ static void print_json(const struct finding *f)
 int cmd_audit(int argc, char **argv)
 {
 	static struct finding finding;
-	bool is_json = false;
-	int key;
+	bool is_json;
 
-	while ((key = tool_option(&usage, argc, argv)) != -1)
-		is_json |= key == 'j';
-	if (optind != argc - 1)
-		tool_usage_error(&usage, optind == argc ? "which process?" : "one process at a time");
-	finding.pid = tool_pid(&usage, argv[optind]);
+	finding.pid = tool_process(&usage, argc, argv, &is_json);
 	look(&finding);
 	if (is_json)
 		print_json(&finding);

@@ -2,6 +2,7 @@
 /* Nodes, what a cpuset leaves of them, and what the kernel does with pages by itself. */
 #include "finding.h"
 #include "text.h"
+#include "tool.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -112,48 +113,48 @@ static void look_at_cpuset(const struct machine *m)
 	finding_set(f, FINDING_MEND, "echo %s > %.400s", wanted, file);
 }
 
-static void look_at_balancing(bool is_numa)
+/* What is best 0 where there are nodes. */
+struct knob {
+	const char *name, *path;
+	const char *key;		/* sysctl's name of it */
+	enum finding_level level;	/* otherwise */
+	const char *why;
+	const char *condition;		/* behind the command that mends it */
+};
+
+static const struct knob knobs[] = {
+	{ "numa_balancing", "/proc/sys/kernel/numa_balancing", "kernel.numa_balancing", FINDING_NOTE,
+	  "the kernel unmaps pages to see who uses them; what numarena has bound stays, but "
+	  "stacks, files and memory that could not be bound fault and move",
+	  "   # if the program's threads are pinned" },
+	{ "zone_reclaim", "/proc/sys/vm/zone_reclaim_mode", "vm.zone_reclaim_mode", FINDING_MEND,
+	  "a node that is full drops its file pages, at the fault, before another node with "
+	  "room is asked", "" },
+};
+
+static void look_at_knob(const struct knob *k, bool is_numa)
 {
 	uint64_t value;
 	struct finding *f;
 
-	if (!text_number(&value, "/proc/sys/kernel/numa_balancing"))
+	if (!text_number(&value, "%s", k->path))
 		return;
-	f = finding_add("numa_balancing",
-			"the kernel unmaps pages to see who uses them; what numarena has bound stays, but "
-			"stacks, files and memory that could not be bound fault and move",
-			"kernel.numa_balancing is %llu%s", (unsigned long long)value,
+	f = finding_add(k->name, k->why, "%s is %llu%s", k->key, (unsigned long long)value,
 			is_numa ? "" : ", without effect on one node");
 	if (value && is_numa)
-		finding_set(f, FINDING_NOTE,
-			    "sysctl kernel.numa_balancing=0   # if the program's threads are pinned");
-}
-
-static void look_at_reclaim(bool is_numa)
-{
-	uint64_t value;
-	struct finding *f;
-
-	if (!text_number(&value, "/proc/sys/vm/zone_reclaim_mode"))
-		return;
-	f = finding_add("zone_reclaim",
-			"a node that is full drops its file pages, at the fault, before another node with "
-			"room is asked",
-			"vm.zone_reclaim_mode is %llu%s", (unsigned long long)value,
-			is_numa ? "" : ", without effect on one node");
-	if (value && is_numa)
-		finding_set(f, FINDING_MEND, "sysctl vm.zone_reclaim_mode=0");
+		finding_set(f, k->level, "sysctl %s=0%s", k->key, k->condition);
 }
 
 void doctor_nodes(void)
 {
 	struct machine m;
 	bool is_numa;
+	size_t i;
 
 	machine_read(&m);
 	is_numa = ids_count(&m.has_memory) > 1;
 	look_at_nodes(&m);
 	look_at_cpuset(&m);
-	look_at_balancing(is_numa);
-	look_at_reclaim(is_numa);
+	for (i = 0; i < ARRAY_SIZE(knobs); i++)
+		look_at_knob(&knobs[i], is_numa);
 }

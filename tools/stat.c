@@ -345,14 +345,9 @@ static void print_json(const struct view *v)
 int cmd_stat(int argc, char **argv)
 {
 	static struct view view;
-	bool is_json = false;
-	int key;
+	bool is_json;
 
-	while ((key = tool_option(&usage, argc, argv)) != -1)
-		is_json |= key == 'j';
-	if (optind != argc - 1)
-		tool_usage_error(&usage, optind == argc ? "which process?" : "one process at a time");
-	look(&view, tool_pid(&usage, argv[optind]));
+	look(&view, tool_process(&usage, argc, argv, &is_json));
 	if (is_json)
 		print_json(&view);
 	else

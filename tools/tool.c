@@ -185,7 +185,7 @@ int tool_option(const struct tool_usage *usage, int argc, char **argv)
 	return key;
 }
 
-int tool_pid(const struct tool_usage *usage, const char *text)
+static int to_pid(const struct tool_usage *usage, const char *text)
 {
 	char *end;
 	long pid;
@@ -195,4 +195,16 @@ int tool_pid(const struct tool_usage *usage, const char *text)
 	if (end == text || *end || errno || pid < 1 || pid > INT_MAX)
 		tool_usage_error(usage, "'%s' is no process's number", text);
 	return (int)pid;
+}
+
+int tool_process(const struct tool_usage *usage, int argc, char **argv, bool *is_json)
+{
+	int key;
+
+	*is_json = false;
+	while ((key = tool_option(usage, argc, argv)) != -1)
+		*is_json |= key == 'j';
+	if (optind != argc - 1)
+		tool_usage_error(usage, optind == argc ? "which process?" : "one process at a time");
+	return to_pid(usage, argv[optind]);
 }

@@ -54,8 +54,11 @@ _Noreturn void tool_die(int status, const char *fmt, ...) __attribute__((format(
 /* @status, or 1 after one line if what was printed has not got to where it should. */
 int tool_end(int status);
 
-/* An operand that is a process's number; ends the process if it is none. */
-int tool_pid(const struct tool_usage *usage, const char *text);
+/*
+ * For a command whose only option is --json and whose operand is one process.  Return: its
+ * number.  Ends the process at any other call.
+ */
+int tool_process(const struct tool_usage *usage, int argc, char **argv, bool *is_json);
 
 /* The commands, each in the file of its name.  Return: the exit status. */
 int cmd_run(int argc, char **argv);

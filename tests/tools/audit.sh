@@ -47,16 +47,7 @@ text_agrees() {
 }
 
 has_no_rights() {
-	local dir
-	# nobody cannot enter the folder that this one's is in.
-	dir=$(mktemp -d)
-	chmod 755 "$dir"
-	cp "$numarena" "$dir/numarena"
-	status=0
-	setpriv --reuid=65534 --regid=65534 --clear-groups "$dir/numarena" audit "$pid" \
-		>"$tap_dir/out" 2>"$tap_dir/err" || status=$?
-	rm -rf "$dir"
-	cat "$tap_dir/err"
+	call_as_nobody audit "$pid"
 	((status == 1)) && has_lines 1 err && grep -q 'no rights' "$tap_dir/err"
 }
 
@@ -77,7 +68,7 @@ check 'huge pages are those that the kernel counts' huge_is_as_in_smaps
 check 'the text says the same' text_agrees
 check 'closed or full stdout' complains_of_output audit "$pid"
 check 'the same with JSON' complains_of_output audit -j "$pid"
-if ((EUID == 0)) && [[ $(type -P setpriv) ]]; then
+if can_be_nobody; then
 	check 'no rights' has_no_rights
 else
 	skip 'no rights' 'only root can do without'

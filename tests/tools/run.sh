@@ -86,10 +86,6 @@ foreign_program() {
 	((status == 126)) && grep -qF 'another kind of machine' "$tap_dir/err"
 }
 
-as_nobody() {
-	setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
-}
-
 setuid_program() {
 	local dir
 	dir=$(mktemp -d)
@@ -148,7 +144,7 @@ check 'a path that the loader cannot take: 125' in_a_folder_with_a_space
 check 'a static program is told of' static_program
 check 'and a script for it' static_interpreter
 check 'a program of another machine: told of, 126' foreign_program
-if ((EUID == 0)) && [[ $(type -P setpriv) ]] && as_nobody test -x "$numarena"; then
+if can_be_nobody && as_nobody test -x "$numarena"; then
 	check 'a setuid program is told of' setuid_program
 else
 	skip 'a setuid program is told of' 'only root can make one, in folders that all can enter'

@@ -113,25 +113,13 @@ draws_and_restores() {
 	timeout 120 python3 -c "$terminal" "$numarena" "$pid" "$@"
 }
 
-has_no_rights() {
-	local dir
-	dir=$(mktemp -d)
-	chmod 755 "$dir"
-	cp "$numarena" "$dir/numarena"
-	status=0
-	setpriv --reuid=65534 --regid=65534 --clear-groups "$dir/numarena" "$@" \
-		>"$tap_dir/out" 2>"$tap_dir/err" || status=$?
-	rm -rf "$dir"
-	cat "$tap_dir/out" "$tap_dir/err"
-}
-
 stat_has_no_rights() {
-	has_no_rights stat "$pid"
+	call_as_nobody stat "$pid"
 	((status == 1)) && has_lines 1 err && grep -q 'no rights' "$tap_dir/err"
 }
 
 top_has_no_rights() {
-	has_no_rights top --once
+	call_as_nobody top --once
 	((status == 0)) && has_lines 0 err && ! grep -q "^ *$pid " "$tap_dir/out"
 }
 
@@ -164,7 +152,7 @@ check 'top on a terminal, ended by q' draws_and_restores q 0
 check 'closed or full stdout' complains_of_output stat "$pid"
 check 'the same with JSON' complains_of_output stat "$pid" -j
 check 'the same of top' complains_of_output top --once
-if ((EUID == 0)) && [[ $(type -P setpriv) ]]; then
+if can_be_nobody; then
 	check 'no rights' stat_has_no_rights
 	check 'top without rights' top_has_no_rights
 else

@@ -64,6 +64,27 @@ is_over() {
 	exits 1 "there is no process $!" "$1" $!
 }
 
+# For whom only root can be.
+as_nobody() {
+	setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
+}
+
+can_be_nobody() {
+	((EUID == 0)) && [[ $(type -P setpriv) ]]
+}
+
+# As call, by nobody, who cannot enter the folder that the command is in.
+call_as_nobody() {
+	local dir
+	dir=$(mktemp -d)
+	chmod 755 "$dir"
+	cp "$numarena" "$dir/numarena"
+	status=0
+	as_nobody "$dir/numarena" "$@" >"$tap_dir/out" 2>"$tap_dir/err" </dev/null || status=$?
+	rm -rf "$dir"
+	cat "$tap_dir/out" "$tap_dir/err"
+}
+
 # The system's, if it has one: others in PATH may be scripts that take a while to find it.
 python=/usr/bin/python3
 [[ -x $python ]] || python=python3
