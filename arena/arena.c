@@ -20,6 +20,7 @@
 /* Objects that a refill takes at most: the few microseconds that others wait. */
 #define REFILL_MAX 128u
 #define FIRST_REFILL 8u
+#define REFILL_FEW 32u
 
 /* What magazines may hold beyond their first room: a part of the arena, and so much in any case. */
 #define MAG_PART 16
@@ -225,18 +226,18 @@ bool nar_arena_grow(struct nar_arena *a, unsigned int class, unsigned int node)
 }
 
 /*
- * Of a magazine that has grown less than half; and at first only some, then twice as many:
- * a thread that wants few gives back the rest at its end.
+ * Of a magazine half, of one that has grown a quarter, but all of one that holds few; at
+ * first only some, then twice as many each time, until what is freed has to go back, too: a
+ * thread that wants few gives back the rest at its end.
  */
 static unsigned int refill_batch(struct nar_arena *a, unsigned int class)
 {
-	unsigned int batch = max_of((unsigned int)nar_class[class].batch,
-				    min_of(nar_mag_cap(&a->mag, class) / 4, REFILL_MAX));
+	unsigned int cap = nar_mag_cap(&a->mag, class);
+	unsigned int most = max_of((unsigned int)nar_class[class].batch, min_of(cap / 4, REFILL_MAX));
 	u8 *last = &a->mag.refilled[class];
 
-	if (*last >= batch)
-		return batch;
-	*last = (u8)min_of(batch, *last ? *last * 2u : FIRST_REFILL);
+	most = max_of(most, min_of(cap, REFILL_FEW));
+	*last = (u8)min_of(most, *last ? *last * 2u : FIRST_REFILL);
 	return *last;
 }
 
@@ -320,9 +321,17 @@ static void shrink_another(struct nar_arena *a, unsigned int but)
 		flush(a, class, nr - keep);
 }
 
-void nar_arena_make_room(struct nar_arena *a, unsigned int class)
+/* Half of a magazine, a quarter of one that has grown. */
+static unsigned int flush_batch(const struct nar_arena *a, unsigned int class)
 {
 	unsigned int cap = nar_mag_cap(&a->mag, class);
+
+	return cap > nar_class[class].cap ? cap / 4 : nar_class[class].batch;
+}
+
+void nar_arena_make_room(struct nar_arena *a, unsigned int class)
+{
+	u8 *refilled = &a->mag.refilled[class];
 
 	if (nar_mags_wants_more(&a->mag, class)) {
 		if (try_grow_magazine(a, class))
@@ -331,7 +340,8 @@ void nar_arena_make_room(struct nar_arena *a, unsigned int class)
 		if (try_grow_magazine(a, class))
 			return;
 	}
-	flush(a, class, cap > nar_class[class].cap ? cap / 4 : nar_class[class].batch);
+	*refilled = (u8)min_of((unsigned int)*refilled, flush_batch(a, class));
+	flush(a, class, flush_batch(a, class));
 	count_own(a->count.nr_flushes, 1);
 }
 
