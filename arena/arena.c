@@ -205,13 +205,23 @@ static bool is_dead(const struct nar_arena *a)
 	return unlikely(READ_ONCE(a->handle) == HANDLE_DEAD);
 }
 
-bool nar_arena_grow(struct nar_arena *a, unsigned int class, unsigned int node)
+static u32 make_slab(struct nar_arena *a, const struct nar_slab_shape *shape, unsigned int node)
 {
 	enum nar_pool pool = nar_pool_for(a->heap->policy, READ_ONCE(a->slab_bytes) < YOUNG_BYTES);
-	bool was_alive;
-	u32 slab = nar_slab_create(nar_heap_place(a->heap, node), pool,
-				   &nar_class[class].shape, a->member.id, a->heap->id);
 
+	return nar_slab_create(nar_heap_place(a->heap, node), pool, shape, a->member.id, a->heap->id);
+}
+
+/* Of what there is much of a slab is larger, unless a limit stands against it. */
+bool nar_arena_grow(struct nar_arena *a, unsigned int class, unsigned int node)
+{
+	struct nar_slab_shape grown = nar_class_grown_shape(class, READ_ONCE(a->nr_slices[class]));
+	const struct nar_slab_shape *plain = &nar_class[class].shape;
+	bool was_alive;
+	u32 slab = make_slab(a, &grown, node);
+
+	if (!slab && grown.nr_slices > plain->nr_slices)
+		slab = make_slab(a, plain, node);
 	if (!slab)
 		return false;
 	nar_lock(&a->lock);
@@ -255,12 +265,26 @@ static unsigned int refill_locked(struct nar_arena *a, unsigned int class) __mus
 	return n;
 }
 
+/* What all magazines together may hold beyond what they do at first. */
+static size_t mag_budget(const struct nar_arena *a)
+{
+	return max_of(READ_ONCE(a->slab_bytes) / MAG_PART, MAG_MIN_BYTES);
+}
+
+static bool try_grow_magazine(struct nar_arena *a, unsigned int class)
+{
+	return nar_mags_try_grow(&a->mag, class, a->member.node, mag_budget(a));
+}
+
 bool nar_arena_refill(struct nar_arena *a, unsigned int class)
 {
 	u64 begun = nar_lap_begin();
 	struct nar_message *done;
 	unsigned int n;
 
+	/* All that fits was used up, and nothing came back. */
+	if (a->mag.refilled[class] >= nar_mag_cap(&a->mag, class))
+		try_grow_magazine(a, class);
 	nar_lock(&a->lock);
 	done = nar_post_drain(a, NAR_DRAIN_MAX, class);
 	n = nar_mag_nr(&a->mag, class);
@@ -295,17 +319,6 @@ static void flush(struct nar_arena *a, unsigned int class, unsigned int nr)
 	memmove(oldest, oldest + nr, left * sizeof(*oldest));
 	a->mag.top[class] = oldest + left;
 	nar_lap_end(LAP_FLUSH, begun);
-}
-
-/* What all magazines together may hold beyond what they do at first. */
-static size_t mag_budget(const struct nar_arena *a)
-{
-	return max_of(READ_ONCE(a->slab_bytes) / MAG_PART, MAG_MIN_BYTES);
-}
-
-static bool try_grow_magazine(struct nar_arena *a, unsigned int class)
-{
-	return nar_mags_try_grow(&a->mag, class, a->member.node, mag_budget(a));
 }
 
 /* Another class had its time: what its magazine holds beyond half of what is left to it goes. */
@@ -431,6 +444,7 @@ u32 nar_arena_bury(struct nar_arena *a, u32 slabs, size_t *bytes)
 		slabs = nar_slabs_bury(&a->bins[class], slabs, bytes);
 	a->kept_bytes = 0;
 	WRITE_ONCE(a->slab_bytes, 0);
+	memset(a->nr_slices, 0, sizeof(a->nr_slices));
 	nar_stock_unlock(a);
 	/* What is in the queue is of no heap now. */
 	nar_post_drain_all(a);

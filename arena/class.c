@@ -32,6 +32,10 @@
 
 #define SLAB_SLICES_MAX 16
 
+/* A slab more is this part of what there is of its class, up to so many objects. */
+#define GROWN_PART 8
+#define GROWN_OBJECTS 32
+
 /* What liburcu's registry may want at once: it doubles, 128 bytes a thread. */
 #define REGISTRY_ROOM MIB(1)
 
@@ -89,6 +93,19 @@ static void class_fill(unsigned int id, size_t size)
 	};
 	c->cap = (u16)max_of(cap, (size_t)NAR_MAG_MIN);
 	c->batch = c->cap / 2;
+}
+
+struct nar_slab_shape nar_class_grown_shape(unsigned int class, u32 nr_slices)
+{
+	struct nar_slab_shape shape = nar_class[class].shape;
+	u32 slices = min_of(nr_slices / GROWN_PART, DIV_ROUND_UP(GROWN_OBJECTS * shape.size, (u32)SLICE_BYTES));
+
+	slices = min_of(slices, (u32)SLAB_SLICES_MAX);
+	if (slices > shape.nr_slices) {
+		shape.nr_slices = (u8)slices;
+		shape.nr_objects = (u16)(slices * SLICE_BYTES / shape.size);
+	}
+	return shape;
 }
 
 static size_t builtin_step(size_t size)

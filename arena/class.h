@@ -45,6 +45,9 @@ static inline size_t nar_size_lines(size_t size)
 
 void nar_class_init(void);
 
+/* The shape of one more slab of @class for an owner that has @nr_slices in such slabs. */
+struct nar_slab_shape nar_class_grown_shape(unsigned int class, u32 nr_slices);
+
 /* The built-in class of @size (at most NAR_SMALL_MAX), whatever was added since. */
 unsigned int nar_class_builtin(size_t size);
 

@@ -134,6 +134,39 @@ static void check_aligned(size_t size, size_t alignment)
 }
 
 /*
+ *	slices that there are	0 .. few	... many	-> one slab more
+ *
+ * Expect: at first a slab is as ever; later at most an eighth of what there is, up to 32 objects
+ * or 16 slices, never smaller than before, full of objects, and found by the same reciprocal.
+ */
+START_TEST(later_slabs_are_larger)
+{
+	unsigned int class;
+	u32 nr;
+
+	for (class = 0; class < NAR_NR_BUILTIN; class++) {
+		const struct nar_slab_shape *plain = &nar_class[class].shape;
+		struct nar_slab_shape last = nar_class_grown_shape(class, 0);
+
+		ck_assert_uint_eq(last.nr_slices, plain->nr_slices);
+		ck_assert_uint_eq(last.nr_objects, plain->nr_objects);
+		for (nr = 0; nr < 1000; nr++) {
+			struct nar_slab_shape shape = nar_class_grown_shape(class, nr);
+
+			ck_assert_uint_ge(shape.nr_slices, last.nr_slices);
+			ck_assert_uint_le(shape.nr_slices, max_of((u32)plain->nr_slices, nr / 8));
+			ck_assert_uint_eq(shape.nr_objects, shape.nr_slices * SLICE_BYTES / shape.size);
+			ck_assert_uint_eq(shape.size, plain->size);
+			ck_assert_uint_eq(shape.recip, plain->recip);
+			last = shape;
+		}
+		ck_assert_uint_le(last.nr_slices, 16);
+		ck_assert(last.nr_objects >= 32 || last.nr_slices == 16);
+	}
+}
+END_TEST
+
+/*
  *	slab base, a slice's start | n x size | n x size | ...
  *
  * Expect: a class is given only if each of its objects is aligned; 64 is always served
@@ -232,6 +265,7 @@ int main(void)
 	tcase_add_test(tc, least_class_that_holds_it);
 	tcase_add_test(tc, little_is_wasted);
 	tcase_add_test(tc, slabs_are_well_cut);
+	tcase_add_test(tc, later_slabs_are_larger);
 	tcase_add_test(tc, aligned_classes);
 	tcase_add_test(tc, views_follow_when_they_are_updated);
 	tcase_add_test(tc, classes_that_cannot_be);
