@@ -45,6 +45,11 @@ static inline bool nar_account_try_take(u32 heap, u64 bytes)
 	return heap < NAR_FIRST_HEAP || nar_account_try_take_slow(heap, bytes);
 }
 
+static inline bool nar_account_is_limited(u32 heap)
+{
+	return heap >= NAR_FIRST_HEAP && READ_ONCE(nar_accounts[heap].limit_bytes);
+}
+
 static inline void nar_account_give(u32 heap, u64 bytes)
 {
 	if (heap >= NAR_FIRST_HEAP)

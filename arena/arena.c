@@ -205,23 +205,25 @@ static bool is_dead(const struct nar_arena *a)
 	return unlikely(READ_ONCE(a->handle) == HANDLE_DEAD);
 }
 
-static u32 make_slab(struct nar_arena *a, const struct nar_slab_shape *shape, unsigned int node)
+/* Of what there is much of a slab is larger, if that takes no more memory from elsewhere. */
+static u32 make_slab(struct nar_arena *a, unsigned int class, unsigned int node)
 {
 	enum nar_pool pool = nar_pool_for(a->heap->policy, READ_ONCE(a->slab_bytes) < YOUNG_BYTES);
-
-	return nar_slab_create(nar_heap_place(a->heap, node), pool, shape, a->member.id, a->heap->id);
-}
-
-/* Of what there is much of a slab is larger, unless a limit stands against it. */
-bool nar_arena_grow(struct nar_arena *a, unsigned int class, unsigned int node)
-{
 	struct nar_slab_shape grown = nar_class_grown_shape(class, READ_ONCE(a->nr_slices[class]));
 	const struct nar_slab_shape *plain = &nar_class[class].shape;
-	bool was_alive;
-	u32 slab = make_slab(a, &grown, node);
+	struct nar_place place = nar_heap_place(a->heap, node);
+	u32 slab = 0;
 
-	if (!slab && grown.nr_slices > plain->nr_slices)
-		slab = make_slab(a, plain, node);
+	if (grown.nr_slices > plain->nr_slices)
+		slab = nar_slab_try_create(place, pool, &grown, a->member.id, a->heap->id);
+	return slab ? slab : nar_slab_create(place, pool, plain, a->member.id, a->heap->id);
+}
+
+bool nar_arena_grow(struct nar_arena *a, unsigned int class, unsigned int node)
+{
+	u32 slab = make_slab(a, class, node);
+	bool was_alive;
+
 	if (!slab)
 		return false;
 	nar_lock(&a->lock);
@@ -240,15 +242,14 @@ bool nar_arena_grow(struct nar_arena *a, unsigned int class, unsigned int node)
  * first only some, then twice as many each time, until what is freed has to go back, too: a
  * thread that wants few gives back the rest at its end.
  */
-static unsigned int refill_batch(struct nar_arena *a, unsigned int class)
+static unsigned int refill_batch(const struct nar_arena *a, unsigned int class)
 {
 	unsigned int cap = nar_mag_cap(&a->mag, class);
 	unsigned int most = max_of((unsigned int)nar_class[class].batch, min_of(cap / 4, REFILL_MAX));
-	u8 *last = &a->mag.refilled[class];
+	unsigned int last = a->mag.refilled[class];
 
 	most = max_of(most, min_of(cap, REFILL_FEW));
-	*last = (u8)min_of(most, *last ? *last * 2u : FIRST_REFILL);
-	return *last;
+	return min_of(most, last ? last * 2 : FIRST_REFILL);
 }
 
 /* From the arena's own slabs, else from one left on the shelf. */
@@ -262,6 +263,8 @@ static unsigned int refill_locked(struct nar_arena *a, unsigned int class) __mus
 	n = take_some(a, class, to, batch);
 	if (!n && adopt(a, class))
 		n = take_some(a, class, to, batch);
+	if (n)
+		a->mag.refilled[class] = (u8)batch;
 	return n;
 }
 
@@ -444,7 +447,8 @@ u32 nar_arena_bury(struct nar_arena *a, u32 slabs, size_t *bytes)
 		slabs = nar_slabs_bury(&a->bins[class], slabs, bytes);
 	a->kept_bytes = 0;
 	WRITE_ONCE(a->slab_bytes, 0);
-	memset(a->nr_slices, 0, sizeof(a->nr_slices));
+	for (class = 0; class < NAR_MAX_CLASSES; class++)
+		WRITE_ONCE(a->nr_slices[class], 0);
 	nar_stock_unlock(a);
 	/* What is in the queue is of no heap now. */
 	nar_post_drain_all(a);

@@ -292,6 +292,14 @@ static u32 prove(struct nar_place place, u32 slice, unsigned int nr)
 	return 0;
 }
 
+u32 nar_slices_try_alloc(struct nar_place place, enum nar_pool pool, unsigned int nr)
+{
+	struct chunks *c = chunks_at(place);
+	u32 slice = c ? take_slices(c, pool, nr) : 0;
+
+	return slice ? prove(place, slice, nr) : 0;
+}
+
 u32 nar_slices_alloc(struct nar_place place, enum nar_pool pool, unsigned int nr)
 {
 	struct chunks *c = chunks_ready(place);

@@ -29,6 +29,10 @@ void nar_chunk_init(void);
  * lock.  Return: the first slice's number, 0 if there is no memory.
  */
 u32 nar_slices_alloc(struct nar_place place, enum nar_pool pool, unsigned int nr);
+
+/* The same from chunks that are there, or 0. */
+u32 nar_slices_try_alloc(struct nar_place place, enum nar_pool pool, unsigned int nr);
+
 void nar_slices_free(u32 slice, unsigned int nr);
 
 /* @bytes more of the chunk around @slice have been handed out for the first time. */

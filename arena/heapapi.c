@@ -78,14 +78,16 @@ __exported int numarena_heap_limit(struct numarena_heap *heap, size_t bytes)
 
 __exported int numarena_heap_stats_get(struct numarena_heap *heap, struct numarena_heap_stats *stats, size_t size)
 {
+	u64 handle = nar_heap_to_handle(heap);
 	struct numarena_heap_stats now;
 
 	if (!heap || !stats || !size) {
 		errno = EINVAL;
 		return -1;
 	}
-	nar_heap_or_die(nar_heap_to_handle(heap));
-	nar_heap_read(nar_heap_to_handle(heap), &now);
+	/* Gone, or destroyed while it was read, by a program that does both at once. */
+	if (!nar_heap_read(handle, &now))
+		nar_heap_or_die(handle);
 	copy_out(stats, size, &now, sizeof(now));
 	return 0;
 }

@@ -126,6 +126,7 @@ unsigned int nar_mags_shrink_next(struct nar_mags *m, unsigned int but)
 		m->grown_bytes -= added_bytes(m, class);
 		m->end[class] = m->start[class] + nar_class[class].cap;
 		m->ran_dry[class] = false;
+		m->refilled[class] = (u8)min_of((u16)m->refilled[class], nar_class[class].batch);
 		return class;
 	}
 	return NAR_MAX_CLASSES;

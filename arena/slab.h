@@ -89,6 +89,10 @@ struct nar_slab_shape {
 u32 nar_slab_create(struct nar_place place, enum nar_pool pool, const struct nar_slab_shape *shape,
 		    u32 owner, u16 heap);
 
+/* The same from memory that chunks have already; 0 also where a limit would count it. */
+u32 nar_slab_try_create(struct nar_place place, enum nar_pool pool, const struct nar_slab_shape *shape,
+			u32 owner, u16 heap);
+
 /* All its objects are free and it is in no list. */
 void nar_slab_destroy(u32 slab);
 /* ... those linked by their next. */

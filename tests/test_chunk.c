@@ -48,6 +48,11 @@ static u32 at(u32 chunk, unsigned int nr)
 	return chunk * NR_SLICES + nr;
 }
 
+static u32 try_take(unsigned int nr)
+{
+	return nar_slices_try_alloc(PLACE, POOL_SMALL, nr);
+}
+
 /* A chunk of slabs of one slice each, all other chunks being full. */
 static u32 full_chunk(void)
 {
@@ -108,6 +113,27 @@ START_TEST(slices_in_a_row)
 	ck_assert_uint_eq(take(12), at(chunk, 12));
 	ck_assert_uint_eq(nar_chunk_slab_bytes(NODE), (NR_SLICES + 5) * SLICE_BYTES);
 	ck_assert_uint_eq(nar_chunk_nr_slabs_made(NODE), NR_SLICES / 4 + 2);
+}
+END_TEST
+
+/*
+ *	nothing, then chunk | 62 taken | 0 | 0 |
+ *
+ * Expect: who only tries gets slices of a chunk that is there, and no chunk is cut for it.
+ */
+START_TEST(trying_cuts_no_chunk)
+{
+	size_t bytes;
+	u32 first;
+
+	ck_assert_uint_eq(try_take(1), 0);
+	first = take(NR_SLICES - 2);
+	bytes = nar_chunk_slab_bytes(NODE);
+	ck_assert_uint_eq(try_take(3), 0);
+	ck_assert_uint_eq(nar_chunk_slab_bytes(NODE), bytes);
+	ck_assert_uint_eq(try_take(2), first + NR_SLICES - 2);
+	ck_assert_uint_eq(try_take(1), 0);
+	ck_assert_uint_ne(chunk_of(take(1)), chunk_of(first));
 }
 END_TEST
 
@@ -330,6 +356,7 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, start, NULL);
 	tcase_add_test(tc, slices_in_a_row);
+	tcase_add_test(tc, trying_cuts_no_chunk);
 	tcase_add_test(tc, fullest_chunk_first);
 	tcase_add_test(tc, pools_help_each_other);
 	tcase_add_test(tc, chunk_is_what_its_pages_are);

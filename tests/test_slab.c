@@ -8,8 +8,11 @@
 #include <signal.h>
 #include <string.h>
 
+#include "arena/account.h"
 #include "arena/class.h"
+#include "arena/limit.h"
 #include "arena/start.h"
+#include "internal/option.h"
 
 #include "fake_numa.h"
 #include "tap.h"
@@ -34,6 +37,11 @@ static u32 slab_new(unsigned int class)
 static void *object_at(u32 slab, size_t index)
 {
 	return nar_slab_base(slab) + index * nar_slab_at(slab)->size;
+}
+
+static u32 try_new(unsigned int class, u16 heap)
+{
+	return nar_slab_try_create((struct nar_place){ .node = NODE }, POOL_SMALL, &nar_class[class].shape, OWNER, heap);
 }
 
 /* All of a slab, in the order in which a magazine would hand it out. */
@@ -218,6 +226,35 @@ START_TEST(starts_are_found_exactly)
 END_TEST
 
 /*
+ *	limit of	nobody | the process | the heap | nobody again
+ *
+ * Expect: a slab that is only tried for is none where a limit would count it, and nothing is
+ * charged, nor counted as a limit that was hit.
+ */
+START_TEST(trying_is_for_the_unlimited)
+{
+	const u16 heap = NAR_FIRST_HEAP;
+	unsigned int class = nar_class_builtin(64);
+	u64 nr_hit = nar_limit_nr_hit;
+
+	slab_new(class);
+	nar_account_open(heap, 0);
+	ck_assert_uint_ne(try_new(class, heap), 0);
+	ck_assert_uint_eq(nar_accounts[heap].used_bytes, SLICE_BYTES);
+	nar_opt.limit = GIB(1);
+	ck_assert_uint_eq(try_new(class, heap), 0);
+	nar_opt.limit = 0;
+	nar_accounts[heap].limit_bytes = GIB(1);
+	ck_assert_uint_eq(try_new(class, heap), 0);
+	ck_assert_uint_eq(nar_accounts[heap].used_bytes, SLICE_BYTES);
+	ck_assert_uint_eq(nar_accounts[heap].nr_hit, 0);
+	ck_assert_uint_eq(nar_limit_nr_hit, nr_hit);
+	nar_accounts[heap].limit_bytes = 0;
+	ck_assert_uint_ne(try_new(class, heap), 0);
+}
+END_TEST
+
+/*
  *	slab A [ all used, all freed ] gone;	slab B in the same slices
  *
  * Expect: B begins with no object freed before, whatever A was.
@@ -319,6 +356,7 @@ int main(void)
 	tcase_add_test(tc, map_leads_to_the_slab);
 	tcase_add_loop_test(tc, starts_are_found_exactly, 0, NAR_NR_BUILTIN);
 	tcase_add_test(tc, next_slab_here_begins_clean);
+	tcase_add_test(tc, trying_is_for_the_unlimited);
 	suite_add_tcase(suite, tc);
 
 	tcase_set_timeout(die, 60);
