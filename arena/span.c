@@ -79,13 +79,13 @@ void nar_span_advise_huge(unsigned int node, void *start, size_t bytes)
 		nar_span_lost_huge(node, bytes, err == -ENOSYS ? LOSS_THP_OFF : LOSS_REFUSED);
 }
 
-void nar_span_prepare(struct nar_place place, void *start, size_t bytes, u8 backing)
+bool nar_span_prepare(struct nar_place place, void *start, size_t bytes, u8 backing)
 {
 	if (backing == BACKING_HUGE)
 		nar_span_advise_huge(place.node, start, bytes);
 	else
 		nar_pages_advise_small(start, bytes);
-	nar_bind(start, bytes, place);
+	return nar_bind(start, bytes, place);
 }
 
 static int commit_span(struct nar_place place, u32 page, u32 nr, u8 backing, unsigned int shift)
@@ -99,8 +99,10 @@ static int commit_span(struct nar_place place, u32 page, u32 nr, u8 backing, uns
 		err = nar_hugetlb_commit(start, bytes, shift, place);
 	else
 		err = nar_pages_commit(start, bytes);
-	if (!err && backing != BACKING_HUGETLB)
-		nar_span_prepare(place, start, bytes, backing);
+	/* Memory that could not be bound just now would never be. */
+	if (!err && backing != BACKING_HUGETLB && !nar_span_prepare(place, start, bytes, backing) &&
+	    !nar_pages_uncommit(start, bytes))
+		err = -EINVAL;
 	nar_lap_end(LAP_COMMIT, begun);
 	return err;
 }
@@ -178,6 +180,8 @@ bool nar_span_grow(struct nar_place place, u32 need, u8 backing)
 {
 	u32 span = span_pages(place.node, need, backing);
 
+	if (nar_node_is_left_out(place.node))
+		return false;
 	return try_grow(place, span, backing) || (span > need && try_grow(place, need, backing));
 }
 

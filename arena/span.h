@@ -17,8 +17,8 @@
 bool nar_span_grow(struct nar_place place, u32 need, u8 backing);
 bool nar_span_grow_pool(struct nar_place place, u32 need);
 
-/* Say of a range that is new, or as good as new, what it is for. */
-void nar_span_prepare(struct nar_place place, void *start, size_t bytes, u8 backing);
+/* Say of a range that is new, or as good as new, what it is for.  Return: as nar_bind(). */
+bool nar_span_prepare(struct nar_place place, void *start, size_t bytes, u8 backing);
 void nar_span_advise_huge(unsigned int node, void *start, size_t bytes);
 
 /* Count units of @node that should be huge and are not. */

@@ -182,17 +182,17 @@ static bool try_bind(void *addr, size_t bytes, struct nar_place place, int mode)
 	return try_bind_ours(addr, bytes, place, mode);
 }
 
-static void bind_as(void *addr, size_t bytes, struct nar_place place, int mode)
+static bool bind_as(void *addr, size_t bytes, struct nar_place place, int mode)
 {
-	if (nar_kind_binding(place.policy) == BIND_INHERIT)
-		return;
-	if (!try_bind(addr, bytes, place, mode))
-		nar_probe(bind_fallback, place.node, bytes);
+	if (nar_kind_binding(place.policy) == BIND_INHERIT || try_bind(addr, bytes, place, mode))
+		return true;
+	nar_probe(bind_fallback, place.node, bytes);
+	return !nar_policy_names_node(place.policy) || !nar_node_is_left_out(place.node);
 }
 
-void nar_bind(void *addr, size_t bytes, struct nar_place place)
+bool nar_bind(void *addr, size_t bytes, struct nar_place place)
 {
-	bind_as(addr, bytes, place, MPOL_PREFERRED);
+	return bind_as(addr, bytes, place, MPOL_PREFERRED);
 }
 
 void nar_bind_pool(void *addr, size_t bytes, struct nar_place place)

@@ -33,9 +33,10 @@ bool nar_policy_names_node(unsigned int policy);
 
 /*
  * Say where the pages of a range that are not touched yet are to lie.  Where the kernel
- * refuses, the first touch decides; that is counted and no error.
+ * refuses, the first touch decides; that is counted and no error.  Return: false if it does
+ * so because the cpuset has come to leave the node out: then another should be asked.
  */
-void nar_bind(void *addr, size_t bytes, struct nar_place place);
+bool nar_bind(void *addr, size_t bytes, struct nar_place place);
 
 /*
  * The same for pages of a hugetlb pool: from the node's own or from none, since pages of

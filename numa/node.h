@@ -50,6 +50,12 @@ static inline bool nar_node_is_allowed(unsigned int node)
 	return READ_ONCE(nar_nodes.allowed) >> node & 1;
 }
 
+/* The cpuset leaves @node out, but not all: for now nothing can be bound to it. */
+static inline bool nar_node_is_left_out(unsigned int node)
+{
+	return READ_ONCE(nar_nodes.allowed) && !nar_node_is_allowed(node);
+}
+
 /* Whether @bytes more would find room on @node, by what the kernel says is free there. */
 bool nar_node_has_room(unsigned int node, size_t bytes);
 

@@ -176,16 +176,18 @@ static void note_bound(void *addr, size_t bytes, unsigned int node, unsigned int
 	*b = (struct bound){ addr, (char *)addr + bytes, node, policy };
 }
 
-void nar_bind(void *addr, size_t bytes, struct nar_place place)
+bool nar_bind(void *addr, size_t bytes, struct nar_place place)
 {
 	if (nar_kind_binding(place.policy) == BIND_INHERIT)
-		return;
-	if (is_refused(addr, fake_calls.bind, READ_ONCE(fake.refuse_bind))) {
+		return true;
+	if (is_refused(addr, fake_calls.bind, READ_ONCE(fake.refuse_bind) | READ_ONCE(fake.forbid))) {
+		nar_nodes_look();
 		nar_node_event(place.node, bind_refused, 1);
-		return;
+		return !nar_policy_names_node(place.policy) || !nar_node_is_left_out(place.node);
 	}
 	note_bound(addr, bytes, place.node, place.policy);
 	nar_node_event(place.node, bind_done, 1);
+	return true;
 }
 
 void nar_bind_pool(void *addr, size_t bytes, struct nar_place place)

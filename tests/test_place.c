@@ -389,6 +389,39 @@ START_TEST(forbidden_node_has_a_home_elsewhere)
 }
 END_TEST
 
+static void *late;
+
+static void take_late(void)
+{
+	late = alloc_written(MIB(8));
+}
+
+/*
+ *	looked: all allowed | node 2 is left out	a block on node 2 that needs a span
+ *
+ * Expect: it comes from the nearest other node, since what cannot be bound now never would
+ * be: nothing more is committed on node 2, until it is allowed again.
+ */
+START_TEST(node_left_out_since_the_last_look)
+{
+	u64 committed, refused;
+
+	nar_nodes_look();
+	committed = node_now(2).committed_bytes;
+	refused = node_now(2).bind_refused;
+	fake.forbid = 1u << 2;
+	on_node(2, take_late);
+	ck_assert_int_eq(numarena_node_of(late), 3);
+	ck_assert_uint_eq(node_now(2).committed_bytes, committed);
+	ck_assert_uint_gt(node_now(2).bind_refused, refused);
+	fake.forbid = 0;
+	nar_nodes_look();
+	on_node(2, take_late);
+	ck_assert_int_eq(numarena_node_of(late), 2);
+	ck_assert_uint_ge(node_now(2).committed_bytes, committed + MIB(8));
+}
+END_TEST
+
 /* ---- Bound threads ---- */
 
 static void bind_and_look(void)
@@ -656,6 +689,7 @@ int main(void)
 	tcase_add_test(tc, strict_slabs_give_no_other_node);
 	tcase_add_test(tc, pool_runs_dry);
 	tcase_add_test(tc, forbidden_node_has_a_home_elsewhere);
+	tcase_add_test(tc, node_left_out_since_the_last_look);
 	tcase_add_test(tc, bound_thread_stays_bound);
 	tcase_add_test(tc, matrix_counts_frees_by_node);
 	tcase_add_test(tc, small_start_becomes_huge);
