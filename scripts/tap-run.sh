@@ -10,6 +10,9 @@
 # is ended after TEST_TIMEOUT seconds; what it leaves running is ended with it.
 set -euo pipefail
 
+# libcheck gives up after 4 s, in which a busy machine may not have run the test at all.
+export CK_DEFAULT_TIMEOUT=${CK_DEFAULT_TIMEOUT:-60}
+
 timeout=${TEST_TIMEOUT:-600}
 name=$(basename "$1")${2:+ ${*:2}}
 out=$(mktemp)
