@@ -102,11 +102,18 @@ static u32 slices_within_limit(struct nar_place place, enum nar_pool pool, unsig
 	return slice;
 }
 
-/* Of slices that are its own already. */
-static void slab_begin(u32 slab, const struct nar_slab_shape *shape, u32 owner, u16 heap)
+/* Of slices that @alloc has; the heap is charged before. */
+static u32 create(struct nar_place place, enum nar_pool pool, const struct nar_slab_shape *shape, u32 owner,
+		  u16 heap, u32 (*alloc)(struct nar_place place, enum nar_pool pool, unsigned int nr))
 {
-	u32 i;
+	size_t bytes = (size_t)shape->nr_slices << SLICE_SHIFT;
+	u32 i, slab;
 
+	if (!nar_account_try_take(heap, bytes))
+		return 0;
+	slab = alloc(place, pool, shape->nr_slices);
+	if (!slab)
+		return nar_account_give(heap, bytes), 0;
 	/* Slices after the first lead back to it: see nar_slab_around(). */
 	for (i = 1; i < shape->nr_slices; i++)
 		*nar_slab_at(slab + i) = (struct nar_slab){ .prev = slab };
@@ -120,36 +127,21 @@ static void slab_begin(u32 slab, const struct nar_slab_shape *shape, u32 owner, 
 		.recip = shape->recip,
 	};
 	nar_slab_set_owner(slab, owner);
+	return slab;
 }
 
 u32 nar_slab_create(struct nar_place place, enum nar_pool pool, const struct nar_slab_shape *shape,
 		    u32 owner, u16 heap)
 {
-	size_t bytes = (size_t)shape->nr_slices << SLICE_SHIFT;
-	u32 slab;
-
-	if (!nar_account_try_take(heap, bytes))
-		return 0;
-	slab = slices_within_limit(place, pool, shape->nr_slices);
-	if (!slab)
-		return nar_account_give(heap, bytes), 0;
-	slab_begin(slab, shape, owner, heap);
-	return slab;
+	return create(place, pool, shape, owner, heap, slices_within_limit);
 }
 
 u32 nar_slab_try_create(struct nar_place place, enum nar_pool pool, const struct nar_slab_shape *shape,
 			u32 owner, u16 heap)
 {
-	size_t bytes = (size_t)shape->nr_slices << SLICE_SHIFT;
-	u32 slab;
-
-	if (nar_limit_is_set() || nar_account_is_limited(heap) || !nar_account_try_take(heap, bytes))
+	if (nar_limit_is_set() || nar_account_is_limited(heap))
 		return 0;
-	slab = nar_slices_try_alloc(place, pool, shape->nr_slices);
-	if (!slab)
-		return nar_account_give(heap, bytes), 0;
-	slab_begin(slab, shape, owner, heap);
-	return slab;
+	return create(place, pool, shape, owner, heap, nar_slices_try_alloc);
 }
 
 u32 nar_slab_around(const void *p)

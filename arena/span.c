@@ -178,10 +178,11 @@ static bool try_grow(struct nar_place place, u32 nr, u8 backing)
 /* A generous span first, then what is needed and no more. */
 bool nar_span_grow(struct nar_place place, u32 need, u8 backing)
 {
-	u32 span = span_pages(place.node, need, backing);
+	u32 span;
 
 	if (nar_node_is_left_out(place.node))
 		return false;
+	span = span_pages(place.node, need, backing);
 	return try_grow(place, span, backing) || (span > need && try_grow(place, need, backing));
 }
 
