@@ -12,6 +12,7 @@
 #include "internal/stat.h"
 
 #include "arena.h"
+#include "lobby.h"
 
 /* Refills on another node, and time, before a thread's memory follows it there. */
 #define AWAY_REFILLS 2
@@ -139,7 +140,19 @@ static void leave(struct nar_arena *a)
 	nar_unlock(&heap->lock);
 }
 
-struct nar_arena *nar_arena_begin(struct nar_heap *heap, u64 handle, unsigned int node)
+/* From here on its queue is its thread's to drain. */
+static struct nar_arena *arena_open(struct nar_arena *a)
+{
+	a->away_refills = 0;
+	nar_arena_update_classes(a);
+	WRITE_ONCE(a->tid, nar_tid());
+	__atomic_store_n(&a->is_gone, false, __ATOMIC_SEQ_CST);
+	add_relaxed(&nr_live, 1);
+	return a;
+}
+
+/* One that has nothing. */
+static struct nar_arena *arena_begin(struct nar_heap *heap, u64 handle, unsigned int node)
 {
 	bool is_of_heaps = handle != HANDLE_NONE;
 	struct nar_member *m = nar_registry_take(node, is_of_heaps);
@@ -155,13 +168,14 @@ struct nar_arena *nar_arena_begin(struct nar_heap *heap, u64 handle, unsigned in
 	a->tag = nar_entry(a->member.id, 0);
 	nar_mags_restart(&a->mag);
 	memset(a->nr_wanted, 0, sizeof(a->nr_wanted));
-	a->away_refills = 0;
-	nar_arena_update_classes(a);
-	WRITE_ONCE(a->tid, nar_tid());
-	/* Sequentially consistent: from here on the queue is ours to drain. */
-	__atomic_store_n(&a->is_gone, false, __ATOMIC_SEQ_CST);
-	add_relaxed(&nr_live, 1);
-	return a;
+	return arena_open(a);
+}
+
+struct nar_arena *nar_arena_begin(struct nar_heap *heap, u64 handle, unsigned int node)
+{
+	struct nar_arena *a = handle == HANDLE_NONE ? nar_lobby_call(heap, node) : NULL;
+
+	return a ? arena_open(a) : arena_begin(heap, handle, node);
 }
 
 bool nar_arena_is_left(struct nar_arena *a, unsigned int node)
@@ -416,25 +430,54 @@ static void shelve_all(struct nar_arena *a)
 	nar_stock_unlock(a);
 }
 
-static void arena_retire(struct nar_arena *a)
+/* Who posts puts it back from here on. */
+static void arena_close(struct nar_arena *a)
 {
 	/* Sequentially consistent: a poster that does not see this is seen by the drain. */
 	__atomic_store_n(&a->is_gone, true, __ATOMIC_SEQ_CST);
 	nar_post_drain_all(a);
-	shelve_all(a);
-	leave(a);
-	nar_registry_put(&a->member);
 	sub_relaxed(&nr_live, 1);
 }
 
-void nar_arena_end(struct nar_arena *a)
+static void arena_dissolve(struct nar_arena *a)
 {
 	nar_arena_flush_all(a);
+	shelve_all(a);
+	leave(a);
+	nar_registry_put(&a->member);
+}
+
+/* What is on its way to others goes now. */
+static void settle_up(struct nar_arena *a)
+{
 	nar_post_send_all(a);
 	nar_messages_put(a->spare);
 	a->spare = NULL;
 	nar_recent_flush(&a->recent);
-	arena_retire(a);
+}
+
+void nar_arena_end(struct nar_arena *a)
+{
+	settle_up(a);
+	arena_close(a);
+	arena_dissolve(a);
+}
+
+void nar_arena_pass_on(struct nar_arena *a)
+{
+	settle_up(a);
+	arena_close(a);
+	if (!nar_lobby_try_enter(a))
+		arena_dissolve(a);
+}
+
+bool nar_arena_turn_out(u64 now_ms, bool any)
+{
+	struct nar_arena *a = nar_lobby_turn_out(now_ms, any);
+
+	if (a)
+		arena_dissolve(a);
+	return a;
 }
 
 u32 nar_arena_bury(struct nar_arena *a, u32 slabs, size_t *bytes)
@@ -503,7 +546,8 @@ bool nar_arena_adopt_orphan(void)
 	if (likely(!m))
 		return false;
 	forget_thread(nar_arena_of_member(m));
-	arena_retire(nar_arena_of_member(m));
+	arena_close(nar_arena_of_member(m));
+	arena_dissolve(nar_arena_of_member(m));
 	return true;
 }
 

@@ -9,7 +9,7 @@
  * between arenas and shards, holds the arena's lock.
  *
  * An arena's memory and id stay an arena's for ever: when its thread ends it waits for
- * another thread.  So an id that is read from the slice map always leads to an arena,
+ * another thread, with its slabs for a while (lobby.h), then without.  So an id that is read from the slice map always leads to an arena,
  * if not to the one it was meant for, and whoever drains a queue routes each object
  * by the map again.
  */
@@ -52,8 +52,14 @@ static inline const void *nar_keeper_self(void)
  */
 struct nar_arena *nar_arena_begin(struct nar_heap *heap, u64 handle, unsigned int node);
 
-/* Its thread ends or leaves the node: everything goes to the shelves. */
+/* Its thread leaves it: everything goes to the shelves. */
 void nar_arena_end(struct nar_arena *a);
+
+/* Its thread ends: it waits for another for a while, if it is small. */
+void nar_arena_pass_on(struct nar_arena *a);
+
+/* End one that has waited long at @now_ms, or with @any whichever.  Return: whether there was one. */
+bool nar_arena_turn_out(u64 now_ms, bool any);
 
 /* At a refill: whether its thread has wanted memory of @node for so long that it should follow. */
 bool nar_arena_is_left(struct nar_arena *a, unsigned int node);

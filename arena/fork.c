@@ -24,6 +24,7 @@
 #include "fork.h"
 #include "forkpool.h"
 #include "limit.h"
+#include "lobby.h"
 #include "scope.h"
 #include "tomb.h"
 #include "unit.h"
@@ -37,6 +38,7 @@ static void each_lock(void (*fn)(struct nar_lock *))
 	nar_heap_each_make_lock(fn);
 	nar_class_each_lock(fn);
 	nar_registry_each_lock(fn);
+	nar_lobby_each_lock(fn);
 	nar_heap_each_list_lock(fn);
 	nar_tomb_each_lock(fn);
 	nar_arena_each_lock(fn);

@@ -9,6 +9,7 @@
  */
 #include "internal/option.h"
 
+#include "arena.h"
 #include "chunk.h"
 #include "heap.h"
 #include "home.h"
@@ -34,6 +35,7 @@ static void make_step(u64 now)
 	size_t done = 0;
 
 	nar_tomb_poll();
+	nar_arena_turn_out(now, false);
 	/* Moving one unit takes as long as purging all that, and so does collapsing one. */
 	for (node = 0; node < nar_nodes.nr && !done; node++)
 		done = nar_home_look(node, (u32)now) ? STEP_UNITS : 0;
@@ -81,6 +83,12 @@ void nar_maint_poll(void)
 		make_step(now);
 }
 
+static void turn_all_out(void)
+{
+	while (nar_arena_turn_out(0, true))
+		;
+}
+
 static size_t purge_all(unsigned int node)
 {
 	nar_chunk_trim(node);
@@ -93,6 +101,7 @@ bool nar_maint_trim(void)
 	size_t purged = 0;
 
 	nar_tomb_empty();
+	turn_all_out();
 	for (id = 0; id < NAR_MAX_HEAPS; id++)
 		if (load_acquire(&nar_heaps[id]))
 			nar_heap_trim(nar_heaps[id]);
@@ -103,7 +112,9 @@ bool nar_maint_trim(void)
 
 bool nar_maint_reclaim(unsigned int node)
 {
-	size_t purged = purge_all(node);
+	size_t purged;
 
+	turn_all_out();
+	purged = purge_all(node);
 	return purged + nar_chunk_release_parts(node);
 }

@@ -15,7 +15,7 @@ struct nar_member {
 	u32 id;			/* OWNER_NONE until named */
 	u16 node;
 	bool is_of_heaps;	/* constant: it serves heaps of the program's, one after another */
-	bool is_free;		/* lock: waits for a thread, has no slabs */
+	bool is_free;		/* lock, or the lobby's: waits for a thread */
 	bool is_orphan;		/* lock: left behind by fork, slabs and all */
 	struct nar_member *next_free;	/* lock */
 };

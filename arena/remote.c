@@ -39,7 +39,7 @@ void nar_queue_post(struct nar_queue *q, struct nar_message *m)
 	/*
 	 * Release: the message is written; pairs with the exchange in nar_queue_take_all().
 	 * Sequentially consistent, since the poster then looks whether the owner is gone;
-	 * pairs with arena_retire().
+	 * pairs with arena_close().
 	 */
 	do
 		WRITE_ONCE(m->next, seen);

@@ -339,7 +339,7 @@ static u64 out_bytes(struct nar_report *r, u32 id)
 	return r->out[id - r->first_arena];
 }
 
-/* An arena whose thread has ended has nothing, but it has counted. */
+/* An arena whose thread has ended has counted, and may wait with what it has. */
 static void name_thread(const struct nar_arena *a, struct nar_line *line)
 {
 	u32 tid = READ_ONCE(a->tid);

@@ -16,7 +16,8 @@
 #include "unit.h"
 
 struct step {
-	u32 now_ms;
+	u64 now;
+	u32 now_ms;			/* ... its low half */
 	unsigned int home_node;		/* whose window is being gone through */
 	bool has_begun;			/* ... already */
 };
@@ -26,8 +27,8 @@ static bool try_own_frees(struct step *s)
 {
 	struct nar_arena *a = nar_arena_mine();
 
-	(void)s;
-	return a && (nar_post_send_one(a) || nar_post_drain_some(a) || nar_arena_adopt_orphan());
+	return a && (nar_post_send_one(a) || nar_post_drain_some(a) || nar_arena_adopt_orphan() ||
+		     nar_arena_turn_out(s->now, false));
 }
 
 static bool try_purge(struct step *s)
@@ -85,7 +86,7 @@ static unsigned long nr_left_of(size_t kind, const struct step *s)
 unsigned long nar_step(unsigned int budget_us)
 {
 	u64 end_us = nar_clock_us() + budget_us, now = nar_clock_ms();
-	struct step s = { .now_ms = (u32)now };
+	struct step s = { .now = now, .now_ms = (u32)now };
 	unsigned long nr_left = 0;
 	bool is_out = false;
 	size_t kind;

@@ -55,6 +55,10 @@ struct nar_arena {
 	u32 away_refills;		/* while the thread wanted another node's memory ... */
 	u64 away_since_ms;		/* ... and since when */
 
+	/* In the lobby, under its lock. */
+	struct nar_arena *next_waiting;
+	u64 waits_since_ms;
+
 	/* Of a heap of the program's; see own.h. */
 	u64 handle;			/* lock, racy reads; HANDLE_NONE: of a policy's */
 	const void *keeper;		/* names the thread; racy reads */

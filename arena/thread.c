@@ -88,7 +88,7 @@ static void thread_exit(void *arg)
 	self.state = THREAD_RELEASED;
 	thread_use(NULL);
 	nar_own_end_all();
-	nar_arena_end(a);
+	nar_arena_pass_on(a);
 }
 
 void nar_thread_init(void)

@@ -215,7 +215,7 @@ int numarena_option_set(const char *name, const char *value);
  * @nr_flushes: magazines flushed because full
  * @nr_remote_frees: objects posted to the arena of another thread
  * @nr_remote_batches: batches they were sent in
- * @nr_orphans: slabs shelved by threads that ended or moved, each time
+ * @nr_orphans: slabs shelved by threads that moved, or ended and found no successor, each time
  * @nr_adopted: slabs taken from a shelf, each time
  * @bind_done: spans bound to their node
  * @bind_refused: spans the kernel refused to bind; first touch places them

@@ -397,6 +397,7 @@ START_TEST(exit_shelves_on_the_slabs_node)
 
 	fake.refuse_commit = 1u << 2;
 	on_node(2, alloc_keep, &p);
+	numarena_malloc_trim(0);
 	ck_assert_uint_eq(nar_node_of(p), 3);
 	ck_assert_uint_eq(owner_of(p), OWNER_SHARD);
 	ck_assert_uint_eq(shelf(3)->nr_slabs, 1);
@@ -418,6 +419,7 @@ START_TEST(adoption_is_of_the_same_node)
 	void *p, *far, *q;
 
 	on_node(1, alloc_keep, &p);
+	numarena_malloc_trim(0);
 	ck_assert_uint_eq(shelf(1)->nr_slabs, 1);
 	on_node(0, alloc_keep, &far);
 	ck_assert_uint_eq(nar_node_of(far), 0);
