@@ -351,12 +351,9 @@ static void shrink_another(struct nar_arena *a, unsigned int but)
 		flush(a, class, nr - keep);
 }
 
-/* Half of a magazine, a quarter of one that has grown. */
 static unsigned int flush_batch(const struct nar_arena *a, unsigned int class)
 {
-	unsigned int cap = nar_mag_cap(&a->mag, class);
-
-	return cap > nar_class[class].cap ? cap / 4 : nar_class[class].batch;
+	return max_of((unsigned int)nar_class[class].batch, nar_mag_cap(&a->mag, class) / 2);
 }
 
 void nar_arena_make_room(struct nar_arena *a, unsigned int class)

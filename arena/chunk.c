@@ -3,6 +3,10 @@
  * Chunks of a place, by how many slices they have left: the fullest that can serve is
  * taken, so that sparse ones drain and whole 2 MiB go back.
  *
+ * Threads that are in each other's way part: chunks are in lots, each with a lock, and who
+ * finds its lot busy takes from the next from then on (as ptmalloc does with its arenas:
+ * Gloger, 1996).  What one lot lacks is taken from another before there is one more chunk.
+ *
  * Where small objects have given way to large ones, sparse chunks would wait for their
  * last slab for ever, and what is free in them would be lost to large blocks.  So when
  * a large block finds nothing else, a sparse chunk is dissolved: its free slices go
@@ -31,19 +35,25 @@
 /* Filled chunks are looked for in this many at a time. */
 #define COLLAPSE_LOOK 64
 
+/* Lots of a place at most; a power of two. */
+#define NR_LOTS 8
+
 struct chunks {
 	struct nar_lock lock;
 	u8 policy;			/* constant */
+	u8 lot;				/* constant */
 	u32 bin[NR_POOLS][NR_BINS];	/* units */
 	u64 has[NR_POOLS];		/* bit n - 1: bin n is not empty; of full chunks nobody asks */
 	size_t nr_slices;		/* in slabs; relaxed reads */
-	size_t nr_free;			/* slices of chunks that are in no slab */
+	size_t nr_free;			/* slices of chunks that are in no slab; relaxed reads */
 	u64 nr_slabs_made;		/* relaxed reads */
 	u32 nr_filled;			/* relaxed: small chunks that have filled */
 } __shared_line;
 
-static struct chunks ours[NAR_MAX_NODES];
-static struct chunks *chunks[NAR_MAX_NODES][NAR_MAX_POLICIES];	/* release-stored when needed */
+static struct chunks ours[NAR_MAX_NODES];	/* the first lot of ours */
+static struct chunks *chunks[NAR_MAX_NODES][NAR_MAX_POLICIES][NR_LOTS];	/* release-stored when needed */
+static u32 nr_lots;				/* 0: two have not met yet; written once */
+static __thread u8 own_lot;
 
 void nar_chunk_init(void)
 {
@@ -51,20 +61,33 @@ void nar_chunk_init(void)
 
 	for (node = 0; node < nar_nodes.nr; node++) {
 		ours[node].lock = (struct nar_lock)NAR_LOCK_INIT(RANK_CHUNK);
-		chunks[node][POLICY_OURS] = &ours[node];
+		chunks[node][POLICY_OURS][0] = &ours[node];
 	}
 }
 
-static struct chunks *chunks_at(struct nar_place place)
+static unsigned int lots(void)
 {
-	return load_acquire(&chunks[place.node][place.policy]);
+	return max_of(READ_ONCE(nr_lots), 1u);
+}
+
+/* As many as CPUs: more threads do not run at once. */
+static noinline void count_lots(unsigned int node)
+{
+	u32 none = 0, nr = min_of(nar_node_nr_cpus(node), NR_LOTS);
+
+	__atomic_compare_exchange_n(&nr_lots, &none, nr, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+static struct chunks *chunks_at(struct nar_place place, unsigned int lot)
+{
+	return load_acquire(&chunks[place.node][place.policy][lot]);
 }
 
 /*
- * A policy's first on a node.  Published under the lock of ours, which fork takes before
+ * A lot's first on a node.  Published under the lock of ours, which fork takes before
  * it looks for others.  NULL if there is no memory.
  */
-static noinline struct chunks *chunks_make(struct nar_place place)
+static noinline struct chunks *chunks_make(struct nar_place place, unsigned int lot)
 {
 	struct chunks *c = nar_meta_alloc(place.node, sizeof(*c));
 
@@ -72,18 +95,35 @@ static noinline struct chunks *chunks_make(struct nar_place place)
 		return NULL;
 	c->lock = (struct nar_lock)NAR_LOCK_INIT(RANK_CHUNK);
 	c->policy = place.policy;
+	c->lot = (u8)lot;
 	nar_lock(&ours[place.node].lock);
-	if (!chunks[place.node][place.policy])
-		store_release(&chunks[place.node][place.policy], c);
+	if (!chunks[place.node][place.policy][lot])
+		store_release(&chunks[place.node][place.policy][lot], c);
 	nar_unlock(&ours[place.node].lock);
-	return chunks_at(place);
+	return chunks_at(place, lot);
 }
 
-static struct chunks *chunks_ready(struct nar_place place)
+static struct chunks *chunks_ready(struct nar_place place, unsigned int lot)
 {
-	struct chunks *c = chunks_at(place);
+	struct chunks *c = chunks_at(place, lot);
 
-	return likely(c) ? c : chunks_make(place);
+	return likely(c) ? c : chunks_make(place, lot);
+}
+
+/* The calling thread's lot, locked; another from now on if that is busy.  NULL: no memory. */
+static struct chunks *lock_own(struct nar_place place)
+{
+	struct chunks *c = chunks_ready(place, own_lot);
+
+	if (unlikely(!c) || nar_trylock(&c->lock))
+		return c;
+	if (!READ_ONCE(nr_lots))
+		count_lots(place.node);
+	own_lot = (u8)((own_lot + 1u) % lots());
+	c = chunks_ready(place, own_lot);
+	if (likely(c))
+		nar_lock(&c->lock);
+	return c;
 }
 
 static unsigned int node_of_unit(u32 unit)
@@ -93,7 +133,14 @@ static unsigned int node_of_unit(u32 unit)
 
 static struct chunks *chunks_of(u32 unit)
 {
-	return chunks_at((struct nar_place){ (u8)node_of_unit(unit), nar_mem.unit[unit].policy });
+	const struct nar_unit *u = &nar_mem.unit[unit];
+
+	return chunks_at((struct nar_place){ (u8)node_of_unit(unit), u->policy }, u->lot);
+}
+
+static void count_free(struct chunks *c, long nr)
+{
+	WRITE_ONCE(c->nr_free, c->nr_free + (size_t)nr);
 }
 
 static u64 bin_bit(unsigned int bin)
@@ -192,7 +239,7 @@ static u32 take_row(struct chunks *c, u32 unit, unsigned int nr)
 	bin_del(c, unit);
 	u->free_mask &= ~row_mask(first, nr);
 	u->start_mask |= 1ull << first;
-	c->nr_free -= nr;
+	count_free(c, -(long)nr);
 	u->nr_free = (u8)(u->nr_free - nr);
 	bin_add(c, unit);
 	WRITE_ONCE(c->nr_slices, c->nr_slices + nr);
@@ -200,18 +247,42 @@ static u32 take_row(struct chunks *c, u32 unit, unsigned int nr)
 	return unit * (u32)SLICES_PER_UNIT + first;
 }
 
-/* Slices that are there already, on either kind of page, come before another chunk. */
-static u32 take_slices(struct chunks *c, enum nar_pool pool, unsigned int nr)
+/* Of either kind of page. */
+static u32 take_locked(struct chunks *c, enum nar_pool pool, unsigned int nr) __must_hold(&c->lock)
 {
-	u32 unit, slice = 0;
+	u32 unit = find_row(c, pool, nr);
 
-	nar_lock(&c->lock);
-	unit = find_row(c, pool, nr);
 	if (!unit)
 		unit = find_row(c, pool == POOL_SMALL ? POOL_HUGE : POOL_SMALL, nr);
-	if (unit)
-		slice = take_row(c, unit, nr);
+	return unit ? take_row(c, unit, nr) : 0;
+}
+
+static u32 take_of_lot(struct chunks *c, enum nar_pool pool, unsigned int nr)
+{
+	u32 slice;
+
+	if (!c || READ_ONCE(c->nr_free) < nr)
+		return 0;
+	nar_lock(&c->lock);
+	slice = take_locked(c, pool, nr);
 	nar_unlock(&c->lock);
+	return slice;
+}
+
+/* Slices that are there already come before another chunk. */
+static u32 take_slices(struct nar_place place, enum nar_pool pool, unsigned int nr)
+{
+	struct chunks *c = lock_own(place);
+	unsigned int lot;
+	u32 slice;
+
+	if (unlikely(!c))
+		return 0;
+	slice = take_locked(c, pool, nr);
+	nar_unlock(&c->lock);
+	for (lot = 0; !slice && lot < lots(); lot++)
+		if (lot != c->lot)
+			slice = take_of_lot(chunks_at(place, lot), pool, nr);
 	return slice;
 }
 
@@ -226,12 +297,13 @@ static u32 cut_chunk(struct chunks *c, void *p, unsigned int nr)
 	/* What there was, which is not always what was asked for. */
 	u->pool = READ_ONCE(u->backing) == BACKING_SMALL ? POOL_SMALL : POOL_HUGE;
 	u->start_mask = 0;
+	u->lot = c->lot;
 	u->is_dissolved = false;
 	WRITE_ONCE(u->is_parted, false);
 	WRITE_ONCE(u->used_bytes, 0);
 	WRITE_ONCE(u->nr_tries, 0);
 	nar_lock(&c->lock);
-	c->nr_free += SLICES_PER_UNIT;
+	count_free(c, (long)SLICES_PER_UNIT);
 	bin_add(c, unit);
 	slice = take_row(c, unit, nr);
 	nar_unlock(&c->lock);
@@ -267,10 +339,10 @@ static u32 cut_new(struct nar_place place, enum nar_pool pool, unsigned int nr)
 	if (!p)
 		return 0;
 	place.node = (u8)nar_node_of(p);
+	if (place.node != home)
+		slice = take_slices(place, pool, nr);
 	/* The neighbour may have none of this policy yet. */
-	c = chunks_ready(place);
-	if (c && place.node != home)
-		slice = take_slices(c, pool, nr);
+	c = chunks_ready(place, own_lot);
 	if (!c || slice)
 		return release_extent(p), slice;
 	return cut_chunk(c, p, nr);
@@ -294,19 +366,15 @@ static u32 prove(struct nar_place place, u32 slice, unsigned int nr)
 
 u32 nar_slices_try_alloc(struct nar_place place, enum nar_pool pool, unsigned int nr)
 {
-	struct chunks *c = chunks_at(place);
-	u32 slice = c ? take_slices(c, pool, nr) : 0;
+	u32 slice = take_slices(place, pool, nr);
 
 	return slice ? prove(place, slice, nr) : 0;
 }
 
 u32 nar_slices_alloc(struct nar_place place, enum nar_pool pool, unsigned int nr)
 {
-	struct chunks *c = chunks_ready(place);
-	u32 slice = c ? take_slices(c, pool, nr) : 0;
+	u32 slice = take_slices(place, pool, nr);
 
-	if (!c)
-		return 0;
 	return slice ? prove(place, slice, nr) : cut_new(place, pool, nr);
 }
 
@@ -320,14 +388,38 @@ static bool put_row(struct chunks *c, u32 unit, unsigned int first, unsigned int
 	u->free_mask |= row_mask(first, nr);
 	u->start_mask &= ~(1ull << first);
 	u->nr_free = (u8)(u->nr_free + nr);
-	c->nr_free += nr;
+	count_free(c, (long)nr);
 	/* One empty chunk a pool waits for the next slab. */
 	if (u->nr_free == SLICES_PER_UNIT && c->bin[u->pool][BIN_WHOLE]) {
-		c->nr_free -= SLICES_PER_UNIT;
+		count_free(c, -(long)SLICES_PER_UNIT);
 		return true;
 	}
 	bin_add(c, unit);
 	return false;
+}
+
+static u32 pop_empty(struct chunks *c, enum nar_pool pool)
+{
+	u32 unit;
+
+	nar_lock(&c->lock);
+	unit = c->bin[pool][BIN_WHOLE];
+	if (unit) {
+		bin_del(c, unit);
+		count_free(c, -(long)SLICES_PER_UNIT);
+	}
+	nar_unlock(&c->lock);
+	return unit;
+}
+
+static void trim(struct chunks *c)
+{
+	unsigned int pool;
+	u32 unit;
+
+	for (pool = 0; pool < NR_POOLS; pool++)
+		while ((unit = pop_empty(c, (enum nar_pool)pool)))
+			release_extent(nar_at((size_t)unit << HUGE_SHIFT));
 }
 
 void nar_slices_free(u32 slice, unsigned int nr)
@@ -335,18 +427,22 @@ void nar_slices_free(u32 slice, unsigned int nr)
 	u32 unit = slice / (u32)SLICES_PER_UNIT;
 	struct nar_unit *u = &nar_mem.unit[unit];
 	struct chunks *c = chunks_of(unit);
-	bool is_spare = false, stands_alone;
+	bool is_spare = false, stands_alone, is_over;
 
 	nar_lock(&c->lock);
 	stands_alone = u->is_dissolved;
 	if (!stands_alone)
 		is_spare = put_row(c, unit, slice % SLICES_PER_UNIT, nr);
 	WRITE_ONCE(c->nr_slices, c->nr_slices - nr);
+	is_over = c->lot && !c->nr_slices;
 	nar_unlock(&c->lock);
 	if (stands_alone)
 		release_extent(nar_at((size_t)slice << SLICE_SHIFT));
 	else if (is_spare)
 		release_extent(nar_at((size_t)unit << HUGE_SHIFT));
+	/* Only the first lot's waits when nobody has any. */
+	if (is_over)
+		trim(c);
 }
 
 /* Under the chunk lock, so that who frees its slabs next finds them parted. */
@@ -356,7 +452,7 @@ static void dissolve(struct chunks *c, u32 unit) __must_hold(&c->lock)
 
 	bin_del(c, unit);
 	u->is_dissolved = true;
-	c->nr_free -= u->nr_free;
+	count_free(c, -(long)u->nr_free);
 	nar_extent_part_chunk(unit, u->free_mask, u->start_mask);
 }
 
@@ -378,9 +474,8 @@ static u32 find_sparse(const struct chunks *c, unsigned int nr)
 	return 0;
 }
 
-bool nar_chunk_dissolve(struct nar_place place, unsigned int nr)
+static bool dissolve_one(struct chunks *c, unsigned int nr)
 {
-	struct chunks *c = chunks_at(place);
 	u32 unit;
 
 	if (!c)
@@ -393,37 +488,23 @@ bool nar_chunk_dissolve(struct nar_place place, unsigned int nr)
 	return unit != 0;
 }
 
-static u32 pop_empty(struct chunks *c, enum nar_pool pool)
+bool nar_chunk_dissolve(struct nar_place place, unsigned int nr)
 {
-	u32 unit;
+	unsigned int lot;
 
-	nar_lock(&c->lock);
-	unit = c->bin[pool][BIN_WHOLE];
-	if (unit) {
-		bin_del(c, unit);
-		c->nr_free -= SLICES_PER_UNIT;
-	}
-	nar_unlock(&c->lock);
-	return unit;
-}
-
-static void trim(struct chunks *c)
-{
-	unsigned int pool;
-	u32 unit;
-
-	for (pool = 0; pool < NR_POOLS; pool++)
-		while ((unit = pop_empty(c, (enum nar_pool)pool)))
-			release_extent(nar_at((size_t)unit << HUGE_SHIFT));
+	for (lot = 0; lot < lots(); lot++)
+		if (dissolve_one(chunks_at(place, lot), nr))
+			return true;
+	return false;
 }
 
 /* The @nth there is of a node's; NULL past the last. */
 static struct chunks *nth_of(unsigned int node, unsigned int nth)
 {
-	unsigned int policy;
+	unsigned int i, nr = lots();
 
-	for (policy = 0; policy < NAR_MAX_POLICIES; policy++) {
-		struct chunks *c = chunks_at((struct nar_place){ (u8)node, (u8)policy });
+	for (i = 0; i < NAR_MAX_POLICIES * nr; i++) {
+		struct chunks *c = chunks_at((struct nar_place){ (u8)node, (u8)(i / nr) }, i % nr);
 
 		if (c && !nth--)
 			return c;
@@ -550,7 +631,7 @@ static u32 hold_free(struct chunks *c, u64 *mask)
 
 		bin_del(c, unit);
 		*mask = u->free_mask;
-		c->nr_free -= u->nr_free;
+		count_free(c, -(long)u->nr_free);
 		u->free_mask = 0;
 		u->nr_free = 0;
 		u->start_mask |= starts_of(*mask);
@@ -575,7 +656,7 @@ static bool try_return_free(struct chunks *c, u32 unit, u64 mask)
 		u->free_mask |= mask;
 		u->start_mask &= ~starts_of(mask);
 		u->nr_free = (u8)__builtin_popcountll(u->free_mask);
-		c->nr_free += (unsigned int)__builtin_popcountll(mask);
+		count_free(c, (long)__builtin_popcountll(mask));
 		bin_add(c, unit);
 	}
 	nar_unlock(&c->lock);

@@ -92,6 +92,7 @@ struct nar_unit {
 	u8 nr_free;
 	u8 bin;
 	u8 pool;		/* enum nar_pool */
+	u8 lot;			/* constant while it is a chunk: see chunk.c */
 	bool is_dissolved;	/* its slabs are extents of their own */
 	u32 used_bytes;		/* relaxed; what the slabs it has now have handed out */
 
@@ -107,7 +108,7 @@ struct nar_unit {
 	u8 nr_looks;		/* since it was handed out untouched: see home.c */
 	bool is_away;		/* one of them has found it elsewhere */
 	u8 nr_moved;		/* blocks moved by hand that have a part of it; racy reads */
-	u8 reserved[13];
+	u8 reserved[9];
 };
 
 /*

@@ -6,6 +6,9 @@
  *
  * Slices are named here by chunk and number: at(chunk, 5).
  */
+#include <pthread.h>
+#include <sched.h>
+
 #include "arena/chunk.h"
 #include "arena/survey.h"
 #include "arena/start.h"
@@ -222,6 +225,63 @@ START_TEST(one_empty_chunk_waits)
 }
 END_TEST
 
+/* ---- Lots ---- */
+
+static void *take_thread(void *slice)
+{
+	*(u32 *)slice = take(1);
+	return NULL;
+}
+
+static struct nar_lock *last_lock;
+
+static void lock_and_note(struct nar_lock *l)
+{
+	nar_lock(l);
+	last_lock = l;
+}
+
+/* A slice that a thread takes which has met a busy lot, the node's only one until then. */
+static u32 take_beside(void)
+{
+	pthread_t thread;
+	u32 slice, before;
+
+	nar_chunk_each_lock(lock_and_note);
+	before = READ_ONCE(last_lock->nr_contended);
+	ck_assert_int_eq(pthread_create(&thread, NULL, take_thread, &slice), 0);
+	/* It has left the lot, and waits with the new one until that may be known. */
+	while (READ_ONCE(last_lock->nr_contended) == before)
+		sched_yield();
+	nar_chunk_each_lock(nar_unlock);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	return slice;
+}
+
+/*
+ *	lot 0: a full, its lock held	lot 1: nothing yet
+ *
+ * Expect: who finds the lock busy takes from another lot from then on; what that has
+ * serves all before one more chunk is cut, and goes back when nobody needs it.
+ */
+START_TEST(busy_lot_is_left)
+{
+	u32 a = full_chunk(), b = chunk_of(take_beside());
+
+	ck_assert_uint_ne(b, a);
+	ck_assert_uint_eq(nar_mem.unit[a].lot, 0);
+	ck_assert_uint_eq(nar_mem.unit[b].lot, 1);
+	ck_assert_uint_eq(nar_chunk_slab_bytes(NODE), (NR_SLICES + 1) * SLICE_BYTES);
+	ck_assert_uint_eq(nar_chunk_nr_slabs_made(NODE), NR_SLICES + 1);
+	ck_assert_uint_eq(take(3), at(b, 1));
+	nar_slices_free(at(b, 1), 3);
+	ck_assert(is_extent(at(b, 0), NR_SLICES, EXTENT_CHUNK));
+	nar_slices_free(at(b, 0), 1);
+	ck_assert(!nar_extent_pages(nar_at((size_t)b << HUGE_SHIFT), EXTENT_CHUNK));
+	ck_assert_uint_eq(nar_chunk_slab_bytes(NODE), NR_SLICES * SLICE_BYTES);
+}
+END_TEST
+
 /*
  *	a: [ 4 used | 60 free ]   b: [ 4 used | 60 free ]   c: full
  *
@@ -361,6 +421,7 @@ int main(void)
 	tcase_add_test(tc, pools_help_each_other);
 	tcase_add_test(tc, chunk_is_what_its_pages_are);
 	tcase_add_test(tc, one_empty_chunk_waits);
+	tcase_add_test(tc, busy_lot_is_left);
 	tcase_add_test(tc, sparse_chunk_is_dissolved);
 	tcase_add_test(tc, filled_chunk_is_collapsed_once);
 	tcase_add_test(tc, emptied_chunk_is_not_collapsed);
