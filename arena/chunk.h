@@ -8,21 +8,12 @@
 
 #include "internal/option.h"
 
-#include "meta.h"
-
-/* Which pages a chunk lies on. */
-enum nar_pool {
-	POOL_SMALL,	/* 4 KiB pages, for arenas too young to fill a huge one */
-	POOL_HUGE,
-	NR_POOLS,
-};
+#include "lot.h"
 
 static inline enum nar_pool nar_pool_for(unsigned int policy, bool is_young)
 {
 	return nar_wants_huge(policy, is_young) ? POOL_HUGE : POOL_SMALL;
 }
-
-void nar_chunk_init(void);
 
 /*
  * @nr slices in a row of @place if it has any.  May map memory; hold no

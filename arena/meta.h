@@ -92,7 +92,7 @@ struct nar_unit {
 	u8 nr_free;
 	u8 bin;
 	u8 pool;		/* enum nar_pool */
-	u8 lot;			/* constant while it is a chunk: see chunk.c */
+	u8 lot;			/* constant while it is a chunk: see lot.h */
 	bool is_dissolved;	/* its slabs are extents of their own */
 	u32 used_bytes;		/* relaxed; what the slabs it has now have handed out */
 

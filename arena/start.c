@@ -31,7 +31,7 @@ static bool start_memory(void)
 	if (nar_meta_init())
 		return false;
 	nar_window_init();
-	nar_chunk_init();
+	nar_lot_init();
 	nar_class_init();
 	nar_mags_layout();
 	return true;

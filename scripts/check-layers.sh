@@ -48,6 +48,7 @@ arena/tree	25
 arena/window	26
 arena/span	27
 arena/home	28
+arena/lot	28
 arena/unit	28
 arena/extent	30
 arena/survey	31
