@@ -74,7 +74,7 @@ arena/arena	60
 arena/maint	60
 arena/audit	62
 arena/own	63
-arena/life	64
+arena/life	61
 arena/forkpool	61
 arena/scope	61
 arena/fork	62
