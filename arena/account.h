@@ -56,4 +56,10 @@ static inline void nar_account_give(u32 heap, u64 bytes)
 		sub_relaxed(&nar_accounts[heap].used_bytes, bytes);
 }
 
+/* In the child of a fork: what lost threads were about to have, or to give back, is not had. */
+static inline void nar_account_correct(u32 heap, u64 used_bytes)
+{
+	WRITE_ONCE(nar_accounts[heap].used_bytes, used_bytes);
+}
+
 #endif /* NAR_ACCOUNT_H */

@@ -154,6 +154,23 @@ bool nar_block_try_resize(void *p, size_t size)
 	return done;
 }
 
+/* A lost thread may have resized one and not said so. */
+u64 nar_blocks_recount(struct nar_heap *h) __must_hold(&h->lock)
+{
+	unsigned int node;
+	u64 sum = 0;
+	u32 page;
+
+	for (node = 0; node < nar_nodes.nr; node++) {
+		const struct nar_extent *table = nar_window_of(node)->table;
+
+		for (page = h->first_block[node]; page; page = table[page].next_block)
+			sum += (u64)table[page].nr_pages << PAGE_SHIFT;
+	}
+	WRITE_ONCE(h->block_bytes, sum);
+	return sum;
+}
+
 /* ---- The end of a heap ---- */
 
 /* Both links together lead to the next, on whichever node. */

@@ -29,6 +29,9 @@ bool nar_block_is_buried(const void *p);
 /* As nar_large_try_resize(), within the heap's limit. */
 bool nar_block_try_resize(void *p, size_t size);
 
+/* In the child of a fork: what they have, by the lists.  The heap's lock is held. */
+u64 nar_blocks_recount(struct nar_heap *h);
+
 /*
  * Blocks of a heap that is destroyed, whose lock is held, are EXTENT_TOMB from now on.
  * Return: the first, for nar_blocks_destroy_buried() later; *@bytes more by what they have.

@@ -23,6 +23,7 @@
 #include "extent.h"
 #include "fork.h"
 #include "forkpool.h"
+#include "life.h"
 #include "limit.h"
 #include "lobby.h"
 #include "scope.h"
@@ -81,15 +82,27 @@ static void after_fork_parent(void)
 	nar_cancel_restore(cancel_before);
 }
 
+/* Of a lock that was the thread's already what it protects may be half done. */
+static bool is_amid_step;
+
+static void reset(struct nar_lock *l)
+{
+	is_amid_step |= !l->is_held_for_fork;
+	nar_lock_reset(l);
+}
+
 static void after_fork_child(void)
 {
 	nar_forkpool_child();
 	nar_tid_cached = 0;
 	nar_unit_note_fork();
 	nar_unit_forget_threads();
-	each_lock(nar_lock_reset);
+	is_amid_step = false;
+	each_lock(reset);
 	nar_tomb_forget_threads();
 	nar_limit_forget_threads();
+	if (!is_amid_step)
+		nar_heaps_forget_threads();
 	nar_arenas_orphan(nar_arena_mine());
 	if (holds_rcu)
 		urcu_bp_after_fork_child();

@@ -218,3 +218,38 @@ bool nar_heap_read(u64 handle, struct numarena_heap_stats *s)
 	/* What was read may be another heap's by now. */
 	return nar_heap_find(handle);
 }
+
+/* ---- After a fork ---- */
+
+static u64 slabs_in_shards(struct nar_heap *h)
+{
+	unsigned int node, class;
+	u64 sum = 0;
+
+	for (node = 0; node < nar_nodes.nr; node++)
+		for (class = 0; class < nar_class_count(); class++)
+			sum += nar_shard_slab_bytes(nar_heap_shard(h, node, class));
+	return sum;
+}
+
+static void recount(struct nar_heap *h)
+{
+	u64 used = slabs_in_shards(h);
+	const struct nar_arena *a;
+
+	nar_lock(&h->lock);
+	used += nar_blocks_recount(h);
+	for (a = h->arenas; a; a = a->next_in_heap)
+		used += READ_ONCE(a->slab_bytes);
+	nar_unlock(&h->lock);
+	nar_account_correct(h->id, used);
+}
+
+void nar_heaps_forget_threads(void)
+{
+	unsigned int id;
+
+	for (id = NAR_FIRST_HEAP; READ_ONCE(nar_has_heaps) && id < NAR_MAX_HEAPS; id++)
+		if (nar_heaps[id])
+			recount(nar_heaps[id]);
+}

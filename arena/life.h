@@ -21,4 +21,10 @@ void nar_heap_give_up(struct nar_heap *h);
 /* Return: false if it was destroyed. */
 bool nar_heap_read(u64 handle, struct numarena_heap_stats *s);
 
+/*
+ * In the child of a fork: heaps have what is in their lists, and nothing that a lost thread was
+ * about to put there or had taken from there.
+ */
+void nar_heaps_forget_threads(void);
+
 #endif /* NAR_LIFE_H */

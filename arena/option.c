@@ -226,6 +226,26 @@ static void read_settings(const char *s, struct text *bad)
 	}
 }
 
+/*
+ * libnuma's constructor and those of others end the process for want of memory, and none of
+ * them says why.  A process that does nothing has 256 KiB of slabs at its end: four times that.
+ */
+#define START_BYTES MIB(1)
+
+/* Not ignored, since whoever asks for a limit wants one. */
+static void raise_limit(void)
+{
+	unsigned long long limit = nar_opt.limit;
+
+	if (!limit || limit >= START_BYTES)
+		return;
+	if (nar_opt.abort_conf)
+		nar_die("NUMARENA_CONF: cannot use limit:%llu: a process needs 1M to start; sizes take K, M, G", limit);
+	nar_warn("NUMARENA_CONF: limit:1M for limit:%llu, since a process needs that to start; sizes take K, M, G",
+		 limit);
+	nar_opt.limit = START_BYTES;
+}
+
 void nar_options_read(void)
 {
 	const char *env = secure_getenv("NUMARENA_CONF");
@@ -235,6 +255,7 @@ void nar_options_read(void)
 		read_settings(numarena_conf, &bad);
 	if (env)
 		read_settings(env, &bad);
+	raise_limit();
 	if (!bad.len)
 		return;
 	if (nar_opt.abort_conf)

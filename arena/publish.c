@@ -4,9 +4,9 @@
  * 100 ms and for at most a fiftieth of the time.  Statistics are gathered in a draft first,
  * so the page is odd for no longer than it takes to copy them.
  *
- * What is not the process's own is its parent's: a fork's child notices by its number, leaves
- * that page alone and makes one for itself when it next comes by.  One that has its exec
- * before that leaves no trace.
+ * What is not the process's own is its parent's: a fork's child notices, leaves that page alone
+ * and makes one for itself when it next comes by.  One that has its exec before that leaves no
+ * trace.  Its number alone would not tell: in a namespace of its own it may have its parent's.
  */
 #include <string.h>
 
@@ -33,23 +33,27 @@ static struct {
 	bool is_refused;		/* and said so */
 } own;				/* of who holds it */
 
-static u32 holder;		/* the process whose thread is writing; 0: none */
-static u32 of_process;		/* relaxed: whose board it is, or would be */
-static u64 next_ns;		/* relaxed: not before */
+/* Zeros in a child, which the kernel sees to. */
+static struct mark {
+	u32 holder;		/* the process whose thread is writing; 0: none */
+	u32 of_process;		/* relaxed: whose board it is, or would be */
+} *mark;			/* constant */
+
+static u64 next_ns;		/* relaxed: not before; a child that soon has its exec makes no page */
 static bool is_wanted;		/* relaxed: from start to end */
 
 static bool try_hold(u32 pid)
 {
-	u32 seen = READ_ONCE(holder);
+	u32 seen = READ_ONCE(mark->holder);
 
-	/* Acquire: pairs with the release.  Another process's mark came with a fork. */
-	return seen != pid && __atomic_compare_exchange_n(&holder, &seen, pid, false,
+	/* Acquire: pairs with the release.  Another process's came with a fork: an old kernel. */
+	return seen != pid && __atomic_compare_exchange_n(&mark->holder, &seen, pid, false,
 							  __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
 static void release(void)
 {
-	store_release(&holder, 0);
+	store_release(&mark->holder, 0);
 }
 
 /* ---- The layout ---- */
@@ -171,8 +175,8 @@ static bool make_page(u32 pid)
 	fill_head(&head, pid);
 	if (!own.draft)
 		own.draft = nar_board_draft(head.bytes);
-	err = own.draft ? nar_board_make(&own.board, head.bytes, pid, head.start_ticks) : -ENOMEM;
-	WRITE_ONCE(of_process, pid);
+	err = own.draft ? nar_board_make(&own.board, &head) : -ENOMEM;
+	WRITE_ONCE(mark->of_process, pid);
 	if (err) {
 		refuse(err);
 		return false;
@@ -184,7 +188,7 @@ static bool make_page(u32 pid)
 
 static bool has_page(u32 pid)
 {
-	if (of_process == pid)
+	if (mark->of_process == pid)
 		return own.board.memory;
 	return make_page(pid);
 }
@@ -217,7 +221,8 @@ void nar_publish_poll(void)
 void nar_publish_begin(void)
 {
 	nar_board_sweep(nar_process_namespace());
-	WRITE_ONCE(is_wanted, true);
+	mark = nar_board_draft(sizeof(*mark));
+	WRITE_ONCE(is_wanted, mark);
 	nar_publish_now();
 }
 
@@ -230,7 +235,7 @@ void nar_publish_end(void)
 	u32 pid = nar_process_id();
 	int tries = 0;
 
-	if (!READ_ONCE(is_wanted) || READ_ONCE(of_process) != pid)
+	if (!READ_ONCE(is_wanted) || READ_ONCE(mark->of_process) != pid)
 		return;
 	WRITE_ONCE(is_wanted, false);
 	while (!try_hold(pid) && ++tries < END_TRIES)

@@ -111,6 +111,9 @@ void nar_slabs_destroy_buried(u32 slabs);
 /* Bytes of objects in use in the slabs of @bins, by the size of the class. */
 size_t nar_slabs_live_bytes(const struct nar_bins *bins);
 
+/* Bytes of the slabs themselves. */
+size_t nar_slabs_bytes(const struct nar_bins *bins);
+
 /* ---- The owner's lock is held from here on ---- */
 
 void nar_slab_link(struct nar_bins *bins, u32 slab);

@@ -195,9 +195,9 @@ bool nar_bind(void *addr, size_t bytes, struct nar_place place)
 	return bind_as(addr, bytes, place, MPOL_PREFERRED);
 }
 
-void nar_bind_pool(void *addr, size_t bytes, struct nar_place place)
+bool nar_bind_pool(void *addr, size_t bytes, struct nar_place place)
 {
-	bind_as(addr, bytes, place, MPOL_BIND);
+	return bind_as(addr, bytes, place, MPOL_BIND);
 }
 
 /* ---- Enforcing ---- */

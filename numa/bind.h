@@ -42,7 +42,7 @@ bool nar_bind(void *addr, size_t bytes, struct nar_place place);
  * The same for pages of a hugetlb pool: from the node's own or from none, since pages of
  * the pool of another node would look right.
  */
-void nar_bind_pool(void *addr, size_t bytes, struct nar_place place);
+bool nar_bind_pool(void *addr, size_t bytes, struct nar_place place);
 
 enum nar_whereabouts {
 	WHERE_NONE,		/* not resident */

@@ -41,15 +41,35 @@ static int make_file(const char *path)
 	return open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 
-/* Nobody but this process has its number and began when it did: it is from before an exec. */
-static int make_anew(const char *path)
+/* A page of this user's, of a process of that namespace. */
+static bool is_ours_in(u64 pid_namespace, int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct nar_statpage head;
+	struct stat about;
+	bool is_ours;
+
+	if (fd < 0)
+		return false;
+	is_ours = !fstat(fd, &about) && S_ISREG(about.st_mode) && about.st_uid == geteuid() &&
+		  pread(fd, &head, sizeof(head), 0) == sizeof(head) &&
+		  !memcmp(head.magic, NAR_STATPAGE_MAGIC, sizeof(head.magic)) &&
+		  head.pid_namespace == pid_namespace;
+	close(fd);
+	return is_ours;
+}
+
+/*
+ * Nobody else in this namespace has its number and began when it did: it is from before an
+ * exec.  In another one somebody may.
+ */
+static int make_anew(const char *path, u64 pid_namespace)
 {
 	int fd = make_file(path);
-	struct stat about;
 
 	if (fd >= 0 || errno != EEXIST)
 		return fd;
-	if (lstat(path, &about) || !S_ISREG(about.st_mode) || about.st_uid != geteuid()) {
+	if (!is_ours_in(pid_namespace, AT_FDCWD, path)) {
 		errno = EEXIST;
 		return -1;
 	}
@@ -85,13 +105,13 @@ static int map_file(struct nar_board *b, int fd)
 	return 0;
 }
 
-int nar_board_make(struct nar_board *b, size_t bytes, u32 pid, u64 start_ticks)
+int nar_board_make(struct nar_board *b, const struct nar_statpage *head)
 {
 	int saved = errno, fd, err;
 
-	*b = (struct nar_board){ .bytes = bytes };
-	make_path(b->path, pid, start_ticks);
-	fd = make_anew(b->path);
+	*b = (struct nar_board){ .bytes = head->bytes };
+	make_path(b->path, head->pid, head->start_ticks);
+	fd = make_anew(b->path, head->pid_namespace);
 	err = fd < 0 ? -errno : map_file(b, fd);
 	if (fd >= 0)
 		close(fd);
@@ -124,28 +144,13 @@ void *nar_board_draft(size_t bytes)
 	int saved = errno;
 	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
+	if (p != MAP_FAILED)
+		madvise(p, bytes, MADV_WIPEONFORK);
 	errno = saved;
 	return p == MAP_FAILED ? NULL : p;
 }
 
 /* ---- Left behind ---- */
-
-static bool is_left_over(int dir, const char *name, u64 pid_namespace)
-{
-	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	struct nar_statpage head;
-	struct stat about;
-	bool is_ours;
-
-	if (fd < 0)
-		return false;
-	is_ours = !fstat(fd, &about) && S_ISREG(about.st_mode) && about.st_uid == geteuid() &&
-		  pread(fd, &head, sizeof(head), 0) == sizeof(head) &&
-		  !memcmp(head.magic, NAR_STATPAGE_MAGIC, sizeof(head.magic)) &&
-		  head.pid_namespace == pid_namespace;
-	close(fd);
-	return is_ours;
-}
 
 /* "numarena-PID-START": whether that process is there no more. */
 static bool is_of_the_dead(const char *name)
@@ -173,7 +178,7 @@ static void sweep(int dir, u64 pid_namespace)
 			const struct dirent64 *d = (const void *)(names + at);
 
 			at += d->d_reclen;
-			if (is_of_the_dead(d->d_name) && is_left_over(dir, d->d_name, pid_namespace))
+			if (is_of_the_dead(d->d_name) && is_ours_in(pid_namespace, dir, d->d_name))
 				unlinkat(dir, d->d_name, 0);
 		}
 	}

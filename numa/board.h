@@ -11,6 +11,8 @@
 /* "/dev/shm/numarena-4294967295-18446744073709551615" */
 #define NAR_BOARD_PATH_BYTES 64
 
+struct nar_statpage;
+
 struct nar_board {
 	void *memory;		/* zeros at first; NULL: there is none */
 	size_t bytes;
@@ -18,11 +20,11 @@ struct nar_board {
 };
 
 /*
- * For the process @pid that began at @start_ticks: mode 0600, all memory there, so that
- * writing to it cannot fail later.  One of that name is what an exec has left.  Return: 0 or
- * -errno, and path[] says what was tried.
+ * As large and of the name that @head says: mode 0600, all memory there, so that writing to it
+ * cannot fail later.  One that is there already is what an exec has left, or of another
+ * namespace and -EEXIST.  Return: 0 or -errno, and path[] says what was tried.
  */
-int nar_board_make(struct nar_board *b, size_t bytes, u32 pid, u64 start_ticks);
+int nar_board_make(struct nar_board *b, const struct nar_statpage *head);
 
 /* The file goes, the memory stays for who has mapped it. */
 void nar_board_remove(const struct nar_board *b);
@@ -36,7 +38,7 @@ void nar_board_forget(struct nar_board *b);
  */
 void nar_board_sweep(u64 pid_namespace);
 
-/* Memory that is not shared; NULL. */
+/* Memory that is not shared, and zeros again in a fork's child (Linux 4.14); NULL. */
 void *nar_board_draft(size_t bytes);
 
 #endif /* NAR_BOARD_H */

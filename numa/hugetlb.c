@@ -59,8 +59,7 @@ int nar_hugetlb_commit(void *addr, size_t bytes, unsigned int shift, struct nar_
 	p = nar_pages_map_hugetlb(bytes, shift);
 	if (!p)
 		return -ENOMEM;
-	nar_bind_pool(p, bytes, place);
-	err = nar_pages_populate(p, bytes);
+	err = nar_bind_pool(p, bytes, place) ? nar_pages_populate(p, bytes) : -EINVAL;
 	if (!err)
 		err = nar_pages_replace(addr, p, bytes);
 	if (err)

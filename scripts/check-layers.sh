@@ -76,7 +76,7 @@ arena/arena	60
 arena/maint	61
 arena/audit	62
 arena/own	63
-arena/life	64
+arena/life	61
 arena/forkpool	61
 arena/scope	62
 arena/fork	63

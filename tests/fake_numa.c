@@ -176,11 +176,11 @@ static void note_bound(void *addr, size_t bytes, unsigned int node, unsigned int
 	*b = (struct bound){ addr, (char *)addr + bytes, node, policy };
 }
 
-bool nar_bind(void *addr, size_t bytes, struct nar_place place)
+static bool bind_or_refuse(void *addr, size_t bytes, struct nar_place place, bool refused)
 {
 	if (nar_kind_binding(place.policy) == BIND_INHERIT)
 		return true;
-	if (is_refused(addr, fake_calls.bind, READ_ONCE(fake.refuse_bind) | READ_ONCE(fake.forbid))) {
+	if (refused) {
 		nar_nodes_look();
 		nar_node_event(place.node, bind_refused, 1);
 		return !nar_policy_names_node(place.policy) || !nar_node_is_left_out(place.node);
@@ -190,9 +190,20 @@ bool nar_bind(void *addr, size_t bytes, struct nar_place place)
 	return true;
 }
 
-void nar_bind_pool(void *addr, size_t bytes, struct nar_place place)
+static u32 unbindable(void)
 {
-	nar_bind(addr, bytes, place);
+	return READ_ONCE(fake.refuse_bind) | READ_ONCE(fake.forbid);
+}
+
+bool nar_bind(void *addr, size_t bytes, struct nar_place place)
+{
+	return bind_or_refuse(addr, bytes, place, is_refused(addr, fake_calls.bind, unbindable()));
+}
+
+/* Pages of a pool are not in a window yet. */
+bool nar_bind_pool(void *addr, size_t bytes, struct nar_place place)
+{
+	return bind_or_refuse(addr, bytes, place, unbindable() >> place.node & 1);
 }
 
 static enum nar_whereabouts whereabouts(unsigned int node)

@@ -16,6 +16,7 @@
 #define LUCK 20
 #define PAUSE_NS 200000
 
+static struct numarena_heap *heap;	/* what a child would make of it may be half done */
 static struct churn churns[NR_CHURNERS + 1];
 static pthread_barrier_t has_begun;	/* before that a thread is the runtime's, not ours */
 static atomic_bool is_over;
@@ -73,7 +74,7 @@ static void *interrupted_run(void *arg)
 
 		is_allocating = 1;
 		for (unsigned int i = 0; i < ARRAY_SIZE(objects); i++)
-			objects[i] = numarena_malloc(size);
+			objects[i] = i % 2 ? numarena_heap_alloc(heap, size) : numarena_malloc(size);
 		is_allocating = 0;
 		for (unsigned int i = 0; i < ARRAY_SIZE(objects); i++)
 			stamp(objects[i], 8, i);
@@ -107,6 +108,8 @@ int main(void)
 	pthread_t churners[NR_CHURNERS], target;
 
 	stress_begin();
+	heap = numarena_heap_create(NULL);
+	require(heap, "%s", strerror(errno));
 	sigaction(SIGUSR1, &action, NULL);
 	for (unsigned int i = 0; i < NR_CHURNERS; i++)
 		churners[i] = thread_start(churn_run, &churns[i]);

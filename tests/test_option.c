@@ -193,6 +193,8 @@ START_TEST(environment_is_read)
 		{ "stats:exit,stats:off", "stats", "off" },
 		{ "stats_format:prometheus", "stats_format", "prometheus" },
 		{ "stats_file:", "stats_file", "" },
+		{ "limit:1M", "limit", "1048576" },
+		{ "limit:4K,limit:0", "limit", "0" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -228,11 +230,28 @@ START_TEST(bad_environment_warns_once)
 }
 END_TEST
 
+/* Expect: one line with what was asked for and what it is now, and the process starts. */
+START_TEST(limit_leaves_room_to_start)
+{
+	static const char *const confs[] = { "limit:1", "limit:4096", "limit:1023K" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(confs); i++) {
+		struct outcome outcome = start_with(confs[i], "limit");
+
+		ck_assert_int_eq(outcome.status, 0);
+		ck_assert_str_eq(outcome.out, "1048576");
+		ck_assert_msg(nr_lines(outcome.err) == 1 && strstr(outcome.err, "limit:1M for limit:"),
+			      "%s: %s", confs[i], outcome.err);
+	}
+}
+END_TEST
+
 /* Expect: the same line, and the process ends. */
 START_TEST(abort_conf_makes_it_fatal)
 {
 	static const char *const confs[] = {
 		"abort_conf:true,nonsense:1", "nonsense:1,abort_conf:1", "abort_conf:true,huge:big",
+		"limit:4K,abort_conf:true",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(confs); i++) {
@@ -276,6 +295,7 @@ int main(int argc, char **argv)
 	tcase_add_test(tc, bad_values_change_nothing);
 	tcase_add_test(tc, environment_is_read);
 	tcase_add_test(tc, bad_environment_warns_once);
+	tcase_add_test(tc, limit_leaves_room_to_start);
 	tcase_add_test(tc, abort_conf_makes_it_fatal);
 	suite_add_tcase(suite, tc);
 	return tap_run(suite);

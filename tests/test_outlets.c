@@ -11,8 +11,10 @@
 #include "arena/heap.h"
 #include "internal/statpage.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/times.h>
 
 /* ---- What the modes do ---- */
 
@@ -130,6 +132,7 @@ static int publish_without_end(void)
 	return publish_and_wait();
 }
 
+/* @pid: 0 is the caller, whose number is another in the namespace that /proc is of. */
 static void page_path(char path[128], pid_t pid)
 {
 	unsigned long long start = 0;
@@ -137,7 +140,10 @@ static void page_path(char path[128], pid_t pid)
 	ssize_t len;
 	int fd;
 
-	snprintf(stat_path, sizeof(stat_path), "/proc/%d/stat", pid);
+	if (pid)
+		snprintf(stat_path, sizeof(stat_path), "/proc/%d/stat", pid);
+	else
+		strcpy(stat_path, "/proc/self/stat");
 	fd = open(stat_path, O_RDONLY);
 	len = read(fd, text, sizeof(text) - 1);
 	close(fd);
@@ -146,7 +152,7 @@ static void page_path(char path[128], pid_t pid)
 	for (int field = 2; at && field < 22; field++)
 		at = strchr(at + 1, ' ');
 	start = at ? strtoull(at, NULL, 10) : 0;
-	snprintf(path, 128, NAR_STATPAGE_DIR "/" NAR_STATPAGE_FORMAT, (unsigned int)pid, start);
+	snprintf(path, 128, NAR_STATPAGE_DIR "/" NAR_STATPAGE_FORMAT, (unsigned int)(pid ? pid : getpid()), start);
 }
 
 /* The child makes a page of its own when it comes by; its end takes none but that. */
@@ -182,6 +188,75 @@ static int fork_without_page(void)
 	return access(mine, F_OK) ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+/* ---- In a namespace of its own ---- */
+
+/* What has begun in another tick has another page. */
+static void wait_for_tick(void)
+{
+	clock_t now = times(NULL);
+
+	while (times(NULL) == now)
+		;
+}
+
+static uint32_t sequence_at(const char *path)
+{
+	uint32_t sequence = 1;
+	int fd = open(path, O_RDONLY);
+
+	if (pread(fd, &sequence, sizeof(sequence), offsetof(struct nar_statpage, sequence)) < 0)
+		sequence = 1;
+	close(fd);
+	return sequence;
+}
+
+static void work_until_there(char path[128])
+{
+	page_path(path, 0);
+	while (access(path, F_OK))
+		work_slowly();
+}
+
+/* Return: in the child 0, whose number is 1. */
+static pid_t fork_into_namespace(void)
+{
+	require(!unshare(CLONE_NEWPID), "%s", strerror(errno));
+	return fork_or_fail();
+}
+
+/* Its child has the same number. */
+static _Noreturn void be_the_first(void)
+{
+	char mine[128], theirs[128];
+	uint32_t before;
+	pid_t pid;
+
+	work_until_there(mine);
+	before = sequence_at(mine);
+	wait_for_tick();
+	pid = fork_into_namespace();
+	if (!pid) {
+		work_until_there(theirs);
+		exit(getpid() == 1 && strcmp(mine, theirs) ? EXIT_SUCCESS : EXIT_FAILURE);
+	}
+	child_join(pid);
+	exit(before % 2 || sequence_at(mine) != before ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+static int fork_namespaces(void)
+{
+	pid_t pid;
+
+	/* Where this is refused there are no namespaces to be had. */
+	if (unshare(CLONE_NEWUSER))
+		return EXIT_SUCCESS;
+	pid = fork_into_namespace();
+	if (!pid)
+		be_the_first();
+	child_join(pid);
+	return EXIT_SUCCESS;
+}
+
 static int end_by_exec(void)
 {
 	work();
@@ -198,6 +273,7 @@ static const struct {
 	{ "raise-locked", raise_locked }, { "publish", publish_and_wait },
 	{ "publish-on", publish_without_end }, { "fork-page", fork_with_page },
 	{ "fork-quiet", fork_without_page }, { "exec", end_by_exec },
+	{ "fork-namespaces", fork_namespaces },
 };
 
 static int run_mode(const char *name)
@@ -487,6 +563,17 @@ START_TEST(page_of_a_fork)
 }
 END_TEST
 
+/*
+ *	a process of number 1, with a page, forks into a namespace where its child has number 1
+ *
+ * Expect: the child makes a page of its own and leaves the other one alone, to its end.
+ */
+START_TEST(page_of_a_fork_with_the_same_number)
+{
+	ck_assert_str_eq(run("stats:page", "fork-namespaces"), "");
+}
+END_TEST
+
 START_TEST(page_is_made_anew_by_exec)
 {
 	struct child c = child_start("stats:page", "exec", NULL);
@@ -496,6 +583,37 @@ START_TEST(page_is_made_anew_by_exec)
 	ck_assert_int_eq(memcmp(part(map_page(c.pid), STATPAGE_STATS), &theirs, sizeof(theirs)), 0);
 	ck_assert_int_eq(child_wait(&c), 0);
 	ck_assert(!has_page(c.pid));
+}
+END_TEST
+
+static void lay_anothers(void)
+{
+	struct nar_statpage head = { .version = NAR_STATPAGE_VERSION, .pid_namespace = 1 };
+	char path[128];
+	int fd;
+
+	memcpy(head.magic, NAR_STATPAGE_MAGIC, sizeof(head.magic));
+	page_path(path, 0);
+	fd = open(path, O_CREAT | O_EXCL | O_RDWR, 0600);
+	if (write(fd, &head, sizeof(head)) != sizeof(head))
+		_exit(126);
+}
+
+/* Expect: a page of another namespace is not taken for one from before the exec. */
+START_TEST(page_of_another_namespace_stays)
+{
+	struct child c = child_start("stats:page", "publish", lay_anothers);
+	struct numarena_stats theirs;
+	struct stat about;
+	char path[128];
+
+	ck_assert_int_eq(read(c.out, &theirs, sizeof(theirs)), sizeof(theirs));
+	page_path(path, c.pid);
+	ck_assert_int_eq(child_wait(&c), 0);
+	ck_assert_int_eq(stat(path, &about), 0);
+	unlink(path);
+	ck_assert_uint_eq((size_t)about.st_size, sizeof(struct nar_statpage));
+	ck_assert_ptr_nonnull(strstr(text_of(c.err), "cannot make"));
 }
 END_TEST
 
@@ -573,7 +691,9 @@ int main(int argc, char **argv)
 	tcase_add_test(tc, page_has_what_the_process_knows);
 	tcase_add_test(tc, page_is_whole);
 	tcase_add_test(tc, page_of_a_fork);
+	tcase_add_test(tc, page_of_a_fork_with_the_same_number);
 	tcase_add_test(tc, page_is_made_anew_by_exec);
+	tcase_add_test(tc, page_of_another_namespace_stays);
 	tcase_add_test(tc, links_are_not_followed);
 	tcase_add_test(tc, pages_of_the_dead_are_swept);
 	suite_add_tcase(suite, tc);

@@ -422,6 +422,34 @@ START_TEST(node_left_out_since_the_last_look)
 }
 END_TEST
 
+/*
+ *	huge:hugetlb	looked: all allowed | node 2 is left out	a block on node 2
+ *
+ * Expect: the same of pages of a pool.  The kernel would take them from any node's.
+ */
+START_TEST(pool_of_a_node_left_out)
+{
+	u64 committed, refused;
+
+	nar_opt.huge = HUGE_HUGETLB;
+	fake.pool_units = 3 * MIB(8) / HUGE_BYTES;
+	nar_nodes_look();
+	committed = node_now(2).committed_bytes;
+	refused = node_now(2).bind_refused;
+	fake.forbid = 1u << 2;
+	on_node(2, take_late);
+	ck_assert_int_eq(numarena_node_of(late), 3);
+	ck_assert_uint_eq(node_now(2).committed_bytes, committed);
+	ck_assert_uint_gt(node_now(2).bind_refused, refused);
+	fake.forbid = 0;
+	nar_nodes_look();
+	on_node(2, take_late);
+	ck_assert_int_eq(numarena_node_of(late), 2);
+	ck_assert_uint_eq(node_now(2).hugetlb_bytes, MIB(8));
+	nar_opt.huge = HUGE_AUTO;
+}
+END_TEST
+
 /* ---- Bound threads ---- */
 
 static void bind_and_look(void)
@@ -690,6 +718,7 @@ int main(void)
 	tcase_add_test(tc, pool_runs_dry);
 	tcase_add_test(tc, forbidden_node_has_a_home_elsewhere);
 	tcase_add_test(tc, node_left_out_since_the_last_look);
+	tcase_add_test(tc, pool_of_a_node_left_out);
 	tcase_add_test(tc, bound_thread_stays_bound);
 	tcase_add_test(tc, matrix_counts_frees_by_node);
 	tcase_add_test(tc, small_start_becomes_huge);
