@@ -272,16 +272,21 @@ void nar_census_take(struct nar_census *to)
 struct by_arena {
 	u32 first;
 	unsigned int nr;
-	u64 *out;
+	struct nar_holding *to;
+	struct look look;
 };
 
 static void add_slab(void *arg, u32 slice, const struct seen *seen)
 {
-	const struct by_arena *by = arg;
+	struct by_arena *by = arg;
+	struct nar_holding *to;
 
-	(void)slice;
-	if (seen->owner - by->first < by->nr)
-		by->out[seen->owner - by->first] += (u64)seen->nr_out * seen->size;
+	if (seen->owner - by->first >= by->nr)
+		return;
+	to = &by->to[seen->owner - by->first];
+	to->out_bytes += (u64)seen->nr_out * seen->size;
+	to->resident_bytes += resident_bytes(&by->look, nar_slab_base(slice),
+					     ((size_t)seen->nr_slices << SLICE_SHIFT) >> PAGE_SHIFT);
 }
 
 static void add_run(void *arg, const struct nar_run *run)
@@ -290,12 +295,12 @@ static void add_run(void *arg, const struct nar_run *run)
 		each_slab(run, add_slab, arg);
 }
 
-void nar_census_arenas(u32 first, unsigned int nr, u64 *out)
+void nar_census_arenas(u32 first, unsigned int nr, struct nar_holding *to)
 {
-	struct by_arena by = { first, nr, out };
+	struct by_arena by = { .first = first, .nr = nr, .to = to };
 	unsigned int node;
 
-	memset(out, 0, nr * sizeof(*out));
+	memset(to, 0, nr * sizeof(*to));
 	for (node = 0; node < nar_nodes.nr; node++)
 		each_run(node, add_run, &by);
 }

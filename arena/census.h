@@ -40,11 +40,14 @@ void nar_census_take(struct nar_census *c);
 u64 nar_census_magazine_bytes(const struct nar_arena *a);
 u64 nar_census_waiting_bytes(const struct nar_arena *a);
 
-/*
- * Bytes handed out of slabs of arenas @first to @first + @nr - 1: into @out, zeroed first.
- * What is in magazines counts.
- */
-void nar_census_arenas(u32 first, unsigned int nr, u64 *out);
+/* Of an arena's slabs: what was handed out, what magazines hold included; and what is there. */
+struct nar_holding {
+	u64 out_bytes;
+	u64 resident_bytes;
+};
+
+/* Those of arenas @first to @first + @nr - 1: into @to, zeroed first. */
+void nar_census_arenas(u32 first, unsigned int nr, struct nar_holding *to);
 
 /* Of resident bytes, the part that nothing alive fills, in parts of 10000. */
 u64 nar_tally_fragmentation(const struct nar_tally *t);

@@ -313,6 +313,9 @@ static const struct nar_figure thread_figures[] = {
 	  .help = "Of those, what the program holds, whoever does." },
 	{ .name = "cached_bytes", .kind = FIGURE_GAUGE,
 	  .help = "Free objects in its magazines and free blocks that wait with it." },
+	{ .name = "resident_bytes", .kind = FIGURE_GAUGE, .help = "Pages of these slabs in memory." },
+	{ .name = "fragmentation", .kind = FIGURE_RATIO,
+	  .help = "Resident bytes that nothing alive fills, a resident byte." },
 	{ .name = "queued_bytes", .kind = FIGURE_GAUGE,
 	  .help = "What others have freed and it has not collected yet." },
 	{ .name = "nr_refills", .kind = FIGURE_COUNTER, .help = "Magazines filled." },
@@ -330,13 +333,13 @@ static unsigned int nr_arenas(const struct nar_report *r)
 	return nar_registry_end() - OWNER_FIRST_ARENA;
 }
 
-static u64 out_bytes(struct nar_report *r, u32 id)
+static const struct nar_holding *holding_of(struct nar_report *r, u32 id)
 {
 	if (r->first_arena == OWNER_NONE || id - r->first_arena >= NAR_REPORT_ARENAS) {
 		r->first_arena = id;
-		nar_census_arenas(id, NAR_REPORT_ARENAS, r->out);
+		nar_census_arenas(id, NAR_REPORT_ARENAS, r->held);
 	}
-	return r->out[id - r->first_arena];
+	return &r->held[id - r->first_arena];
 }
 
 /* An arena whose thread has ended has counted, and may wait with what it has. */
@@ -356,22 +359,29 @@ static void name_thread(const struct nar_arena *a, struct nar_line *line)
 static bool read_thread(struct nar_report *r, unsigned int i, struct nar_line *line)
 {
 	const struct nar_arena *a = nar_arena_of(OWNER_FIRST_ARENA + i);
-	u64 out = out_bytes(r, OWNER_FIRST_ARENA + i), in_magazines = nar_census_magazine_bytes(a);
+	const struct nar_holding *held = holding_of(r, OWNER_FIRST_ARENA + i);
+	u64 in_magazines = nar_census_magazine_bytes(a);
 	const struct nar_heap *heap = READ_ONCE(a->heap);
+	struct nar_tally t = {
+		.live_bytes = held->out_bytes - min_of(held->out_bytes, in_magazines),
+		.resident_bytes = held->resident_bytes,
+	};
 	struct numarena_stats s = { 0 };
 
 	nar_stats_add_arena(&s, a);
 	name_thread(a, line);
 	line->value[0] = heap && !READ_ONCE(a->is_gone) ? heap->id : 0;
 	line->value[1] = READ_ONCE(a->slab_bytes);
-	line->value[2] = out - min_of(out, in_magazines);
+	line->value[2] = t.live_bytes;
 	line->value[3] = in_magazines + nar_census_waiting_bytes(a);
-	line->value[4] = READ_ONCE(a->queue.bytes);
-	line->value[5] = s.nr_refills;
-	line->value[6] = s.nr_flushes;
-	line->value[7] = s.nr_remote_frees;
-	line->value[8] = s.nr_remote_batches;
-	line->value[9] = s.lock_contended;
+	line->value[4] = t.resident_bytes;
+	line->value[5] = nar_tally_fragmentation(&t);
+	line->value[6] = READ_ONCE(a->queue.bytes);
+	line->value[7] = s.nr_refills;
+	line->value[8] = s.nr_flushes;
+	line->value[9] = s.nr_remote_frees;
+	line->value[10] = s.nr_remote_batches;
+	line->value[11] = s.lock_contended;
 	return true;
 }
 

@@ -46,7 +46,7 @@ struct nar_report {
 	int node_is;				/* of which that is; -1: of none yet */
 	int row;				/* ... of this node; -1: none yet */
 	u32 first_arena;			/* OWNER_NONE: none yet */
-	u64 out[NAR_REPORT_ARENAS];		/* bytes from this arena's slabs on */
+	struct nar_holding held[NAR_REPORT_ARENAS];	/* from this arena on */
 	u64 uptime_ns;
 	u32 pid;
 	char name[NAR_NAME_BYTES];

@@ -197,6 +197,50 @@ START_TEST(live_objects_are_counted)
 }
 END_TEST
 
+static int own_line(const char *flat)
+{
+	char tid[16];
+
+	snprintf(tid, sizeof(tid), "%d", (int)gettid());
+	return line_where(flat, "threads", "tid", tid);
+}
+
+/* Expect: what a thread has is its own line's, resident too, and hardly fragmented. */
+START_TEST(threads_are_counted)
+{
+	uint64_t live, resident;
+	const char *flat;
+	void *odd[NR_ODD];
+	char name[64];
+	int i;
+
+	if (!has_arenas())
+		return;
+	numarena_free(must_give(numarena_malloc(1)));
+	flat = flatten(print_to_memory(NUMARENA_STATS_JSON), "json");
+	i = own_line(flat);
+	ck_assert_int_ge(i, 0);
+	live = line_figure(flat, "threads", i, "live_bytes");
+	resident = line_figure(flat, "threads", i, "resident_bytes");
+	for (i = 0; i < NR_ODD; i++)
+		memset(odd[i] = must_give(numarena_malloc(ODD_BYTES)), 1, ODD_BYTES);
+	flat = flatten(print_to_memory(NUMARENA_STATS_JSON), "json");
+	i = own_line(flat);
+	/* The first few of a size come from the shards. */
+	ck_assert_uint_ge(line_figure(flat, "threads", i, "live_bytes"), live + (NR_ODD - 16) * ODD_BYTES);
+	ck_assert_uint_ge(line_figure(flat, "threads", i, "resident_bytes"), resident + (NR_ODD - 16) * ODD_BYTES);
+	ck_assert_uint_le(line_figure(flat, "threads", i, "resident_bytes"),
+			  line_figure(flat, "threads", i, "slab_bytes"));
+	snprintf(name, sizeof(name), "threads.%d.fragmentation", i);
+	ck_assert_double_lt(strtod(figure_text(flat, name), NULL), 0.5);
+	for (i = 0; i < NR_ODD; i++)
+		numarena_free(odd[i]);
+	numarena_malloc_trim(0);
+	flat = flatten(print_to_memory(NUMARENA_STATS_JSON), "json");
+	ck_assert_uint_lt(line_figure(flat, "threads", own_line(flat), "live_bytes"), live + ODD_BYTES);
+}
+END_TEST
+
 /* Expect: a large block is live, then waits with its thread or is free. */
 START_TEST(large_blocks_are_counted)
 {
@@ -513,6 +557,7 @@ int main(void)
 		tcase_add_test(tc, prometheus_agrees);
 		tcase_add_test(tc, parts_add_up);
 		tcase_add_test(tc, live_objects_are_counted);
+	tcase_add_test(tc, threads_are_counted);
 		tcase_add_test(tc, large_blocks_are_counted);
 		tcase_add_test(tc, heaps_are_counted);
 		tcase_add_test(tc, slow_pipes_get_all);
