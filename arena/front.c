@@ -74,23 +74,33 @@ noinline void *nar_front_alloc_slow(size_t size)
 		      nar_thread_alloc_slow(size), size, saved);
 }
 
-static size_t usable_size(const void *p)
+static __always_inline size_t large_size(const void *p, const char *call)
+{
+	size_t nr_pages = nar_extent_pages(p, EXTENT_LARGE);
+
+	if (unlikely(!nr_pages))
+		nar_large_die(p, call);
+	return nr_pages << PAGE_SHIFT;
+}
+
+/* @call: what the program has called, which costs nothing until it is to be told. */
+static __always_inline size_t usable_size(const void *p, const char *call)
 {
 	u32 entry;
 
 	if (unlikely(!nar_is_ours(p)))
-		nar_die("%p was never allocated by numarena", p);
+		nar_die("%s of %p, which numarena never allocated", call, p);
 	entry = nar_entry_of(p);
 	if (!entry)
-		return nar_large_bytes(p);
+		return large_size(p, call);
 	return likely(!nar_entry_is_scope(entry)) ? nar_class[nar_entry_class(entry)].shape.size :
-	       nar_scope_usable(p);
+	       nar_scope_usable(p, call);
 }
 
 /* It may be no object: what is to come will say so. */
 static size_t size_to_poison(const void *p)
 {
-	return nar_entry_of(p) ? usable_size(p) : nar_extent_pages(p, EXTENT_LARGE) << PAGE_SHIFT;
+	return nar_entry_of(p) ? usable_size(p, "free") : nar_extent_pages(p, EXTENT_LARGE) << PAGE_SHIFT;
 }
 
 static noinline void free_slower(void *p)
@@ -227,7 +237,7 @@ void *nar_front_realloc(void *p, size_t size)
 	}
 	if (size > PTRDIFF_MAX)
 		return answer(NULL, 0, saved);
-	have = usable_size(p);
+	have = usable_size(p, "realloc");
 	if (try_stay(p, have, size))
 		return answer(p, size, saved);
 	return answer(realloc_move(p, have, size), size, saved);
@@ -329,7 +339,7 @@ void *nar_front_keep(void *p)
 
 	if (!p)
 		return NULL;
-	size = usable_size(p);
+	size = usable_size(p, "numarena_scope_keep");
 	if (!nar_entry_is_scope(nar_entry_of(p)))
 		return p;
 	to = alloc_to_last(size, alignment_of(p, size));
@@ -347,7 +357,7 @@ size_t nar_front_usable_size(void *p)
 
 	if (!p)
 		return 0;
-	bytes = usable_size(p);
+	bytes = usable_size(p, "malloc_usable_size");
 	nar_unpoison(p, bytes);
 	return bytes;
 }
@@ -359,7 +369,7 @@ size_t nar_front_usable_size(void *p)
  */
 static bool is_plausible(const void *p, size_t size)
 {
-	size_t have = usable_size(p);
+	size_t have = usable_size(p, "free_sized");
 
 	return size <= have && (nar_entry_of(p) || nar_extent_is_moved(p) ||
 				have - size < size / NAR_LARGE_SLACK + 2 * PAGE_BYTES);
@@ -369,7 +379,7 @@ void nar_front_free_sized(void *p, size_t size)
 {
 	if (p && nar_opt.harden && !is_plausible(p, size))
 		nar_die("free_sized of %p with %zu bytes, which has %zu: sizes must agree", p, size,
-			usable_size(p));
+			usable_size(p, "free_sized"));
 	nar_front_free(p);
 }
 

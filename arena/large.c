@@ -6,6 +6,8 @@
  * goes back to the tree, but lies on a huge page that is resident with it.  Other blocks
  * share units with their neighbours and are huge all the same.
  */
+#include <string.h>
+
 #include "internal/lap.h"
 #include "internal/probe.h"
 
@@ -106,23 +108,26 @@ void *nar_large_alloc(struct nar_place place, const struct nar_block *block, boo
 	return p;
 }
 
-static __cold __attribute__((__noreturn__)) void die_not_a_block(const void *p)
+void nar_large_die(const void *p, const char *call)
 {
 	enum nar_extent_state state = EXTENT_NONE;
 	size_t nr_pages = 0;
 	void *start = NULL;
 
 	if (!nar_survey_around(p, &start, &nr_pages, &state))
-		nar_die("free of %p, which numarena never allocated", p);
+		nar_die("%s of %p, which numarena never allocated", call, p);
 	if (state == EXTENT_REPLICA)
-		nar_die("free of %p, which numarena_replicate() made: numarena_replica_free() frees all copies",
-			p);
+		nar_die("%s of %p, which numarena_replicate() made: numarena_replica_free() frees all copies",
+			call, p);
 	if (state == EXTENT_LARGE)
-		nar_die("free of %p, which is inside a large block (class large, owner node %u, %zu bytes at %p)",
-			p, nar_node_of(p), nr_pages << PAGE_SHIFT, start);
+		nar_die("%s of %p, which is inside a large block (class large, owner node %u, %zu bytes at %p)",
+			call, p, nar_node_of(p), nr_pages << PAGE_SHIFT, start);
 	if (state == EXTENT_SCOPE)
-		nar_die("free of %p, which is inside an object of a scope (owner node %u, %zu bytes at %p)",
-			p, nar_node_of(p), nr_pages << PAGE_SHIFT, start);
+		nar_die("%s of %p, which is inside an object of a scope (owner node %u, %zu bytes at %p)",
+			call, p, nar_node_of(p), nr_pages << PAGE_SHIFT, start);
+	if (strcmp(call, "free"))
+		nar_die("%s of %p, which was freed before (class large or a slab that is gone, owner node %u)",
+			call, p, nar_node_of(p));
 	nar_die("double free of %p (class large or a slab that is gone, owner node %u)", p,
 		nar_node_of(p));
 }
@@ -132,7 +137,7 @@ void nar_large_free(void *p)
 	if (unlikely(nar_extent_is_moved(p)))
 		nar_migrate_undo(p);
 	if (unlikely(nar_extent_free(p, EXTENT_LARGE)))
-		die_not_a_block(p);
+		nar_large_die(p, "free");
 }
 
 size_t nar_large_bytes(const void *p)
@@ -140,7 +145,7 @@ size_t nar_large_bytes(const void *p)
 	size_t nr_pages = nar_extent_pages(p, EXTENT_LARGE);
 
 	if (unlikely(!nr_pages))
-		die_not_a_block(p);
+		nar_large_die(p, "free");
 	return nr_pages << PAGE_SHIFT;
 }
 

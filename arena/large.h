@@ -28,6 +28,9 @@ void *nar_large_alloc(struct nar_place place, const struct nar_block *block, boo
 /* @p is ours and in no slab.  Dies if it is not the start of a live block. */
 void nar_large_free(void *p);
 
+/* Last words: @p is not the start of a live block, and @call was made with it. */
+__cold __attribute__((__noreturn__)) void nar_large_die(const void *p, const char *call);
+
 /* Bytes of the live block at @p; dies as nar_large_free() does. */
 size_t nar_large_bytes(const void *p);
 

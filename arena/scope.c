@@ -514,20 +514,20 @@ void nar_scope_end(struct numarena_scope *s)
 
 /* ---- Captured objects ---- */
 
-static noinline __cold __attribute__((__noreturn__)) void die_of_object(u32 region, const void *p)
+static noinline __cold __attribute__((__noreturn__)) void die_of_object(u32 region, const void *p, const char *call)
 {
 	const struct numarena_scope *s = READ_ONCE(nar_region_at(region)->scope);
 
 	if (!s)
-		nar_die("free of %p, which is in no scope: its scope has ended, or it was freed before", p);
+		nar_die("%s of %p, which is in no scope: its scope has ended, or it was freed before", call, p);
 	if (!READ_ONCE(s->is_capturing))
-		nar_die("free of %p, which scope \"%s\" has given: it is released with its scope", p, s->name);
-	nar_die("free of %p, where scope \"%s\" has no object: it was freed before or is inside one", p,
+		nar_die("%s of %p, which scope \"%s\" has given: it is released with its scope", call, p, s->name);
+	nar_die("%s of %p, where scope \"%s\" has no object: it was freed before or is inside one", call, p,
 		s->name);
 }
 
 /* Its end; dies if it is none that may be freed. */
-static char *object_end(u32 region, const void *p)
+static char *object_end(u32 region, const void *p, const char *call)
 {
 	const struct nar_region *r = nar_region_at(region);
 	const struct numarena_scope *s = READ_ONCE(r->scope);
@@ -540,7 +540,7 @@ static char *object_end(u32 region, const void *p)
 			end = nar_region_end(region);
 	}
 	if (unlikely(!end))
-		die_of_object(region, p);
+		die_of_object(region, p, call);
 	return end;
 }
 
@@ -564,11 +564,11 @@ static bool is_last(const struct numarena_scope *s, u32 region, const char *end)
 void nar_scope_free(void *p)
 {
 	u32 region = nar_region_around(p);
-	char *end = object_end(region, p);
+	char *end = object_end(region, p, "free");
 	struct numarena_scope *s = READ_ONCE(nar_region_at(region)->scope);
 
 	if (nar_mem.live && !nar_region_at(region)->is_single && !nar_capture_try_clear_live(p))
-		die_of_object(region, p);
+		die_of_object(region, p, "free");
 	if (READ_ONCE(s->thread) != &mine)
 		return;
 	if (nar_region_at(region)->is_single) {
@@ -586,16 +586,16 @@ struct numarena_scope *nar_scope_mine_around(const void *p)
 	return s && READ_ONCE(s->thread) == &mine ? s : NULL;
 }
 
-size_t nar_scope_usable(const void *p)
+size_t nar_scope_usable(const void *p, const char *call)
 {
-	return (size_t)(object_end(nar_region_around(p), p) - (const char *)p);
+	return (size_t)(object_end(nar_region_around(p), p, call) - (const char *)p);
 }
 
 bool nar_scope_try_resize(void *p, size_t size)
 {
 	u32 region = nar_region_around(p);
 	struct numarena_scope *s = READ_ONCE(nar_region_at(region)->scope);
-	char *end = object_end(region, p);
+	char *end = object_end(region, p, "realloc");
 	size_t bytes = ALIGN_UP(size, NAR_GRAIN);
 
 	/* What an object no longer needs serves nobody else before the scope ends. */

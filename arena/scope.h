@@ -71,9 +71,9 @@ void nar_scope_release(struct numarena_scope *s, size_t mark);
 
 /* ---- Captured objects; @p lies in a region ---- */
 
-/* Any thread.  Both die if @p is none. */
+/* Any thread.  Both die if @p is none, and say what @call was made with it. */
 void nar_scope_free(void *p);
-size_t nar_scope_usable(const void *p);
+size_t nar_scope_usable(const void *p, const char *call);
 
 /* The scope that it is in, if that is the calling thread's; NULL. */
 struct numarena_scope *nar_scope_mine_around(const void *p);

@@ -1026,6 +1026,10 @@ struct numarena_audit {
 	struct numarena_audit_node at[NUMARENA_MAX_NODES];
 };
 
+/* To g++ a function hides the constructor of a structure of its name, as with stat(2). */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+
 /**
  * numarena_audit() - look where every resident page is
  * @audit: @audit->size says how large it is; the rest is filled
@@ -1041,6 +1045,7 @@ struct numarena_audit {
  * fails with.
  */
 int numarena_audit(struct numarena_audit *audit);
+#pragma GCC diagnostic pop
 
 #ifdef __cplusplus
 }

@@ -314,6 +314,28 @@ static void large_by_another_thread(void)
 	bad_call_returned();
 }
 
+/* What else a block that is gone is handed to. */
+static void *large_gone(const char *call)
+{
+	void *p = object_of(100000);
+
+	expect_line("%s of %p, which was freed before \\(.*large.*node [0-9]+\\)", call, p);
+	numarena_free(p);
+	return p;
+}
+
+static void realloc_of_freed_large(void)
+{
+	numarena_free(numarena_realloc(large_gone("realloc"), 200000));
+	bad_call_returned();
+}
+
+static void usable_size_of_freed_large(void)
+{
+	numarena_malloc_usable_size(large_gone("malloc_usable_size"));
+	bad_call_returned();
+}
+
 /* ---- A size that cannot be ---- */
 
 static void wrong_size_of(size_t size, size_t claimed)
@@ -360,6 +382,8 @@ int main(int argc, char **argv)
 		{ "large_a_b_a", "at-once", large_a_b_a },
 		{ "large_after_coalescing", "at-once", large_after_coalescing },
 		{ "large_by_another_thread", "at-once", large_by_another_thread },
+		{ "realloc_of_freed_large", "at-once", realloc_of_freed_large },
+		{ "usable_size_of_freed_large", "at-once", usable_size_of_freed_large },
 		{ "wrong_size", "hardened", wrong_size },
 		{ "wrong_size_of_large", "hardened", wrong_size_of_large },
 	};

@@ -88,8 +88,17 @@ static void realloc_stack(void)
 {
 	char on_stack[64] __attribute__((__aligned__(64)));
 
-	expect_line(".*%p\\b.*never allocated", (void *)on_stack);
+	expect_line("realloc of %p, which numarena never allocated", (void *)on_stack);
 	numarena_free(numarena_realloc(on_stack, 100));
+	bad_call_returned();
+}
+
+static void usable_size_of_stack(void)
+{
+	char on_stack[64] __attribute__((__aligned__(64)));
+
+	expect_line("malloc_usable_size of %p, which numarena never allocated", (void *)on_stack);
+	numarena_malloc_usable_size(on_stack);
 	bad_call_returned();
 }
 
@@ -132,6 +141,7 @@ int main(int argc, char **argv)
 		{ "not_canonical", "at-once", not_canonical },
 		{ "end_of_space", "at-once", end_of_space },
 		{ "realloc_stack", "at-once", realloc_stack },
+		{ "usable_size_of_stack", "at-once", usable_size_of_stack },
 		{ "reserved_1g_beyond", "at-once", reserved_1g_beyond },
 		{ "reserved_odd_beyond", "at-once", reserved_odd_beyond },
 		{ "reserved_far_beyond", "at-once", reserved_far_beyond },

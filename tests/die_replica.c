@@ -48,7 +48,7 @@ static void realloc_copy(void)
 {
 	const void *p = numarena_replica(replicas_new(SIZE));
 
-	expect_line("free of %p, which numarena_replicate\\(\\) made: ", p);
+	expect_line("realloc of %p, which numarena_replicate\\(\\) made: ", p);
 	numarena_free(numarena_realloc((void *)(uintptr_t)p, 2 * SIZE));
 	bad_call_returned();
 }

@@ -186,16 +186,16 @@ static void lost_threads_end(void)
 
 /* ---- Objects ---- */
 
-static void expect_given(const void *p)
+static void expect_given(const char *call, const void *p)
 {
-	expect_line("free of %p, which scope \"request\" has given", p);
+	expect_line("%s of %p, which scope \"request\" has given", call, p);
 }
 
 static void free_of_given(void)
 {
 	void *p = give(begin(0), SIZE);
 
-	expect_given(p);
+	expect_given("free", p);
 	numarena_free(p);
 	bad_call_returned();
 }
@@ -204,7 +204,7 @@ static void free_of_large_given(void)
 {
 	void *p = give(begin(0), LARGE);
 
-	expect_given(p);
+	expect_given("free", p);
 	numarena_free(p);
 	bad_call_returned();
 }
@@ -213,7 +213,7 @@ static void realloc_of_given(void)
 {
 	void *p = give(begin(0), SIZE);
 
-	expect_given(p);
+	expect_given("realloc", p);
 	numarena_free(numarena_realloc(p, 2 * SIZE));
 	bad_call_returned();
 }
@@ -222,7 +222,7 @@ static void keep_of_given(void)
 {
 	void *p = give(begin(0), SIZE);
 
-	expect_given(p);
+	expect_given("numarena_scope_keep", p);
 	numarena_scope_keep(p);
 	bad_call_returned();
 }

@@ -337,28 +337,52 @@ static void count_live(const struct plan *plan, struct play *play)
 	}
 }
 
-void player_run(const struct plan *plan, struct play *play)
+/* What lives at the end is no part of the next round. */
+static void free_live(const struct plan *plan)
 {
-	struct lane *lane = own_map(plan->nr_threads * sizeof(*lane));
-	struct ends ends = { own_map(plan->nr_threads * sizeof(*ends.at)), 0 };
-	double start, cpu_start, resident, peak;
 	uint32_t i;
 
-	*play = (struct play){ 0 };
-	slots = own_map(plan->nr_objects * sizeof(*slots));
-	own_populate(slots, plan->nr_objects * sizeof(*slots));
-	own_populate(lane, plan->nr_threads * sizeof(*lane));
+	for (i = 0; i < plan->nr_objects; i++) {
+		if (slots[i] != SLOT_LOST)
+			free(slots[i]);
+		slots[i] = SLOT_NONE;
+	}
+}
+
+static void play_round(const struct plan *plan, struct lane *lane, struct ends *ends, struct play *play)
+{
+	double start, cpu_start;
+	uint32_t i;
+
 	for (i = 0; i < plan->nr_threads; i++)
-		lane[i].plan = &plan->thread[i];
-	resident = peak_reset();
+		lane[i] = (struct lane){ .plan = &plan->thread[i] };
 	start = clock_seconds(CLOCK_MONOTONIC);
 	cpu_start = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
-	run_lanes(lane, plan->nr_threads, &ends);
+	run_lanes(lane, plan->nr_threads, ends);
 	play->seconds = clock_seconds(CLOCK_MONOTONIC) - start;
 	play->cpu_seconds = clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu_start;
-	peak = status_bytes("VmHWM:");
-	play->peak_bytes = resident < 0 || peak < 0 ? -1 : peak - resident;
 	for (i = 0; i < plan->nr_threads; i++)
 		add_lane(play, &lane[i].play);
 	count_live(plan, play);
+}
+
+void player_run(const struct plan *plan, struct play *play, unsigned int nr)
+{
+	struct lane *lane = own_map(plan->nr_threads * sizeof(*lane));
+	struct ends ends = { own_map(plan->nr_threads * sizeof(*ends.at)), 0 };
+	double resident, peak;
+	unsigned int i;
+
+	slots = own_map(plan->nr_objects * sizeof(*slots));
+	own_populate(slots, plan->nr_objects * sizeof(*slots));
+	own_populate(lane, plan->nr_threads * sizeof(*lane));
+	resident = peak_reset();
+	for (i = 0; i < nr; i++) {
+		play[i] = (struct play){ 0 };
+		if (i)
+			free_live(plan);
+		play_round(plan, lane, &ends, &play[i]);
+		peak = status_bytes("VmHWM:");
+		play[i].peak_bytes = resident < 0 || peak < 0 ? -1 : peak - resident;
+	}
 }

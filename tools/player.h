@@ -23,9 +23,10 @@ struct play {
 	size_t nr_wrong_live;	/* objects that are live and should not be, or the reverse */
 	uint64_t live_bytes;
 	double seconds, cpu_seconds;
-	double peak_bytes;	/* resident above what was before; negative: not known */
+	double peak_bytes;	/* resident above what was before the first; negative: not known */
 };
 
-void player_run(const struct plan *plan, struct play *play);
+/* @nr times, one after the other, each into its place in @play. */
+void player_run(const struct plan *plan, struct play *play, unsigned int nr);
 
 #endif /* TOOL_PLAYER_H */

@@ -12,6 +12,7 @@
 #include "tool.h"
 #include "trace.h"
 
+#include <ctype.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <getopt.h>
@@ -27,6 +28,8 @@ enum { KEY_PRELOADED = 256 };
 
 static const struct tool_option options[] = {
 	{ "allocator", "LIB", 'a', "the malloc: a library's path, or numarena, or system" },
+	{ "repeat", "N", 'r', "replay so many times, 1 to 1000, in one process; print each and the\n"
+			      "median" },
 	{ "summary", NULL, 's', "replay nothing; print the sizes and lifetimes of the trace" },
 	{ "json", NULL, 'j', "print JSON" },
 	{ "preloaded", NULL, KEY_PRELOADED, NULL },
@@ -43,7 +46,8 @@ static const struct tool_usage usage = {
 	.options = options,
 	.notes = "Without --allocator the malloc is what LD_PRELOAD names, or numarena if it names none;\n"
 		 "NUMARENA_CONF is heeded.  A byte of each page of each object is written.  Peak memory is\n"
-		 "what was resident at most, less what was before: the trace's own.  The exit status is 0 if\n"
+		 "what was resident at most, less what was before: the trace's own.  Between two rounds what\n"
+		 "is live is freed; what the malloc keeps then, later rounds find.  The exit status is 0 if\n"
 		 "all is as recorded, 1 if not or if the trace cannot be read, 2 for a wrong call.",
 };
 
@@ -113,6 +117,66 @@ static void expect_allocator(const char *allocator)
 			 malloc_library(), wanted);
 }
 
+/* ---- Rounds ---- */
+
+#define MAX_ROUNDS 1000
+
+struct rounds {
+	unsigned int nr;
+	struct play *play;
+	struct play all;	/* medians, the highest peak, what was wrong in any; else of the last */
+};
+
+static int compare(const void *a, const void *b)
+{
+	const double *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static double median(double *of, unsigned int nr)
+{
+	qsort(of, nr, sizeof(*of), compare);
+	return (of[(nr - 1) / 2] + of[nr / 2]) / 2;
+}
+
+static void sum_up(struct rounds *r)
+{
+	double seconds[MAX_ROUNDS], cpu_seconds[MAX_ROUNDS];
+	unsigned int i;
+
+	r->all = r->play[r->nr - 1];
+	for (i = 0; i < r->nr; i++) {
+		seconds[i] = r->play[i].seconds;
+		cpu_seconds[i] = r->play[i].cpu_seconds;
+	}
+	for (i = 0; i < r->nr - 1; i++) {
+		const struct play *p = &r->play[i];
+
+		r->all.nr_failed += p->nr_failed;
+		r->all.nr_overwritten += p->nr_overwritten;
+		r->all.nr_not_zero += p->nr_not_zero;
+		r->all.nr_misaligned += p->nr_misaligned;
+		r->all.nr_wrong_live += p->nr_wrong_live;
+		if (p->peak_bytes > r->all.peak_bytes)
+			r->all.peak_bytes = p->peak_bytes;
+	}
+	r->all.seconds = median(seconds, r->nr);
+	r->all.cpu_seconds = median(cpu_seconds, r->nr);
+}
+
+static unsigned int read_rounds(const char *text)
+{
+	unsigned long n;
+	char *end;
+
+	errno = 0;
+	n = strtoul(text, &end, 10);
+	if (!isdigit((unsigned char)*text) || *end || errno || !n || n > MAX_ROUNDS)
+		tool_usage_error(&usage, "'%s' is no number of rounds from 1 to %d", text, MAX_ROUNDS);
+	return (unsigned int)n;
+}
+
 /* ---- Printing ---- */
 
 struct source {
@@ -173,10 +237,24 @@ static void print_seconds(const char *what, double seconds, size_t nr_ops)
 	       nr_ops ? seconds * 1e9 / (double)nr_ops : 0.0);
 }
 
-static void print_play(const struct plan *plan, const struct play *p)
+static void print_rounds(const struct rounds *r)
 {
+	unsigned int i;
+
+	for (i = 0; i < r->nr; i++)
+		printf("round %-7u %12.6f s, CPU %.6f s\n", i + 1, r->play[i].seconds,
+		       r->play[i].cpu_seconds);
+	printf("%-13s %12u rounds:\n", "median of", r->nr);
+}
+
+static void print_play(const struct plan *plan, const struct rounds *r)
+{
+	const struct play *p = &r->all;
+
 	printf("%-13s %12" PRIu32 "\n", "threads", plan->nr_threads);
 	printf("%-13s %12zu\n", "operations", p->nr_ops);
+	if (r->nr > 1)
+		print_rounds(r);
 	print_seconds("time", p->seconds, p->nr_ops);
 	print_seconds("CPU", p->cpu_seconds, p->nr_ops);
 	if (p->peak_bytes >= 0)
@@ -190,16 +268,31 @@ static void print_play(const struct plan *plan, const struct play *p)
 	print_problem(p->nr_wrong_live, "objects are live, or not live, unlike the recorded");
 }
 
-static void print_text(const struct source *s, const struct plan *plan, const struct play *p)
+static void print_text(const struct source *s, const struct plan *plan, const struct rounds *r)
 {
 	print_source(s);
 	printf("%-13s %s\n", "allocator", malloc_library());
 	print_calls(&s->line);
-	print_play(plan, p);
+	print_play(plan, r);
 }
 
-static void print_json(const struct source *s, const struct plan *plan, const struct play *p)
+static void json_rounds(const struct rounds *r)
 {
+	unsigned int i;
+
+	json_open("rounds", '[');
+	for (i = 0; i < r->nr; i++) {
+		json_open(NULL, '{');
+		json_real("seconds", r->play[i].seconds);
+		json_real("cpu_seconds", r->play[i].cpu_seconds);
+		json_close();
+	}
+	json_close();
+}
+
+static void print_json(const struct source *s, const struct plan *plan, const struct rounds *r)
+{
+	const struct play *p = &r->all;
 	size_t i;
 
 	json_open(NULL, '{');
@@ -212,6 +305,7 @@ static void print_json(const struct source *s, const struct plan *plan, const st
 	json_number("operations", p->nr_ops);
 	json_real("seconds", p->seconds);
 	json_real("cpu_seconds", p->cpu_seconds);
+	json_rounds(r);
 	json_real("peak_bytes", p->peak_bytes);
 	json_number("live_objects", p->nr_live);
 	json_number("live_bytes", p->live_bytes);
@@ -235,25 +329,28 @@ static void source_read(struct source *s, const char *file)
 			 "%s has no allocation: its program has a malloc of its own, or made none", file);
 }
 
-static int replay(struct source *s, bool is_json)
+static int replay(struct source *s, unsigned int nr_rounds, bool is_json)
 {
+	static struct play play[MAX_ROUNDS];
+	struct rounds rounds = { nr_rounds, play, { 0 } };
 	struct plan plan;
-	struct play play;
 
 	plan_make(&plan, &s->line);
 	timeline_free(&s->line);
-	player_run(&plan, &play);
+	player_run(&plan, play, nr_rounds);
+	sum_up(&rounds);
 	if (is_json)
-		print_json(s, &plan, &play);
+		print_json(s, &plan, &rounds);
 	else
-		print_text(s, &plan, &play);
-	return is_as_recorded(&play) ? TOOL_OK : TOOL_FAILED;
+		print_text(s, &plan, &rounds);
+	return is_as_recorded(&rounds.all) ? TOOL_OK : TOOL_FAILED;
 }
 
 int cmd_replay(int argc, char **argv)
 {
 	bool is_preloaded = false, is_summary = false, is_json = false;
 	const char *allocator = NULL;
+	unsigned int nr_rounds = 0;
 	struct source source;
 	int key;
 
@@ -263,18 +360,22 @@ int cmd_replay(int argc, char **argv)
 		is_json |= key == 'j';
 		if (key == 'a')
 			allocator = optarg;
+		if (key == 'r')
+			nr_rounds = read_rounds(optarg);
 	}
 	if (optind != argc - 1)
 		tool_usage_error(&usage, optind == argc ? "which trace?" : "one trace at a time");
 	if (is_summary && is_json)
 		tool_usage_error(&usage, "--summary is text only");
+	if (is_summary && nr_rounds)
+		tool_usage_error(&usage, "--summary replays nothing");
 	if (!is_summary && !is_preloaded)
 		start_anew(allocator, argv, argc);
 	if (!is_summary)
 		expect_allocator(allocator);
 	source_read(&source, argv[optind]);
 	if (!is_summary)
-		return replay(&source, is_json);
+		return replay(&source, nr_rounds ? nr_rounds : 1, is_json);
 	print_source(&source);
 	print_calls(&source.line);
 	summary_print(&source.line);

@@ -11,8 +11,8 @@ top=$(cd "$here/../.." && pwd)
 . "$top/tests/tap.sh"
 
 build=$(cd "${NUMARENA_BUILD:-$top/build}" && pwd)
-warnings=(-Wall -Wextra -Wpedantic -Wconversion -Wold-style-cast -Wnon-virtual-dtor
-	-Woverloaded-virtual -Werror)
+warnings=(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wold-style-cast
+	-Wnon-virtual-dtor -Woverloaded-virtual -Werror)
 
 # A second source: nothing in the header may be defined twice.
 printf '#include <numarena.hpp>\nint second() { numarena::heap_resource r; return r.is_equal(r); }\n' \
@@ -24,11 +24,20 @@ compiles() {
 		-L "$build" -lnumarena -Wl,-rpath,"$build"
 }
 
+# numarena.h alone is for any standard.
+is_clean_header() {
+	printf '#include <numarena.h>\nint main() { return numarena_audit(0) + 1; }\n' >"$tap_dir/alone.cc"
+	"$1" -std=c++98 "${warnings[@]}" -I "$top/include" -fsyntax-only "$tap_dir/alone.cc"
+}
+
 runs() {
 	NUMARENA_CONF=$2 "$tap_dir/$1"
 }
 
 for compiler in g++ clang++; do
+	if [[ $(command -v "$compiler") ]]; then
+		check "$compiler: numarena.h alone" is_clean_header "$compiler"
+	fi
 	for standard in c++17 c++20; do
 		name=$compiler-$standard
 		if [[ ! $(command -v "$compiler") ]]; then

@@ -53,6 +53,41 @@ runs_on() {
 	counts_are 32000 9
 }
 
+# Objects that are live at the end go before the next round begins; each round is checked.
+is_repeated() {
+	record 137 "$crew" kill 2>/dev/null
+	replay --repeat 4
+	query "sorted(r['seconds'] for r in d['rounds'])[1] <= d['seconds'] <= \\
+	sorted(r['seconds'] for r in d['rounds'])[2] and len(d['rounds']) == 4 and d['live_objects'] >= 1"
+	cp "$tap_dir/out" "$tap_dir/first"
+	replay
+	"$python" -c 'import json, sys
+a, b = (json.load(open(f)) for f in sys.argv[1:])
+assert len(b["rounds"]) == 1 and b["rounds"][0]["seconds"] == b["seconds"]
+for k in "operations", "threads", "live_objects", "live_bytes":
+    assert a[k] == b[k], k' "$tap_dir/first" "$tap_dir/out"
+	call replay --repeat=3 "$trace"
+	((status == 0)) && [[ $(grep -c '^round [123]  *[0-9.]* s, CPU [0-9.]* s$' "$tap_dir/out") == 3 ]] &&
+		grep -q '^median of  *3 rounds:$' "$tap_dir/out"
+}
+
+# What is live at the end, 8 MiB at the least, is had once.
+rounds_do_not_add_up() {
+	record 0 env PYTHONMALLOC=malloc "$python" -c 'import os; b = bytearray(8 << 20); os._exit(0)'
+	replay --repeat 10
+	query 'd["live_bytes"] >= 8 << 20 and d["peak_bytes"] < 40 << 20'
+}
+
+# Four times as many as in one round.
+finds_in_each_round() {
+	local nr
+	record 0 "$crew"
+	FAULTY=null "$numarena" replay -a "$faulty" "$trace" >"$tap_dir/out" || true
+	nr=$(awk '/^WRONG .* failed/ { print $2 }' "$tap_dir/out")
+	FAULTY=null "$numarena" replay -a "$faulty" -r 4 "$trace" >"$tap_dir/out" || true
+	((nr > 0 && 4 * nr == $(awk '/^WRONG .* failed/ { print $2 }' "$tap_dir/out")))
+}
+
 program_is_recorded() {
 	local least=$1
 	shift
@@ -247,6 +282,9 @@ check 'a program that is linked statically' static_program
 check 'another process of the same number' number_is_not_enough
 check 'no room for the trace' disk_is_full
 
+check 'replay, again and again' is_repeated
+check 'replay: rounds leave nothing behind' rounds_do_not_add_up
+check 'replay finds in each round' finds_in_each_round
 check 'replay finds memory that is given twice' finds twice 'overwritten'
 check 'replay finds allocations that fail' finds null 'allocations failed'
 check 'replay finds calloc without zeros' finds zero 'not zero'
@@ -279,6 +317,10 @@ check 'record: the program'"'"'s status' record 7 sh -c 'exit 7'
 check 'replay: no trace' misused 'which trace?' replay
 check 'replay: two traces' misused 'one trace at a time' replay a b
 check 'replay: two forms' misused 'text only' replay --summary --json "$trace"
+check 'replay: no forms of rounds' misused 'replays nothing' replay --summary --repeat 2 "$trace"
+for rounds in 0 -1 x '' 1x 1001 99999999999999999999; do
+	check "replay: '$rounds' rounds" misused "'$rounds' is no number of rounds" replay --repeat "$rounds" "$trace"
+done
 check 'replay: closed or full stdout' complains_of_output replay "$trace"
 
 tap_end

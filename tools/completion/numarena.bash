@@ -12,7 +12,7 @@ _numarena_options() {
 	top) echo '--interval= --count= --once --sort= --help' ;;
 	doctor) echo '--json --verbose --root= --help' ;;
 	record) echo '--output= --help' ;;
-	replay) echo '--allocator= --summary --json --help' ;;
+	replay) echo '--allocator= --repeat= --summary --json --help' ;;
 	help) echo '--help' ;;
 	esac
 }
@@ -52,7 +52,7 @@ _numarena_takes_value() {
 	-[ns]) [[ $command == run || $command == top ]] ;;
 	-[Hmpc]) [[ $command == run ]] ;;
 	-o) [[ $command == record ]] ;;
-	-a) [[ $command == replay ]] ;;
+	-[ar]) [[ $command == replay ]] ;;
 	-i) [[ $command == top ]] ;;
 	*) false ;;
 	esac
