@@ -50,7 +50,7 @@ static u32 take_of_lot(struct nar_lot *l, enum nar_pool pool, unsigned int nr)
 }
 
 /* Slices that are there already come before another chunk. */
-static u32 take_slices(struct nar_place place, enum nar_pool pool, unsigned int nr)
+static u32 take_slices(struct nar_place place, enum nar_pool pool, unsigned int nr) __no_lock_analysis
 {
 	struct nar_lot *l = nar_lot_lock_own(place);
 	unsigned int lot;

@@ -68,7 +68,7 @@ struct nar_lot *nar_lot_own(struct nar_place place)
 	return likely(l) ? l : nar_lot_at(place, 0);
 }
 
-struct nar_lot *nar_lot_lock_own(struct nar_place place)
+struct nar_lot *nar_lot_lock_own(struct nar_place place) __no_lock_analysis
 {
 	struct nar_lot *l = nar_lot_own(place);
 
