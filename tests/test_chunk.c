@@ -235,9 +235,8 @@ static void *take_thread(void *slice)
 
 static struct nar_lock *last_lock;
 
-static void lock_and_note(struct nar_lock *l)
+static void note_lock(struct nar_lock *l)
 {
-	nar_lock(l);
 	last_lock = l;
 }
 
@@ -247,13 +246,15 @@ static u32 take_beside(void)
 	pthread_t thread;
 	u32 slice, before;
 
-	nar_chunk_each_lock(lock_and_note);
+	/* NODE is the last. */
+	nar_chunk_each_lock(note_lock);
+	nar_lock(last_lock);
 	before = READ_ONCE(last_lock->nr_contended);
 	ck_assert_int_eq(pthread_create(&thread, NULL, take_thread, &slice), 0);
 	/* It has left the lot, and waits with the new one until that may be known. */
 	while (READ_ONCE(last_lock->nr_contended) == before)
 		sched_yield();
-	nar_chunk_each_lock(nar_unlock);
+	nar_unlock(last_lock);
 	ck_assert_int_eq(pthread_join(thread, NULL), 0);
 	return slice;
 }
