@@ -9,16 +9,16 @@
  */
 #include "block.h"
 #include "extent.h"
-#include "window.h"
+#include "pane.h"
 
 static struct nar_extent *extent_of(const void *p)
 {
-	return &nar_window_of(nar_node_of(p))->table[nar_page_of(p)];
+	return &nar_pane_of(nar_node_of(p))->table[nar_page_of(p)];
 }
 
 static void block_link(struct nar_heap *h, void *p) __must_hold(&h->lock)
 {
-	const struct nar_window *x = nar_window_of(nar_node_of(p));
+	const struct nar_pane *x = nar_pane_of(nar_node_of(p));
 	u32 page = nar_page_of(p), *first = &h->first_block[nar_node_of(p)];
 	struct nar_extent *e = extent_of(p);
 
@@ -33,7 +33,7 @@ static void block_link(struct nar_heap *h, void *p) __must_hold(&h->lock)
 
 static void block_unlink(struct nar_heap *h, void *p) __must_hold(&h->lock)
 {
-	const struct nar_window *x = nar_window_of(nar_node_of(p));
+	const struct nar_pane *x = nar_pane_of(nar_node_of(p));
 	struct nar_extent *e = extent_of(p);
 
 	if (e->next_block)
@@ -48,9 +48,9 @@ static void block_unlink(struct nar_heap *h, void *p) __must_hold(&h->lock)
 
 u32 nar_block_heap_id_slow(const void *p)
 {
-	const struct nar_window *x = nar_window_of(nar_node_of(p));
+	const struct nar_pane *x = nar_pane_of(nar_node_of(p));
 
-	if (nar_offset(p) % PAGE_BYTES || !nar_window_has(x, nar_page_of(p)))
+	if (nar_offset(p) % PAGE_BYTES || !nar_pane_has(x, nar_page_of(p)))
 		return 0;
 	return READ_ONCE(extent_of(p)->heap);
 }
@@ -162,7 +162,7 @@ u64 nar_blocks_recount(struct nar_heap *h) __must_hold(&h->lock)
 	u32 page;
 
 	for (node = 0; node < nar_nodes.nr; node++) {
-		const struct nar_extent *table = nar_window_of(node)->table;
+		const struct nar_extent *table = nar_pane_of(node)->table;
 
 		for (page = h->first_block[node]; page; page = table[page].next_block)
 			sum += (u64)table[page].nr_pages << PAGE_SHIFT;

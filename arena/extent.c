@@ -29,16 +29,16 @@ static const u8 order_of_backings[NR_BACKINGS][NR_BACKINGS - 1] = {
 #define ROOM_MADE_LEAST (PAGES_PER_UNIT / 2)
 #define ROOM_MADE_MOST (MIB(16) / PAGE_BYTES)
 
-static u32 largest(const struct nar_window *x, unsigned int policy, u8 backing)
+static u32 largest(const struct nar_pane *x, unsigned int policy, u8 backing)
 {
-	return nar_tree_below(nar_window_tree(x, (struct nar_kin){ (u8)policy, backing }), UINT32_MAX, 0);
+	return nar_tree_below(nar_pane_tree(x, (struct nar_kin){ (u8)policy, backing }), UINT32_MAX, 0);
 }
 
 /* From page @at of the free extent at @page on, with so many times as much there. */
-static bool has_room_from(const struct nar_window *x, u32 page, u32 at, const struct nar_want *w, unsigned int times,
+static bool has_room_from(const struct nar_pane *x, u32 page, u32 at, const struct nar_want *w, unsigned int times,
 			  u32 *from)
 {
-	*from = nar_window_first_fit(x, at, (u32)w->align_pages);
+	*from = nar_pane_first_fit(x, at, (u32)w->align_pages);
 	return *from + times * w->nr_pages <= (size_t)page + x->table[page].nr_pages;
 }
 
@@ -46,7 +46,7 @@ static bool has_room_from(const struct nar_window *x, u32 page, u32 at, const st
  * At the start of the largest, or in the middle, if what grows already lies before it: then
  * either has half of the room.
  */
-static u32 find_roomy(const struct nar_window *x, unsigned int policy, const struct nar_want *w, u32 *from)
+static u32 find_roomy(const struct nar_pane *x, unsigned int policy, const struct nar_want *w, u32 *from)
 {
 	unsigned int i;
 	bool is_second;
@@ -65,7 +65,7 @@ static u32 find_roomy(const struct nar_window *x, unsigned int policy, const str
 }
 
 /* Where @w->near was, if that is the start of a free extent or inside the largest. */
-static u32 find_near(const struct nar_window *x, unsigned int policy, const struct nar_want *w, u32 *from)
+static u32 find_near(const struct nar_pane *x, unsigned int policy, const struct nar_want *w, u32 *from)
 {
 	u32 near = nar_page_of(w->near), page;
 	unsigned int i;
@@ -81,7 +81,7 @@ static u32 find_near(const struct nar_window *x, unsigned int policy, const stru
 	return 0;
 }
 
-static void note_growth(struct nar_window *x, u32 page, unsigned int nr_before)
+static void note_growth(struct nar_pane *x, u32 page, unsigned int nr_before)
 {
 	struct nar_extent *e = &x->table[page];
 
@@ -90,7 +90,7 @@ static void note_growth(struct nar_window *x, u32 page, unsigned int nr_before)
 		x->table[page + e->nr_pages - 1].nr_grown = e->nr_grown;
 }
 
-static u32 find_any(const struct nar_window *x, unsigned int policy, const struct nar_want *w, u32 *from)
+static u32 find_any(const struct nar_pane *x, unsigned int policy, const struct nar_want *w, u32 *from)
 {
 	unsigned int i;
 	u32 page = 0;
@@ -98,29 +98,29 @@ static u32 find_any(const struct nar_window *x, unsigned int policy, const struc
 	for (i = 0; i < NR_BACKINGS - 1 && !page; i++) {
 		struct nar_kin k = { (u8)policy, order_of_backings[w->backing][i] };
 
-		page = nar_window_find(x, (u32)w->nr_pages, (u32)w->align_pages, k, from);
+		page = nar_pane_find(x, (u32)w->nr_pages, (u32)w->align_pages, k, from);
 	}
 	return page;
 }
 
 static void *take(struct nar_place place, const struct nar_want *w, bool *is_zero,
-		  u32 (*find)(const struct nar_window *x, unsigned int policy, const struct nar_want *w,
+		  u32 (*find)(const struct nar_pane *x, unsigned int policy, const struct nar_want *w,
 			      u32 *from))
 {
-	struct nar_window *x = nar_window_of(place.node);
+	struct nar_pane *x = nar_pane_of(place.node);
 	u32 nr = (u32)w->nr_pages, from = 0, page;
 
 	nar_lock(&x->lock);
-	nar_window_take_given(x);
+	nar_pane_take_given(x);
 	page = find(x, place.policy, w, &from);
 	if (page) {
-		nar_window_carve(x, page, from, nr, (u8)w->state);
-		*is_zero = nar_window_take(x, from, nr);
+		nar_pane_carve(x, page, from, nr, (u8)w->state);
+		*is_zero = nar_pane_take(x, from, nr);
 		x->large_pages += w->state == EXTENT_LARGE ? nr : 0;
 		x->table[from].nr_grown = 0;
 		x->table[from].is_moving = false;
 	}
-	nar_window_unlock(x);
+	nar_pane_unlock(x);
 	return page ? nar_page_at(place.node, from) : NULL;
 }
 
@@ -183,7 +183,7 @@ static void *prove(struct nar_place place, const struct nar_want *w, void *p)
 		return p;
 	nar_node_event(place.node, strict_failed, 1);
 	/* A page that a pool gets back need not be there at the next touch. */
-	if (nar_window_of(place.node)->table[nar_page_of(p)].backing != BACKING_HUGETLB)
+	if (nar_pane_of(place.node)->table[nar_page_of(p)].backing != BACKING_HUGETLB)
 		nar_pages_purge(p, w->nr_pages << PAGE_SHIFT);
 	nar_extent_free(p, w->state);
 	return NULL;
@@ -191,14 +191,14 @@ static void *prove(struct nar_place place, const struct nar_want *w, void *p)
 
 void *nar_extent_try_alloc(struct nar_place place, const struct nar_want *want, bool *is_zero)
 {
-	if (is_too_much(want) || !nar_window_ready(place))
+	if (is_too_much(want) || !nar_pane_ready(place))
 		return NULL;
 	return prove(place, want, take_any(place, want, is_zero));
 }
 
 void *nar_extent_try_alloc_near(struct nar_place place, const struct nar_want *want, bool *is_zero)
 {
-	if (is_too_much(want) || nar_node_of(want->near) != place.node || !nar_window_ready(place))
+	if (is_too_much(want) || nar_node_of(want->near) != place.node || !nar_pane_ready(place))
 		return NULL;
 	return prove(place, want, take(place, want, is_zero, find_near));
 }
@@ -207,7 +207,7 @@ static void *alloc_on_node(struct nar_place place, const struct nar_want *w, boo
 {
 	void *p;
 
-	if (!nar_window_ready(place))
+	if (!nar_pane_ready(place))
 		return NULL;
 	p = take_any(place, w, is_zero);
 	p = p ? p : grow_pool_and_take(place, w, is_zero);
@@ -228,7 +228,7 @@ static bool has_room(struct nar_place place, const struct nar_want *w)
  */
 static bool may_make_room(struct nar_place place, const struct nar_want *w)
 {
-	const struct nar_window *x = nar_window_of(place.node);
+	const struct nar_pane *x = nar_pane_of(place.node);
 
 	return w->backing != BACKING_HUGETLB && w->nr_pages >= ROOM_MADE_LEAST && w->nr_pages <= ROOM_MADE_MOST &&
 	       READ_ONCE(x->free_pages) <= READ_ONCE(x->large_pages) + FREE_LEAST &&
@@ -240,7 +240,7 @@ void *nar_extent_try_alloc_roomy(struct nar_place place, const struct nar_want *
 	u32 need = (u32)ALIGN_UP(2 * ROOM_TIMES * want->nr_pages, PAGES_PER_UNIT);
 	void *p;
 
-	if (is_too_much(want) || !nar_window_ready(place))
+	if (is_too_much(want) || !nar_pane_ready(place))
 		return NULL;
 	p = take(place, want, is_zero, find_roomy);
 	if (!p && may_make_room(place, want) && nar_span_grow(place, need, (u8)want->backing))
@@ -252,7 +252,7 @@ static void *alloc_with_room(struct nar_place place, const struct nar_want *w, b
 {
 	void *p;
 
-	if (!nar_window_ready(place))
+	if (!nar_pane_ready(place))
 		return NULL;
 	p = take_any(place, w, is_zero);
 	/* A pool's pages are nobody's room. */
@@ -298,17 +298,17 @@ void *nar_extent_alloc(struct nar_place place, const struct nar_want *want, bool
 
 /* ---- Extents in use ---- */
 
-static bool starts_extent(const struct nar_window *x, const void *p, u8 state)
+static bool starts_extent(const struct nar_pane *x, const void *p, u8 state)
 {
 	u32 page = nar_page_of(p);
 
-	return !(nar_offset(p) % PAGE_BYTES) && nar_window_has(x, page) &&
+	return !(nar_offset(p) % PAGE_BYTES) && nar_pane_has(x, page) &&
 	       READ_ONCE(x->table[page].state) == state;
 }
 
 size_t nar_extent_pages(const void *p, enum nar_extent_state state)
 {
-	struct nar_window *x = nar_window_of(nar_node_of(p));
+	struct nar_pane *x = nar_pane_of(nar_node_of(p));
 
 	return starts_extent(x, p, (u8)state) ? READ_ONCE(x->table[nar_page_of(p)].nr_pages) : 0;
 }
@@ -316,23 +316,23 @@ size_t nar_extent_pages(const void *p, enum nar_extent_state state)
 /* Any page of ours has an entry to read; what it says of other pages nobody uses. */
 unsigned int nar_extent_policy_at(const void *p)
 {
-	struct nar_window *x = nar_window_of(nar_node_of(p));
+	struct nar_pane *x = nar_pane_of(nar_node_of(p));
 
-	if (!nar_window_has(x, nar_page_of(p)))
+	if (!nar_pane_has(x, nar_page_of(p)))
 		return POLICY_OURS;
 	return nar_place_of(nar_node_of(p), &x->table[nar_page_of(p)]).policy;
 }
 
 bool nar_extent_is_moved(const void *p)
 {
-	const struct nar_window *x = nar_window_of(nar_node_of(p));
+	const struct nar_pane *x = nar_pane_of(nar_node_of(p));
 
-	return nar_window_has(x, nar_page_of(p)) && READ_ONCE(x->table[nar_page_of(p)].away);
+	return nar_pane_has(x, nar_page_of(p)) && READ_ONCE(x->table[nar_page_of(p)].away);
 }
 
 bool nar_extent_try_mark(void *p, enum nar_extent_state from, enum nar_extent_state to)
 {
-	struct nar_window *x = nar_window_of(nar_node_of(p));
+	struct nar_pane *x = nar_pane_of(nar_node_of(p));
 	u8 seen = (u8)from;
 
 	/* Neighbours look for EXTENT_FREE alone, so they may look meanwhile. */
@@ -341,17 +341,17 @@ bool nar_extent_try_mark(void *p, enum nar_extent_state from, enum nar_extent_st
 					   __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
-static void free_chunk(struct nar_window *x, u32 page)
+static void free_chunk(struct nar_pane *x, u32 page)
 {
 	nar_lock(&x->lock);
-	nar_window_give(x, page, x->table[page].nr_pages, nar_kin_of(&x->table[page]));
-	nar_window_unlock(x);
+	nar_pane_give(x, page, x->table[page].nr_pages, nar_kin_of(&x->table[page]));
+	nar_pane_unlock(x);
 }
 
 /* Who frees waits for nobody: the lock may be held by a thread that has lost its processor. */
 int nar_extent_free(void *p, enum nar_extent_state state)
 {
-	struct nar_window *x = nar_window_of(nar_node_of(p));
+	struct nar_pane *x = nar_pane_of(nar_node_of(p));
 
 	/* Of two that free it at once, one fails. */
 	if (!nar_extent_try_mark(p, state, EXTENT_GIVEN))
@@ -359,7 +359,7 @@ int nar_extent_free(void *p, enum nar_extent_state state)
 	if (state == EXTENT_CHUNK)
 		free_chunk(x, nar_page_of(p));
 	else
-		nar_window_give_later(x, nar_page_of(p));
+		nar_pane_give_later(x, nar_page_of(p));
 	return 0;
 }
 
@@ -375,7 +375,7 @@ void nar_extent_part_chunk(u32 unit, u64 free_mask, u64 start_mask)
 {
 	const u32 slice_pages = SLICE_BYTES / PAGE_BYTES;
 	void *start = nar_at((size_t)unit << HUGE_SHIFT);
-	struct nar_window *x = nar_window_of(nar_node_of(start));
+	struct nar_pane *x = nar_pane_of(nar_node_of(start));
 	unsigned int slice, nr;
 	struct nar_kin k;
 
@@ -392,12 +392,12 @@ void nar_extent_part_chunk(u32 unit, u64 free_mask, u64 start_mask)
 	}
 	for (slice = 0; slice < SLICES_PER_UNIT; slice++)
 		if (free_mask >> slice & 1)
-			nar_window_give(x, nar_page_of(start) + slice * slice_pages, slice_pages, k);
+			nar_pane_give(x, nar_page_of(start) + slice * slice_pages, slice_pages, k);
 	nar_unlock(&x->lock);
 }
 
 /* What has outgrown small pages may go on in huge ones, and counts as huge from there on. */
-static bool may_join(const struct nar_window *x, u32 page, struct nar_kin k, const struct nar_extent *after)
+static bool may_join(const struct nar_pane *x, u32 page, struct nar_kin k, const struct nar_extent *after)
 {
 	struct nar_kin next = nar_kin_of(after);
 
@@ -407,7 +407,7 @@ static bool may_join(const struct nar_window *x, u32 page, struct nar_kin k, con
 }
 
 /* What is free behind an extent and may become part of it ends here. */
-static u32 end_of_room(const struct nar_window *x, u32 page)
+static u32 end_of_room(const struct nar_pane *x, u32 page)
 {
 	struct nar_kin k = nar_kin_of(&x->table[page]);
 	u32 end = page + x->table[page].nr_pages;
@@ -420,7 +420,7 @@ static u32 end_of_room(const struct nar_window *x, u32 page)
 }
 
 /* @nr pages that are free there. */
-static void take_behind(struct nar_window *x, u32 page, u32 nr)
+static void take_behind(struct nar_pane *x, u32 page, u32 nr)
 {
 	struct nar_extent *e = &x->table[page];
 
@@ -428,20 +428,20 @@ static void take_behind(struct nar_window *x, u32 page, u32 nr)
 		u32 end = page + e->nr_pages, n = min_of(nr - e->nr_pages, x->table[end].nr_pages);
 
 		nar_set_kin(e, nar_kin_of(&x->table[end]));
-		nar_window_carve(x, end, end, n, EXTENT_NONE);
+		nar_pane_carve(x, end, end, n, EXTENT_NONE);
 		e->nr_pages += n;
-		nar_window_take(x, end, n);
+		nar_pane_take(x, end, n);
 	}
 }
 
-static int resize_locked(struct nar_window *x, u32 page, u32 nr)
+static int resize_locked(struct nar_pane *x, u32 page, u32 nr)
 {
 	struct nar_extent *e = &x->table[page];
 	u32 old = e->nr_pages;
 
 	if (nr < old) {
 		e->nr_pages = nr;
-		nar_window_give(x, page + nr, old - nr, nar_kin_of(e));
+		nar_pane_give(x, page + nr, old - nr, nar_kin_of(e));
 	} else if (nr > old) {
 		if (end_of_room(x, page) - page < nr)
 			return -ENOSPC;
@@ -452,40 +452,40 @@ static int resize_locked(struct nar_window *x, u32 page, u32 nr)
 	return 0;
 }
 
-static int resize(struct nar_window *x, u32 page, u32 nr)
+static int resize(struct nar_pane *x, u32 page, u32 nr)
 {
 	int err;
 
 	nar_lock(&x->lock);
-	nar_window_take_given(x);
+	nar_pane_take_given(x);
 	err = resize_locked(x, page, nr);
-	nar_window_unlock(x);
+	nar_pane_unlock(x);
 	return err;
 }
 
 u8 nar_extent_nr_grown(const void *p)
 {
-	const struct nar_window *x = nar_window_of(nar_node_of(p));
+	const struct nar_pane *x = nar_pane_of(nar_node_of(p));
 
 	return READ_ONCE(x->table[nar_page_of(p)].nr_grown);
 }
 
 void nar_extent_inherit_growth(void *p, unsigned int nr_before)
 {
-	struct nar_window *x = nar_window_of(nar_node_of(p));
+	struct nar_pane *x = nar_pane_of(nar_node_of(p));
 
 	nar_lock(&x->lock);
 	note_growth(x, nar_page_of(p), nr_before);
 	nar_unlock(&x->lock);
 }
 
-static struct nar_place place_of(const struct nar_window *x, const void *p)
+static struct nar_place place_of(const struct nar_pane *x, const void *p)
 {
 	return (struct nar_place){ (u8)nar_node_of(p), nar_kin_of(&x->table[nar_page_of(p)]).policy };
 }
 
 /* Whether nothing but free pages lies between the extent at @page and the window's end. */
-static bool is_last(struct nar_window *x, u32 page)
+static bool is_last(struct nar_pane *x, u32 page)
 {
 	bool is;
 
@@ -496,13 +496,13 @@ static bool is_last(struct nar_window *x, u32 page)
 }
 
 /* The last of a window grows with it. */
-static bool try_grow_window(struct nar_window *x, struct nar_place place, u32 page, const struct nar_want *w)
+static bool try_grow_window(struct nar_pane *x, struct nar_place place, u32 page, const struct nar_want *w)
 {
 	return w->backing != BACKING_HUGETLB && is_last(x, page) && nar_node_is_allowed(place.node) &&
 	       has_room(place, w) && nar_span_grow(place, growth_for(w), (u8)w->backing);
 }
 
-static int resize_or_grow(struct nar_window *x, struct nar_place place, u32 page, const struct nar_want *w)
+static int resize_or_grow(struct nar_pane *x, struct nar_place place, u32 page, const struct nar_want *w)
 {
 	u32 nr = (u32)w->nr_pages, old = x->table[page].nr_pages;
 	struct nar_want more = { .nr_pages = nr - old, .backing = w->backing };
@@ -515,7 +515,7 @@ static int resize_or_grow(struct nar_window *x, struct nar_place place, u32 page
 
 int nar_extent_resize(void *p, const struct nar_want *want)
 {
-	struct nar_window *x = nar_window_of(nar_node_of(p));
+	struct nar_pane *x = nar_pane_of(nar_node_of(p));
 	u32 page = nar_page_of(p), old = x->table[page].nr_pages;
 	struct nar_place place = place_of(x, p);
 	size_t nr_pages = want->nr_pages;
@@ -551,7 +551,7 @@ static u32 nr_moves;	/* relaxed */
 /* Pages keep their node when they move. */
 static bool may_move(const void *from, const void *to)
 {
-	const struct nar_window *x = nar_window_of(nar_node_of(from));
+	const struct nar_pane *x = nar_pane_of(nar_node_of(from));
 	const struct nar_extent *e = &x->table[nar_page_of(from)];
 
 	return nar_node_of(from) == nar_node_of(to) && !nar_extent_is_moved(from) &&
@@ -562,7 +562,7 @@ static bool may_move(const void *from, const void *to)
 /* The kernel keeps what the old range had: say again what the new one is for. */
 bool nar_extent_try_move(void *from, void *to, size_t nr_pages)
 {
-	struct nar_window *x = nar_window_of(nar_node_of(to));
+	struct nar_pane *x = nar_pane_of(nar_node_of(to));
 	size_t bytes = nr_pages << PAGE_SHIFT;
 	int err;
 
@@ -571,8 +571,8 @@ bool nar_extent_try_move(void *from, void *to, size_t nr_pages)
 	err = nar_pages_move(from, to, bytes);
 	nar_span_prepare(place_of(x, to), to, bytes, nar_kin_of(&x->table[nar_page_of(to)]).backing);
 	nar_lock(&x->lock);
-	nar_window_look_again(x, nar_page_of(from), (u32)nr_pages);
-	nar_window_look_again(x, nar_page_of(to), (u32)nr_pages);
+	nar_pane_look_again(x, nar_page_of(from), (u32)nr_pages);
+	nar_pane_look_again(x, nar_page_of(to), (u32)nr_pages);
 	nar_unlock(&x->lock);
 	add_relaxed(&nr_moves, 1);
 	nar_event(moved_pages, err ? 0 : nr_pages);
@@ -584,5 +584,5 @@ void nar_extent_each_lock(void (*fn)(struct nar_lock *))
 	unsigned int node;
 
 	for (node = 0; node < nar_nodes.nr; node++)
-		fn(&nar_window_of(node)->lock);
+		fn(&nar_pane_of(node)->lock);
 }

@@ -43,13 +43,13 @@ static bool has_pool_memory(void)
 	unsigned int node;
 
 	for (node = 0; node < nar_nodes.nr; node++)
-		if (READ_ONCE(nar_window_of(node)->committed[BACKING_HUGETLB]))
+		if (READ_ONCE(nar_pane_of(node)->committed[BACKING_HUGETLB]))
 			return true;
 	return false;
 }
 
 /* What a thread that the child does not have was about to give or take is nobody's. */
-static bool is_pooled(const struct nar_window *x, u32 page)
+static bool is_pooled(const struct nar_pane *x, u32 page)
 {
 	return x->table[page].backing == BACKING_HUGETLB && x->table[page].state != EXTENT_HELD &&
 	       x->unit[nar_unit_floor(page)].backing == BACKING_HUGETLB;
@@ -59,7 +59,7 @@ static bool is_pooled(const struct nar_window *x, u32 page)
  * The first run of pages on pool pages at or after @page, under one policy.  All of the
  * kernel's pages are whole in it: a span has one policy, and is held as a whole.
  */
-static bool find_run(const struct nar_window *x, u32 page, u32 *start, u32 *end)
+static bool find_run(const struct nar_pane *x, u32 page, u32 *start, u32 *end)
 {
 	*start = 0;
 	/* A table that a signal has caught half-way may have no next: then no child needs one. */
@@ -112,17 +112,17 @@ static void leave_run(struct nar_place place, u32 start, u32 end)
 
 static struct nar_place place_at(unsigned int node, u32 page)
 {
-	return (struct nar_place){ (u8)node, nar_window_of(node)->table[page].policy };
+	return (struct nar_place){ (u8)node, nar_pane_of(node)->table[page].policy };
 }
 
 static void leave_window(unsigned int node)
 {
-	const struct nar_window *x = nar_window_of(node);
+	const struct nar_pane *x = nar_pane_of(node);
 	u32 start, end = GUARD_BYTES >> PAGE_SHIFT;
 
 	while (find_run(x, end, &start, &end))
 		leave_run(place_at(node, start), start, end);
-	nar_window_leave_pool(nar_window_of(node));
+	nar_pane_leave_pool(nar_pane_of(node));
 }
 
 /* Before its turn, for who has touched it. */
@@ -133,7 +133,7 @@ static bool try_leave_at(const void *p)
 
 	if (!nar_is_ours(p))
 		return false;
-	while (find_run(nar_window_of(node), end, &start, &end)) {
+	while (find_run(nar_pane_of(node), end, &start, &end)) {
 		if (page < start || page >= end)
 			continue;
 		leave_run(place_at(node, start), start, end);

@@ -17,7 +17,7 @@
 #include "internal/stat.h"
 
 #include "home.h"
-#include "window.h"
+#include "pane.h"
 
 /* One question of so many pages takes 13 us. */
 #define LOOK_UNITS 64
@@ -58,7 +58,7 @@ static bool has_home(unsigned int node)
  * Small pages that are not at home have found it full.  What was moved by hand stays, and so
  * do its neighbours in a unit.
  */
-static bool wants_look(const struct nar_window *x, const struct nar_unit *u)
+static bool wants_look(const struct nar_pane *x, const struct nar_unit *u)
 {
 	return u->touched_pages && !u->nr_moved && u->nr_looks < LOOKS_MAX &&
 	       nar_policy_names_node(u->policy) &&
@@ -71,7 +71,7 @@ static bool is_due(const struct nar_unit *u, u32 now_ms)
 	return !u->nr_looks || (int32_t)(now_ms - u->look_ms) >= 0;
 }
 
-static void looks_add(struct looks *l, struct nar_window *x, u32 unit, u32 now_ms)
+static void looks_add(struct looks *l, struct nar_pane *x, u32 unit, u32 now_ms)
 {
 	struct nar_unit *u = &x->unit[unit];
 
@@ -82,7 +82,7 @@ static void looks_add(struct looks *l, struct nar_window *x, u32 unit, u32 now_m
 }
 
 /* The next that are due, from where the last step ended. */
-static void collect(struct looks *l, struct nar_window *x, u32 now_ms)
+static void collect(struct looks *l, struct nar_pane *x, u32 now_ms)
 {
 	const u32 first = nar_unit_floor(GUARD_BYTES >> PAGE_SHIFT);
 	u32 end = nar_unit_floor(x->end), unit;
@@ -118,7 +118,7 @@ static void bring_one(struct looks *l, struct nar_place place)
 }
 
 /* It was not its turn, and there may be room. */
-static void look_at_once(struct nar_window *x, u32 unit, u32 now_ms)
+static void look_at_once(struct nar_pane *x, u32 unit, u32 now_ms)
 {
 	x->unit[unit].nr_looks--;
 	x->unit[unit].look_ms = now_ms;
@@ -127,7 +127,7 @@ static void look_at_once(struct nar_window *x, u32 unit, u32 now_ms)
 
 static void settle_one(const struct looks *l, unsigned int i, unsigned int node, u32 now_ms)
 {
-	struct nar_window *x = nar_window_of(node);
+	struct nar_pane *x = nar_pane_of(node);
 	struct nar_unit *u = &x->unit[l->at[i].unit];
 
 	/* The answer is of the past. */
@@ -149,14 +149,14 @@ static void settle_one(const struct looks *l, unsigned int i, unsigned int node,
 
 static bool may_look(unsigned int node)
 {
-	return READ_ONCE(nar_window_of(node)->nr_unseen) && has_home(node);
+	return READ_ONCE(nar_pane_of(node)->nr_unseen) && has_home(node);
 }
 
 /* Return: whether the end of the window was reached. */
 static bool look_at_some(struct looks *l, unsigned int node, u32 now_ms)
 {
 	struct nar_place place = { (u8)node, POLICY_OURS };
-	struct nar_window *x = nar_window_of(node);
+	struct nar_pane *x = nar_pane_of(node);
 	unsigned int i;
 	bool is_end;
 
@@ -190,7 +190,7 @@ bool nar_home_look(unsigned int node, u32 now_ms)
 
 void nar_home_begin(unsigned int node)
 {
-	struct nar_window *x = nar_window_of(node);
+	struct nar_pane *x = nar_pane_of(node);
 
 	nar_lock(&x->lock);
 	x->next_look = 0;

@@ -12,11 +12,11 @@
 #include "internal/probe.h"
 
 #include "chunk.h"
-#include "survey.h"
 #include "large.h"
 #include "limit.h"
 #include "migrate.h"
-#include "window.h"
+#include "pane.h"
+#include "survey.h"
 
 /* A block from this size on starts on a huge page if no more than a part is lost. */
 #define HUGE_START_BYTES MIB(1)

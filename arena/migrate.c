@@ -31,7 +31,7 @@ static u32 nr_away;	/* relaxed */
 
 /* A block and what is noted of it. */
 struct block {
-	struct nar_window *x;
+	struct nar_pane *x;
 	char *start;
 	u32 page, nr_pages;
 	unsigned int node;	/* of the window */
@@ -88,7 +88,7 @@ static int try_begin(struct block *b, void *p)
 
 	b->start = p;
 	b->node = nar_node_of(p);
-	b->x = nar_window_of(b->node);
+	b->x = nar_pane_of(b->node);
 	b->page = nar_page_of(p);
 	nar_lock(&b->x->lock);
 	b->nr_pages = (u32)nar_extent_pages(p, EXTENT_LARGE);
@@ -98,7 +98,7 @@ static int try_begin(struct block *b, void *p)
 		err = e->is_moving ? -EBUSY : e->backing == BACKING_HUGETLB ? -EOPNOTSUPP : 0;
 		e->is_moving |= !err;
 	}
-	nar_window_unlock(b->x);
+	nar_pane_unlock(b->x);
 	return err;
 }
 
@@ -106,7 +106,7 @@ static void end(const struct block *b)
 {
 	nar_lock(&b->x->lock);
 	extent_of(b)->is_moving = false;
-	nar_window_unlock(b->x);
+	nar_pane_unlock(b->x);
 }
 
 static bool try_count(void)
@@ -124,7 +124,7 @@ static void set_note_locked(const struct block *b, u8 away) __must_hold(&b->x->l
 	if (!e->away != !away)
 		mark_edges(b, away ? 1 : -1);
 	if (!away)
-		nar_window_look_again(b->x, b->page, b->nr_pages);
+		nar_pane_look_again(b->x, b->page, b->nr_pages);
 	WRITE_ONCE(e->away, away);
 }
 
@@ -135,7 +135,7 @@ static int set_note(const struct block *b, u8 before, u8 away)
 		return -ENOSPC;
 	nar_lock(&b->x->lock);
 	set_note_locked(b, away);
-	nar_window_unlock(b->x);
+	nar_pane_unlock(b->x);
 	if (before && !away)
 		sub_relaxed(&nr_away, 1);
 	return 0;

@@ -19,10 +19,10 @@
 #include "numa/process.h"
 
 #include "option.h"
+#include "pane.h"
 #include "publish.h"
 #include "report.h"
 #include "stats.h"
-#include "window.h"
 
 #define PERIOD_NS 100000000
 #define COST_PART 50

@@ -36,15 +36,15 @@ static u32 span_pages(unsigned int node, u32 need, u8 backing)
  * Space that has no memory, else from the end of what was ever used, as far as
  * @reach, where the tables end.
  */
-static u32 hold_span(struct nar_window *x, u32 nr, u32 align, u32 reach)
+static u32 hold_span(struct nar_pane *x, u32 nr, u32 align, u32 reach)
 {
-	u32 from, page = nar_window_find(x, nr, align, NAR_KIN_NONE, &from), end = x->end;
+	u32 from, page = nar_pane_find(x, nr, align, NAR_KIN_NONE, &from), end = x->end;
 
 	if (page) {
-		nar_window_carve(x, page, from, nr, EXTENT_HELD);
+		nar_pane_carve(x, page, from, nr, EXTENT_HELD);
 		return from;
 	}
-	from = nar_window_first_fit(x, end, align);
+	from = nar_pane_first_fit(x, end, align);
 	if (from + nr > reach)
 		return 0;
 	/* Release: who sees the new end sees the tables covered. */
@@ -52,7 +52,7 @@ static u32 hold_span(struct nar_window *x, u32 nr, u32 align, u32 reach)
 	x->table[from].nr_pages = nr;
 	WRITE_ONCE(x->table[from].state, EXTENT_HELD);
 	if (from > end)
-		nar_window_give(x, end, from - end, NAR_KIN_NONE);
+		nar_pane_give(x, end, from - end, NAR_KIN_NONE);
 	return from;
 }
 
@@ -107,7 +107,7 @@ static int commit_span(struct nar_place place, u32 page, u32 nr, u8 backing, uns
 	return err;
 }
 
-static void note_units(struct nar_window *x, u32 page, u32 nr, struct nar_kin k)
+static void note_units(struct nar_pane *x, u32 page, u32 nr, struct nar_kin k)
 {
 	u32 unit = nar_unit_floor(page), end = nar_unit_floor(page + nr);
 
@@ -117,7 +117,7 @@ static void note_units(struct nar_window *x, u32 page, u32 nr, struct nar_kin k)
 	}
 }
 
-static void note_kin(struct nar_window *x, u32 page, u32 nr, struct nar_kin k)
+static void note_kin(struct nar_pane *x, u32 page, u32 nr, struct nar_kin k)
 {
 	note_units(x, page, nr, k);
 	/* It is for young arenas, but what is left of it serves others. */
@@ -133,8 +133,8 @@ static void note_kin(struct nar_window *x, u32 page, u32 nr, struct nar_kin k)
 static u32 span_hold(struct nar_place place, u32 nr, u32 align, u8 backing, unsigned int shift,
 		    bool *again)
 {
-	struct nar_window *x = nar_window_of(place.node);
-	u32 page, end = READ_ONCE(x->end), start = nar_window_first_fit(x, end, align);
+	struct nar_pane *x = nar_pane_of(place.node);
+	u32 page, end = READ_ONCE(x->end), start = nar_pane_first_fit(x, end, align);
 	u32 reach = start > x->limit || nr > x->limit - start ? end : start + nr;
 
 	*again = false;
@@ -155,7 +155,7 @@ static u32 span_hold(struct nar_place place, u32 nr, u32 align, u8 backing, unsi
 		return page;
 	}
 	nar_lock(&x->lock);
-	nar_window_give(x, page, nr, NAR_KIN_NONE);
+	nar_pane_give(x, page, nr, NAR_KIN_NONE);
 	nar_unlock(&x->lock);
 	return 0;
 }
@@ -163,14 +163,14 @@ static u32 span_hold(struct nar_place place, u32 nr, u32 align, u8 backing, unsi
 /* Return: whether it is worth looking for memory again. */
 static bool try_grow(struct nar_place place, u32 nr, u8 backing)
 {
-	struct nar_window *x = nar_window_of(place.node);
+	struct nar_pane *x = nar_pane_of(place.node);
 	bool again;
 	u32 page = span_hold(place, nr, PAGES_PER_UNIT, backing, HUGE_SHIFT, &again);
 
 	if (!page)
 		return again;
 	nar_lock(&x->lock);
-	nar_window_give(x, page, nr, (struct nar_kin){ place.policy, backing });
+	nar_pane_give(x, page, nr, (struct nar_kin){ place.policy, backing });
 	nar_unlock(&x->lock);
 	return true;
 }
@@ -199,12 +199,12 @@ bool nar_span_grow_pool(struct nar_place place, u32 need)
 void *nar_span_hold(struct nar_place place, size_t bytes, enum nar_backing backing,
 		      unsigned int shift)
 {
-	struct nar_window *x = nar_window_of(place.node);
+	struct nar_pane *x = nar_pane_of(place.node);
 	u32 align = 1u << (shift - PAGE_SHIFT), page, unit;
 	size_t nr = ALIGN_UP(bytes, (size_t)1 << shift) >> PAGE_SHIFT;
 	bool again;
 
-	if (nr >= x->limit || !nar_window_ready(place))
+	if (nr >= x->limit || !nar_pane_ready(place))
 		return NULL;
 	do
 		page = span_hold(place, (u32)nr, align, (u8)backing, shift, &again);
@@ -221,17 +221,17 @@ void *nar_span_hold(struct nar_place place, size_t bytes, enum nar_backing backi
 
 void nar_span_release(void *p)
 {
-	struct nar_window *x = nar_window_of(nar_node_of(p));
+	struct nar_pane *x = nar_pane_of(nar_node_of(p));
 	struct nar_extent *e = &x->table[nar_page_of(p)];
 
 	nar_lock(&x->lock);
-	nar_window_give(x, nar_page_of(p), e->nr_pages, nar_kin_of(e));
+	nar_pane_give(x, nar_page_of(p), e->nr_pages, nar_kin_of(e));
 	nar_unlock(&x->lock);
 }
 
 int nar_span_give_back(void *p)
 {
-	struct nar_window *x = nar_window_of(nar_node_of(p));
+	struct nar_pane *x = nar_pane_of(nar_node_of(p));
 	u32 page = nar_page_of(p), nr = x->table[page].nr_pages;
 	size_t bytes = (size_t)nr << PAGE_SHIFT;
 	int err;
@@ -251,7 +251,7 @@ int nar_span_give_back(void *p)
 
 void nar_span_drop(void *p)
 {
-	struct nar_window *x = nar_window_of(nar_node_of(p));
+	struct nar_pane *x = nar_pane_of(nar_node_of(p));
 	u32 page = nar_page_of(p), nr = x->table[page].nr_pages, unit;
 
 	nar_span_give_back(p);

@@ -8,7 +8,7 @@
 
 #include "internal/probe.h"
 
-#include "window.h"
+#include "pane.h"
 
 /*
  * At least @need more pages of @place on @backing.  Return: whether it is worth looking for

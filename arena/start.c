@@ -8,8 +8,8 @@
 #include "arena.h"
 #include "fork.h"
 #include "option.h"
+#include "pane.h"
 #include "start.h"
-#include "window.h"
 
 bool nar_is_started;
 
@@ -30,7 +30,7 @@ static bool start_memory(void)
 {
 	if (nar_meta_init())
 		return false;
-	nar_window_init();
+	nar_pane_init();
 	nar_lot_init();
 	nar_class_init();
 	nar_mags_layout();

@@ -4,12 +4,12 @@
 #include "internal/stat.h"
 
 #include "arena.h"
-#include "survey.h"
+#include "pane.h"
 #include "post.h"
 #include "region.h"
 #include "scope.h"
 #include "stats.h"
-#include "window.h"
+#include "survey.h"
 
 /* To the extents a region is a large block. */
 static size_t large_bytes(const struct nar_survey_usage *u, unsigned int node)

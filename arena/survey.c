@@ -2,21 +2,21 @@
 /* Extents as those see them who do not own them: audit, statistics, last words. */
 #include <errno.h>
 
+#include "pane.h"
 #include "survey.h"
-#include "window.h"
 
 /*
  * Pages behind an extent's first have no state, and there may be millions of them: so they
  * are gone through without the lock, and what is found is looked at again under it.
  */
-static u32 start_before(const struct nar_window *x, u32 page)
+static u32 start_before(const struct nar_pane *x, u32 page)
 {
 	while (page > GUARD_BYTES >> PAGE_SHIFT && READ_ONCE(x->table[page].state) == EXTENT_NONE)
 		page--;
 	return page;
 }
 
-static u32 start_after(const struct nar_window *x, u32 page)
+static u32 start_after(const struct nar_pane *x, u32 page)
 {
 	while (page < load_acquire(&x->end) && READ_ONCE(x->table[page].state) == EXTENT_NONE)
 		page++;
@@ -31,12 +31,12 @@ static bool is_in_use(u8 state)
 /* Whose block it is sees to it that it stays. */
 int nar_survey_place(const void *p, struct nar_place *place)
 {
-	struct nar_window *x = nar_window_of(nar_node_of(p));
+	struct nar_pane *x = nar_pane_of(nar_node_of(p));
 	u32 page = nar_page_of(p), start;
 	const struct nar_extent *e;
 	int err = -ENOENT;
 
-	if (!nar_window_has(x, page))
+	if (!nar_pane_has(x, page))
 		return -ENOENT;
 	start = start_before(x, page);
 	e = &x->table[start];
@@ -50,7 +50,7 @@ int nar_survey_place(const void *p, struct nar_place *place)
 }
 
 /* Up to @max extents from *@at on; none if none begins there any more. */
-static unsigned int runs_from(struct nar_window *x, unsigned int node, u32 *at, struct nar_run *runs,
+static unsigned int runs_from(struct nar_pane *x, unsigned int node, u32 *at, struct nar_run *runs,
 			      unsigned int max)
 {
 	unsigned int nr = 0;
@@ -73,7 +73,7 @@ static unsigned int runs_from(struct nar_window *x, unsigned int node, u32 *at, 
 
 unsigned int nar_survey_walk(unsigned int node, u32 *page, struct nar_run *runs, unsigned int max)
 {
-	struct nar_window *x = nar_window_of(node);
+	struct nar_pane *x = nar_pane_of(node);
 	u32 at = max_of(*page, (u32)(GUARD_BYTES >> PAGE_SHIFT));
 	unsigned int nr;
 
@@ -90,11 +90,11 @@ bool nar_survey_around(const void *p, void **start, size_t *nr_pages,
 		       enum nar_extent_state *state)
 {
 	unsigned int node = nar_node_of(p);
-	struct nar_window *x = nar_window_of(node);
+	struct nar_pane *x = nar_pane_of(node);
 	u32 page, target = nar_page_of(p);
 	bool found = false;
 
-	if (!nar_window_has(x, target))
+	if (!nar_pane_has(x, target))
 		return false;
 	nar_lock(&x->lock);
 	/* Extents tile the window: one leads to the next. */
@@ -115,11 +115,11 @@ bool nar_survey_around(const void *p, void **start, size_t *nr_pages,
 
 void nar_survey_usage(unsigned int node, struct nar_survey_usage *u)
 {
-	struct nar_window *x = nar_window_of(node);
+	struct nar_pane *x = nar_pane_of(node);
 	unsigned int backing;
 
 	nar_lock(&x->lock);
-	nar_window_take_given(x);
+	nar_pane_take_given(x);
 	for (backing = 0; backing < NR_BACKINGS; backing++)
 		u->committed_bytes[backing] = x->committed[backing];
 	u->large_bytes = x->large_pages << PAGE_SHIFT;

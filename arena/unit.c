@@ -50,7 +50,7 @@ static bool is_stale(const struct nar_unit *u, u32 before_ms)
  * The first run of stale units, of at most @max, in the free extent at @page.  Those
  * met that are dirty and not stale are noted: there will be work later.
  */
-static u32 stale_run(struct nar_window *x, u32 page, u32 before_ms, size_t max, u32 *nr)
+static u32 stale_run(struct nar_pane *x, u32 page, u32 before_ms, size_t max, u32 *nr)
 {
 	u32 unit = nar_unit_ceil(page), end = nar_unit_floor(page + x->table[page].nr_pages), first;
 
@@ -65,7 +65,7 @@ static u32 stale_run(struct nar_window *x, u32 page, u32 before_ms, size_t max, 
 }
 
 /* From now on they read as zeros, for all that anybody knows; or they do not, and are as if full. */
-static void note_touched(struct nar_window *x, u32 unit, u32 nr, u16 pages)
+static void note_touched(struct nar_pane *x, u32 unit, u32 nr, u16 pages)
 {
 	u32 end = unit + nr;
 
@@ -93,9 +93,9 @@ static u32 before_of(const struct due *due, unsigned int policy)
 }
 
 /* Largest extents first.  Return: the first page of what was taken out of the tree. */
-static u32 hold_stale_kin(struct nar_window *x, struct nar_kin k, u32 before_ms, size_t max, u32 *nr)
+static u32 hold_stale_kin(struct nar_pane *x, struct nar_kin k, u32 before_ms, size_t max, u32 *nr)
 {
-	const struct nar_tree *t = nar_window_tree(x, k);
+	const struct nar_tree *t = nar_pane_tree(x, k);
 	u32 page, from;
 
 	for (page = nar_tree_below(t, UINT32_MAX, 0);
@@ -104,7 +104,7 @@ static u32 hold_stale_kin(struct nar_window *x, struct nar_kin k, u32 before_ms,
 		from = stale_run(x, page, before_ms, max, nr) * (u32)PAGES_PER_UNIT;
 		if (!*nr)
 			continue;
-		nar_window_carve(x, page, from, *nr * (u32)PAGES_PER_UNIT, EXTENT_HELD);
+		nar_pane_carve(x, page, from, *nr * (u32)PAGES_PER_UNIT, EXTENT_HELD);
 		note_touched(x, nar_unit_floor(from), *nr, 0);
 		WRITE_ONCE(x->nr_dirty, x->nr_dirty + 1);
 		return from;
@@ -112,7 +112,7 @@ static u32 hold_stale_kin(struct nar_window *x, struct nar_kin k, u32 before_ms,
 	return 0;
 }
 
-static u32 hold_stale(struct nar_window *x, const struct due *due, size_t max, u32 *nr)
+static u32 hold_stale(struct nar_pane *x, const struct due *due, size_t max, u32 *nr)
 {
 	struct nar_kin k;
 	u32 page = 0;
@@ -129,13 +129,13 @@ static u32 hold_stale(struct nar_window *x, const struct due *due, size_t max, u
 }
 
 /* Units that could not be purged are young again. */
-static void unhold(struct nar_window *x, u32 page, u32 nr_units, bool is_purged)
+static void unhold(struct nar_pane *x, u32 page, u32 nr_units, bool is_purged)
 {
 	u32 dirty = x->nr_dirty;
 
 	if (!is_purged)
 		note_touched(x, nar_unit_floor(page), nr_units, PAGES_PER_UNIT);
-	nar_window_give(x, page, nr_units * (u32)PAGES_PER_UNIT, nar_kin_of(&x->table[page]));
+	nar_pane_give(x, page, nr_units * (u32)PAGES_PER_UNIT, nar_kin_of(&x->table[page]));
 	/* Clean units are no work for the next purge. */
 	if (is_purged)
 		WRITE_ONCE(x->nr_dirty, dirty);
@@ -144,13 +144,13 @@ static void unhold(struct nar_window *x, u32 page, u32 nr_units, bool is_purged)
 /* Return: units purged; 0 also if the kernel refused, to leave it alone for a while. */
 static size_t purge_run(unsigned int node, const struct due *due, size_t max)
 {
-	struct nar_window *x = nar_window_of(node);
+	struct nar_pane *x = nar_pane_of(node);
 	u32 page, nr = 0;
 	bool is_purged;
 	u64 begun;
 
 	nar_lock(&x->lock);
-	nar_window_take_given(x);
+	nar_pane_take_given(x);
 	page = hold_stale(x, due, max, &nr);
 	nar_unlock(&x->lock);
 	if (!page)
@@ -164,13 +164,13 @@ static size_t purge_run(unsigned int node, const struct due *due, size_t max)
 	}
 	nar_lock(&x->lock);
 	unhold(x, page, nr, is_purged);
-	nar_window_unlock(x);
+	nar_pane_unlock(x);
 	return is_purged ? nr : 0;
 }
 
 static size_t purge(unsigned int node, const struct due *due, size_t max_units)
 {
-	const struct nar_window *x = nar_window_of(node);
+	const struct nar_pane *x = nar_pane_of(node);
 	size_t sum = 0, nr;
 
 	if (!READ_ONCE(x->nr_dirty) && !READ_ONCE(x->given))
@@ -198,9 +198,9 @@ size_t nar_unit_purge_due(unsigned int node, u32 now_ms, size_t max_units)
 /* Units looked at under the lock, for a number that is worth a hint. */
 #define DUE_LOOK 512
 
-static size_t nr_due_of_kin(struct nar_window *x, struct nar_kin k, u32 before_ms, u32 *looks)
+static size_t nr_due_of_kin(struct nar_pane *x, struct nar_kin k, u32 before_ms, u32 *looks)
 {
-	const struct nar_tree *t = nar_window_tree(x, k);
+	const struct nar_tree *t = nar_pane_tree(x, k);
 	size_t nr = 0;
 	u32 page, unit;
 
@@ -218,7 +218,7 @@ static size_t nr_due_of_kin(struct nar_window *x, struct nar_kin k, u32 before_m
 size_t nar_unit_nr_due(unsigned int node, u32 now_ms)
 {
 	struct due due = { .moment_ms = now_ms, .is_by_kind = true };
-	struct nar_window *x = nar_window_of(node);
+	struct nar_pane *x = nar_pane_of(node);
 	u32 looks = DUE_LOOK;
 	struct nar_kin k;
 	size_t nr = 0;
@@ -226,25 +226,25 @@ size_t nar_unit_nr_due(unsigned int node, u32 now_ms)
 	if (!READ_ONCE(x->nr_dirty) && !READ_ONCE(x->given))
 		return 0;
 	nar_lock(&x->lock);
-	nar_window_take_given(x);
+	nar_pane_take_given(x);
 	for (k.policy = 0; k.policy < NAR_MAX_POLICIES; k.policy++)
 		for (k.backing = BACKING_SMALL; k.backing < NR_BACKINGS && x->tree[k.policy]; k.backing++)
 			nr += nr_due_of_kin(x, k, before_of(&due, k.policy), &looks);
-	nar_window_unlock(x);
+	nar_pane_unlock(x);
 	return nr;
 }
 
 /* ---- Huge pages ---- */
 
-static struct nar_window *window_of_unit(u32 unit)
+static struct nar_pane *window_of_unit(u32 unit)
 {
-	return nar_window_of(nar_node_of(nar_at((size_t)unit << HUGE_SHIFT)));
+	return nar_pane_of(nar_node_of(nar_at((size_t)unit << HUGE_SHIFT)));
 }
 
 /* Return: whether it is there, and nobody else makes it huge. */
 static bool try_begin_collapse(u32 unit)
 {
-	struct nar_window *x = window_of_unit(unit);
+	struct nar_pane *x = window_of_unit(unit);
 	struct nar_unit *u = &nar_mem.unit[unit];
 	bool begins;
 
@@ -261,7 +261,7 @@ static bool try_begin_collapse(u32 unit)
 /* @counts_huge: whether or not it is, there is no further try. */
 static void end_collapse(u32 unit, bool counts_huge)
 {
-	struct nar_window *x = window_of_unit(unit);
+	struct nar_pane *x = window_of_unit(unit);
 	struct nar_unit *u = &nar_mem.unit[unit];
 
 	nar_lock(&x->lock);
@@ -309,9 +309,9 @@ int nar_unit_try_huge(u32 unit)
 }
 
 /* Everything that is small counts as huge from now on; units follow one at a time. */
-static void grow_up(struct nar_window *x)
+static void grow_up(struct nar_pane *x)
 {
-	nar_window_make_huge(x, BACKING_SMALL);
+	nar_pane_make_huge(x, BACKING_SMALL);
 	x->next_collapse = nar_unit_floor(GUARD_BYTES >> PAGE_SHIFT);
 	WRITE_ONCE(x->is_grown, true);
 	/* What was small has not been looked at. */
@@ -322,7 +322,7 @@ static void grow_up(struct nar_window *x)
 #define HALF_FULL_BYTES (HUGE_BYTES / 2)
 
 /* Chunks are looked after by their own, for a first try, until then. */
-static bool wants_collapse(const struct nar_window *x, u32 unit)
+static bool wants_collapse(const struct nar_pane *x, u32 unit)
 {
 	const struct nar_unit *u = &x->unit[unit];
 
@@ -333,7 +333,7 @@ static bool wants_collapse(const struct nar_window *x, u32 unit)
 	return u->touched_pages >= COLLAPSE_PAGES;
 }
 
-static u32 next_collapse(struct nar_window *x)
+static u32 next_collapse(struct nar_pane *x)
 {
 	const u32 first = nar_unit_floor(GUARD_BYTES >> PAGE_SHIFT);
 	u32 unit, nr = x->small_end > first ? x->small_end - first : 0, looked;
@@ -356,7 +356,7 @@ static bool may_be_huge(const struct nar_unit *u)
 /* For what is purged and touched again: units before @small_end, as it was under the lock. */
 static void advise_grown(unsigned int node, u32 small_end)
 {
-	const struct nar_window *x = nar_window_of(node);
+	const struct nar_pane *x = nar_pane_of(node);
 	u32 unit, end, first = nar_unit_floor(GUARD_BYTES >> PAGE_SHIFT);
 
 	for (unit = first; unit < small_end; unit = end + 1) {
@@ -371,7 +371,7 @@ static void advise_grown(unsigned int node, u32 small_end)
 /* Return: whether the process has outgrown small pages. */
 bool nar_unit_try_grow_up(unsigned int node)
 {
-	struct nar_window *x = nar_window_of(node);
+	struct nar_pane *x = nar_pane_of(node);
 	bool was_grown;
 	u32 small_end;
 
@@ -390,7 +390,7 @@ bool nar_unit_try_grow_up(unsigned int node)
 
 bool nar_unit_collapse(unsigned int node)
 {
-	struct nar_window *x = nar_window_of(node);
+	struct nar_pane *x = nar_pane_of(node);
 	u32 unit;
 
 	if (!nar_unit_try_grow_up(node))
@@ -407,7 +407,7 @@ bool nar_unit_collapse(unsigned int node)
 size_t nar_unit_recover(unsigned int node)
 {
 	u32 base = (u32)(nar_window_offset(node) >> HUGE_SHIFT), unit;
-	const struct nar_window *x = nar_window_of(node);
+	const struct nar_pane *x = nar_pane_of(node);
 	u32 end = nar_unit_floor(load_acquire(&x->end));
 	size_t nr_failed = 0;
 
@@ -423,7 +423,7 @@ void nar_unit_note_fork(void)
 	unsigned int node;
 
 	for (node = 0; node < nar_nodes.nr; node++)
-		nar_node_event(node, huge_forked, nar_window_of(node)->nr_huge);
+		nar_node_event(node, huge_forked, nar_pane_of(node)->nr_huge);
 }
 
 void nar_unit_forget_threads(void)
@@ -432,7 +432,7 @@ void nar_unit_forget_threads(void)
 	u32 unit;
 
 	for (node = 0; node < nar_nodes.nr; node++) {
-		struct nar_window *x = nar_window_of(node);
+		struct nar_pane *x = nar_pane_of(node);
 
 		for (unit = 0; x->nr_collapsing && unit < nar_unit_floor(x->end); unit++) {
 			x->nr_collapsing -= x->unit[unit].is_collapsing;

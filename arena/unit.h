@@ -5,7 +5,7 @@
 #ifndef NAR_UNIT_H
 #define NAR_UNIT_H
 
-#include "window.h"
+#include "pane.h"
 
 /*
  * Give wholly free units of @node back that have been free since @before_ms or
@@ -40,7 +40,7 @@ bool nar_unit_try_grow_up(unsigned int node);
 /* Whether that has happened; racy. */
 static inline bool nar_unit_is_grown(unsigned int node)
 {
-	return READ_ONCE(nar_window_of(node)->is_grown);
+	return READ_ONCE(nar_pane_of(node)->is_grown);
 }
 
 /*

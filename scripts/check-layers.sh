@@ -45,7 +45,7 @@ arena/option	20
 arena/meta	20
 arena/account	20
 arena/tree	25
-arena/window	26
+arena/pane	26
 arena/span	27
 arena/home	28
 arena/lot	28

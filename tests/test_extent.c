@@ -71,7 +71,7 @@ static void check_extent(const char *p, size_t nr_pages, enum nar_extent_state s
 /* No lock: the test may have it. */
 static void check_state(const char *p, enum nar_extent_state state)
 {
-	ck_assert_uint_eq(nar_window_of(NODE)->table[nar_page_of(p)].state, state);
+	ck_assert_uint_eq(nar_pane_of(NODE)->table[nar_page_of(p)].state, state);
 }
 
 static struct nar_survey_usage usage(void)
@@ -215,7 +215,7 @@ START_TEST(small_grows_into_huge)
 
 	ck_assert_int_eq(nar_extent_resize(a, &want), 0);
 	check_extent(a, SPAN + UNIT, EXTENT_LARGE);
-	ck_assert_uint_eq(nar_kin_of(&nar_window_of(NODE)->table[nar_page_of(a)]).backing, BACKING_HUGE);
+	ck_assert_uint_eq(nar_kin_of(&nar_pane_of(NODE)->table[nar_page_of(a)]).backing, BACKING_HUGE);
 	ck_assert_uint_gt(usage().committed_bytes[BACKING_HUGE], 0);
 	ck_assert_uint_eq(usage().committed_bytes[BACKING_SMALL], SPAN * PAGE_BYTES);
 }
@@ -275,7 +275,7 @@ END_TEST
  */
 START_TEST(who_frees_does_not_wait)
 {
-	struct nar_window *x = nar_window_of(NODE);
+	struct nar_pane *x = nar_pane_of(NODE);
 	char *a = take(10), *b = take(10), *c = take(10);
 
 	nar_lock(&x->lock);
@@ -284,7 +284,7 @@ START_TEST(who_frees_does_not_wait)
 	ck_assert_int_eq(nar_extent_free(a, EXTENT_LARGE), -EINVAL);
 	check_state(a, EXTENT_GIVEN);
 	check_state(b, EXTENT_GIVEN);
-	nar_window_unlock(x);
+	nar_pane_unlock(x);
 	check_extent(a, 20, EXTENT_FREE);
 	nar_lock(&x->lock);
 	give(c);
@@ -707,9 +707,9 @@ START_TEST(purge_keeps_off_what_is_collapsed)
 	ck_assert_int_eq(nar_unit_make_huge(unit_of(chosen)), 0);
 	ck_assert_uint_eq(fake_calls.collapse[NODE], 1);
 	ck_assert_uint_eq(fake_calls.purge[NODE], 0);
-	ck_assert_uint_eq(nar_window_of(NODE)->nr_huge, 1);
+	ck_assert_uint_eq(nar_pane_of(NODE)->nr_huge, 1);
 	ck_assert_uint_eq(nar_unit_purge(NODE, now(), SIZE_MAX), 1);
-	ck_assert_uint_eq(nar_window_of(NODE)->nr_huge, 0);
+	ck_assert_uint_eq(nar_pane_of(NODE)->nr_huge, 0);
 	ck_assert_ptr_eq(take(UNIT), chosen);
 	ck_assert(was_zero);
 }

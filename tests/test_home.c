@@ -75,7 +75,7 @@ START_TEST(home_is_asked_for_once)
 	ck_assert_uint_eq(nr_moved_in(10), 0);
 	ck_assert_uint_eq(fake_calls.ask[NODE], 1);
 	ck_assert_uint_eq(fake_calls.asked_pages[NODE], 3);
-	ck_assert_uint_eq(nar_window_of(NODE)->nr_unseen, 0);
+	ck_assert_uint_eq(nar_pane_of(NODE)->nr_unseen, 0);
 	check_events(0, 0);
 }
 END_TEST
@@ -170,7 +170,7 @@ START_TEST(untouched_is_given_up)
 		step();
 	}
 	ck_assert_uint_eq(fake_calls.ask[NODE], LOOKS);
-	ck_assert_uint_eq(nar_window_of(NODE)->nr_unseen, 0);
+	ck_assert_uint_eq(nar_pane_of(NODE)->nr_unseen, 0);
 	check_events(0, 0);
 }
 END_TEST

@@ -10,7 +10,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "arena/window.h"
+#include "arena/pane.h"
 
 #include "huge.h"
 
@@ -96,7 +96,7 @@ static void must_serve(unsigned int node, size_t bytes)
 /* Bytes of the node's window that are reserved; all of them must be there, and at home. */
 static size_t reserved_bytes(unsigned int node)
 {
-	const struct nar_window *x = nar_window_of(node);
+	const struct nar_pane *x = nar_pane_of(node);
 	u32 unit, end = nar_unit_floor(load_acquire(&x->end));
 	size_t sum = 0;
 

@@ -8,19 +8,19 @@
  * unit, as the page from which on it is untouched: best fit takes low addresses
  * first, so a fresh unit fills upward and one number is enough.
  */
-#include "window.h"
+#include "pane.h"
 
 /* Extents of the right size but the wrong alignment to look at before asking for slack. */
 #define ALIGN_TRIES 16
 
-struct nar_window nar_windows[NAR_MAX_NODES];
+struct nar_pane nar_panes[NAR_MAX_NODES];
 
-void nar_window_init(void)
+void nar_pane_init(void)
 {
 	unsigned int node, backing;
 
 	for (node = 0; node < nar_nodes.nr; node++) {
-		struct nar_window *x = nar_window_of(node);
+		struct nar_pane *x = nar_pane_of(node);
 		size_t window = nar_window_offset(node);
 
 		x->lock = (struct nar_lock)NAR_LOCK_INIT(RANK_EXTENT);
@@ -36,7 +36,7 @@ void nar_window_init(void)
 
 size_t nar_window_committed(unsigned int node)
 {
-	const struct nar_window *x = nar_window_of(node);
+	const struct nar_pane *x = nar_pane_of(node);
 
 	return READ_ONCE(x->committed[BACKING_SMALL]) + READ_ONCE(x->committed[BACKING_HUGE]) +
 	       READ_ONCE(x->committed[BACKING_HUGETLB]);
@@ -44,7 +44,7 @@ size_t nar_window_committed(unsigned int node)
 
 size_t nar_window_used(unsigned int node)
 {
-	return (size_t)load_acquire(&nar_window_of(node)->end) << PAGE_SHIFT;
+	return (size_t)load_acquire(&nar_pane_of(node)->end) << PAGE_SHIFT;
 }
 
 size_t nar_window_committed_all(void)
@@ -59,15 +59,15 @@ size_t nar_window_committed_all(void)
 
 /* ---- Kin and their trees ---- */
 
-struct nar_tree *nar_window_tree(const struct nar_window *x, struct nar_kin k)
+struct nar_tree *nar_pane_tree(const struct nar_pane *x, struct nar_kin k)
 {
 	return &x->tree[k.policy][k.backing];
 }
 
 /* Trees of a policy that the program has set.  Return: whether they are there. */
-bool nar_window_ready(struct nar_place place)
+bool nar_pane_ready(struct nar_place place)
 {
-	struct nar_window *x = nar_window_of(place.node);
+	struct nar_pane *x = nar_pane_of(place.node);
 	struct nar_tree *trees;
 	unsigned int backing;
 
@@ -88,7 +88,7 @@ bool nar_window_ready(struct nar_place place)
 
 /* ---- Free extents: into the tree, out of it, with their neighbours ---- */
 
-static void window_insert(struct nar_window *x, u32 page, u32 nr_pages, struct nar_kin k)
+static void pane_insert(struct nar_pane *x, u32 page, u32 nr_pages, struct nar_kin k)
 {
 	struct nar_extent *e = &x->table[page];
 
@@ -96,23 +96,23 @@ static void window_insert(struct nar_window *x, u32 page, u32 nr_pages, struct n
 	nar_set_kin(e, k);
 	WRITE_ONCE(e->state, EXTENT_FREE);
 	x->table[page + nr_pages - 1].back = page;
-	nar_tree_insert(nar_window_tree(x, k), page);
+	nar_tree_insert(nar_pane_tree(x, k), page);
 	x->free_pages += k.backing == BACKING_NONE ? 0 : nr_pages;
 }
 
 /* A free extent is out of its tree, and in nobody's hands. */
-static void window_remove(struct nar_window *x, u32 page)
+static void pane_remove(struct nar_pane *x, u32 page)
 {
 	struct nar_extent *e = &x->table[page];
 
-	nar_tree_remove(nar_window_tree(x, nar_kin_of(e)), page);
+	nar_tree_remove(nar_pane_tree(x, nar_kin_of(e)), page);
 	x->table[page + e->nr_pages - 1].back = 0;
 	WRITE_ONCE(e->state, EXTENT_NONE);
 	x->free_pages -= e->backing == BACKING_NONE ? 0 : e->nr_pages;
 }
 
 /* Units of the free run [@run, @run_end) that the pages [@from, @to) have completed. */
-static void note_free_units(struct nar_window *x, u32 run, u32 run_end, u32 from, u32 to)
+static void note_free_units(struct nar_pane *x, u32 run, u32 run_end, u32 from, u32 to)
 {
 	u32 unit = max_of(nar_unit_ceil(run), nar_unit_floor(from));
 	u32 end = min_of(nar_unit_floor(run_end), nar_unit_ceil(to));
@@ -126,27 +126,27 @@ static void note_free_units(struct nar_window *x, u32 run, u32 run_end, u32 from
 	WRITE_ONCE(x->nr_dirty, x->nr_dirty + 1);
 }
 
-void nar_window_give(struct nar_window *x, u32 page, u32 nr_pages, struct nar_kin k)
+void nar_pane_give(struct nar_pane *x, u32 page, u32 nr_pages, struct nar_kin k)
 {
 	u32 start = page, end = page + nr_pages, before = x->table[page - 1].back;
 	struct nar_extent *after = &x->table[end];
 
 	WRITE_ONCE(x->table[page].state, EXTENT_NONE);
 	if (before && nar_is_kin(&x->table[before], k)) {
-		window_remove(x, before);
+		pane_remove(x, before);
 		start = before;
 	}
 	if (end < x->end && READ_ONCE(after->state) == EXTENT_FREE && nar_is_kin(after, k)) {
-		window_remove(x, end);
+		pane_remove(x, end);
 		end += after->nr_pages;
 	}
-	window_insert(x, start, end - start, k);
+	pane_insert(x, start, end - start, k);
 	note_free_units(x, start, end, page, page + nr_pages);
 }
 
 /* ---- Given back while another has the lock ---- */
 
-static void push_given(struct nar_window *x, u32 page)
+static void push_given(struct nar_pane *x, u32 page)
 {
 	u32 head = READ_ONCE(x->given);
 
@@ -157,7 +157,7 @@ static void push_given(struct nar_window *x, u32 page)
 					    __ATOMIC_RELAXED));
 }
 
-void nar_window_take_given(struct nar_window *x)
+void nar_pane_take_given(struct nar_pane *x)
 {
 	u32 page, next;
 
@@ -168,30 +168,30 @@ void nar_window_take_given(struct nar_window *x)
 
 		next = e->left;
 		x->large_pages -= e->nr_pages;
-		nar_window_give(x, page, e->nr_pages, nar_kin_of(e));
+		nar_pane_give(x, page, e->nr_pages, nar_kin_of(e));
 	}
 }
 
 /* One that is pushed after the look waits for the next who has the lock. */
-void nar_window_unlock(struct nar_window *x) __no_lock_analysis
+void nar_pane_unlock(struct nar_pane *x) __no_lock_analysis
 {
 	nar_unlock(&x->lock);
 	while (unlikely(READ_ONCE(x->given)) && nar_trylock(&x->lock)) {
-		nar_window_take_given(x);
+		nar_pane_take_given(x);
 		nar_unlock(&x->lock);
 	}
 }
 
-void nar_window_give_later(struct nar_window *x, u32 page)
+void nar_pane_give_later(struct nar_pane *x, u32 page)
 {
 	push_given(x, page);
 	if (!nar_trylock(&x->lock))
 		return;
-	nar_window_take_given(x);
-	nar_window_unlock(x);
+	nar_pane_take_given(x);
+	nar_pane_unlock(x);
 }
 
-void nar_window_make_huge(struct nar_window *x, u8 from)
+void nar_pane_make_huge(struct nar_pane *x, u8 from)
 {
 	u32 page, nr;
 
@@ -212,20 +212,20 @@ void nar_window_make_huge(struct nar_window *x, u8 from)
 		if (from == BACKING_SMALL && x->unit[nar_unit_floor(page)].is_reserved)
 			continue;
 		if (state == EXTENT_FREE) {
-			window_remove(x, page);
-			nar_window_give(x, page, nr, k);
+			pane_remove(x, page);
+			nar_pane_give(x, page, nr, k);
 		} else {
 			nar_set_kin(e, k);
 		}
 	}
 }
 
-void nar_window_leave_pool(struct nar_window *x)
+void nar_pane_leave_pool(struct nar_pane *x)
 {
 	size_t left = 0;
 	u32 unit;
 
-	nar_window_make_huge(x, BACKING_HUGETLB);
+	nar_pane_make_huge(x, BACKING_HUGETLB);
 	x->nr_huge = 0;
 	for (unit = nar_unit_floor(GUARD_BYTES >> PAGE_SHIFT); unit < nar_unit_floor(x->end); unit++) {
 		left += x->unit[unit].backing == BACKING_HUGETLB ? HUGE_BYTES : 0;
@@ -237,38 +237,38 @@ void nar_window_leave_pool(struct nar_window *x)
 }
 
 /* Take [@from, @from + @nr) out of the free extent at @page that contains it. */
-void nar_window_carve(struct nar_window *x, u32 page, u32 from, u32 nr, u8 state)
+void nar_pane_carve(struct nar_pane *x, u32 page, u32 from, u32 nr, u8 state)
 {
 	u32 end = page + x->table[page].nr_pages;
 	struct nar_kin k = nar_kin_of(&x->table[page]);
 
-	window_remove(x, page);
+	pane_remove(x, page);
 	if (page < from)
-		window_insert(x, page, from - page, k);
+		pane_insert(x, page, from - page, k);
 	if (from + nr < end)
-		window_insert(x, from + nr, end - from - nr, k);
+		pane_insert(x, from + nr, end - from - nr, k);
 	x->table[from].nr_pages = nr;
 	nar_set_kin(&x->table[from], k);
 	WRITE_ONCE(x->table[from].state, state);
 }
 
 /* The span starts at a unit; beyond that, alignment is a matter of addresses. */
-u32 nar_window_first_fit(const struct nar_window *x, u32 page, u32 align)
+u32 nar_pane_first_fit(const struct nar_pane *x, u32 page, u32 align)
 {
 	size_t bias = (nar_mem.base >> PAGE_SHIFT) + (size_t)(x->table - nar_mem.extent);
 
 	return (u32)(ALIGN_UP(page + bias, align) - bias);
 }
 
-static bool fits(const struct nar_window *x, u32 page, u32 nr, u32 align, u32 *from)
+static bool fits(const struct nar_pane *x, u32 page, u32 nr, u32 align, u32 *from)
 {
-	*from = nar_window_first_fit(x, page, align);
+	*from = nar_pane_first_fit(x, page, align);
 	return *from + nr <= page + x->table[page].nr_pages;
 }
 
-u32 nar_window_find(const struct nar_window *x, u32 nr, u32 align, struct nar_kin k, u32 *from)
+u32 nar_pane_find(const struct nar_pane *x, u32 nr, u32 align, struct nar_kin k, u32 *from)
 {
-	const struct nar_tree *t = nar_window_tree(x, k);
+	const struct nar_tree *t = nar_pane_tree(x, k);
 	u32 page;
 	int tries;
 
@@ -286,13 +286,13 @@ u32 nar_window_find(const struct nar_window *x, u32 nr, u32 align, struct nar_ki
 
 /* ---- Zero knowledge ---- */
 
-static void look_again(struct nar_window *x, struct nar_unit *u)
+static void look_again(struct nar_pane *x, struct nar_unit *u)
 {
 	u->nr_looks = 0;
 	WRITE_ONCE(x->nr_unseen, x->nr_unseen + 1);
 }
 
-void nar_window_look_again(struct nar_window *x, u32 page, u32 nr)
+void nar_pane_look_again(struct nar_pane *x, u32 page, u32 nr)
 {
 	u32 unit = nar_unit_floor(page), end = nar_unit_ceil(page + nr);
 
@@ -300,7 +300,7 @@ void nar_window_look_again(struct nar_window *x, u32 page, u32 nr)
 		look_again(x, &x->unit[unit]);
 }
 
-bool nar_window_take(struct nar_window *x, u32 page, u32 nr)
+bool nar_pane_take(struct nar_pane *x, u32 page, u32 nr)
 {
 	u32 end = page + nr;
 	bool is_zero = true;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Windows: one node's part of the address space as free extents and extents in use, and
- * what is known of its units.  What is above (spans, units, extents) calls this with the
- * window's lock held, unless it says otherwise.
+ * Panes: a node's window as free extents and extents in use, and what is known of its
+ * units.  What is above (spans, units, extents) calls this with the pane's lock held, unless
+ * it says otherwise.
  */
-#ifndef NAR_WINDOW_H
-#define NAR_WINDOW_H
+#ifndef NAR_PANE_H
+#define NAR_PANE_H
 
 #include "tree.h"
 
@@ -15,7 +15,7 @@ struct nar_kin {
 	u8 backing;
 };
 
-struct nar_window {
+struct nar_pane {
 	struct nar_lock lock;
 	struct nar_tree *tree[NAR_MAX_POLICIES];	/* by backing; release-stored when needed */
 	struct nar_tree ours[NR_BACKINGS];	/* POLICY_OURS, and space without memory */
@@ -40,11 +40,11 @@ struct nar_window {
 /* What has no memory has no policy either. */
 #define NAR_KIN_NONE ((struct nar_kin){ POLICY_OURS, BACKING_NONE })
 
-extern struct nar_window nar_windows[NAR_MAX_NODES];
+extern struct nar_pane nar_panes[NAR_MAX_NODES];
 
-static inline struct nar_window *nar_window_of(unsigned int node)
+static inline struct nar_pane *nar_pane_of(unsigned int node)
 {
-	return &nar_windows[node];
+	return &nar_panes[node];
 }
 
 static inline char *nar_page_at(unsigned int node, u32 page)
@@ -98,12 +98,12 @@ static inline u32 nar_unit_floor(u32 page)
 }
 
 /* Committed pages only: beyond them the table cannot be read.  No lock. */
-static inline bool nar_window_has(const struct nar_window *x, u32 page)
+static inline bool nar_pane_has(const struct nar_pane *x, u32 page)
 {
 	return page >= GUARD_BYTES >> PAGE_SHIFT && page < load_acquire(&x->end);
 }
 
-void nar_window_init(void);
+void nar_pane_init(void);
 
 /* Bytes that have memory behind them; no lock, racy.  All: of the whole process. */
 size_t nar_window_committed(unsigned int node);
@@ -113,42 +113,42 @@ size_t nar_window_committed_all(void);
 size_t nar_window_used(unsigned int node);
 
 /* The trees of a policy that the program has set; no lock held.  Return: whether they are there. */
-bool nar_window_ready(struct nar_place place);
+bool nar_pane_ready(struct nar_place place);
 
-struct nar_tree *nar_window_tree(const struct nar_window *x, struct nar_kin k);
+struct nar_tree *nar_pane_tree(const struct nar_pane *x, struct nar_kin k);
 
 /* Pages become free, and one with their neighbours. */
-void nar_window_give(struct nar_window *x, u32 page, u32 nr_pages, struct nar_kin k);
+void nar_pane_give(struct nar_pane *x, u32 page, u32 nr_pages, struct nar_kin k);
 
 /*
  * Give back a large block's extent, which is EXTENT_GIVEN; no lock held, and none waited for.
  * Whoever has the lock puts it into the tree, at the latest who has it next.
  */
-void nar_window_give_later(struct nar_window *x, u32 page);
-void nar_window_take_given(struct nar_window *x);
+void nar_pane_give_later(struct nar_pane *x, u32 page);
+void nar_pane_take_given(struct nar_pane *x);
 
 /* Unlock, and put away what others have given back meanwhile. */
-void nar_window_unlock(struct nar_window *x) __releases(&x->lock);
+void nar_pane_unlock(struct nar_pane *x) __releases(&x->lock);
 
 /* Extents of one backing count as huge from now on, but for those that are held. */
-void nar_window_make_huge(struct nar_window *x, u8 from);
+void nar_pane_make_huge(struct nar_pane *x, u8 from);
 
 /* A fork's child: its units have left the pools, and so do extents and sums.  No lock. */
-void nar_window_leave_pool(struct nar_window *x);
+void nar_pane_leave_pool(struct nar_pane *x);
 
 /* Take [@from, @from + @nr) out of the free extent at @page that contains it. */
-void nar_window_carve(struct nar_window *x, u32 page, u32 from, u32 nr, u8 state);
+void nar_pane_carve(struct nar_pane *x, u32 page, u32 from, u32 nr, u8 state);
 
 /* The first page from @page on whose address is a multiple of @align pages.  No lock. */
-u32 nar_window_first_fit(const struct nar_window *x, u32 page, u32 align);
+u32 nar_pane_first_fit(const struct nar_pane *x, u32 page, u32 align);
 
 /* Pages of these units may be new. */
-void nar_window_look_again(struct nar_window *x, u32 page, u32 nr);
+void nar_pane_look_again(struct nar_pane *x, u32 page, u32 nr);
 
 /* The best free extent for @nr pages, and where in it they begin; 0 if there is none. */
-u32 nar_window_find(const struct nar_window *x, u32 nr, u32 align, struct nar_kin k, u32 *from);
+u32 nar_pane_find(const struct nar_pane *x, u32 nr, u32 align, struct nar_kin k, u32 *from);
 
 /* Pages go into somebody's hands.  Return: whether all of them read as zeros. */
-bool nar_window_take(struct nar_window *x, u32 page, u32 nr);
+bool nar_pane_take(struct nar_pane *x, u32 page, u32 nr);
 
-#endif /* NAR_WINDOW_H */
+#endif /* NAR_PANE_H */
