@@ -13,12 +13,12 @@
 
 static struct nar_extent *extent_of(const void *p)
 {
-	return &nar_pane_of(nar_node_of(p))->table[nar_page_of(p)];
+	return nar_extent_at(p);
 }
 
 static void block_link(struct nar_heap *h, void *p) __must_hold(&h->lock)
 {
-	const struct nar_pane *x = nar_pane_of(nar_node_of(p));
+	const struct nar_pane *x = nar_pane_at(p);
 	u32 page = nar_page_of(p), *first = &h->first_block[nar_node_of(p)];
 	struct nar_extent *e = extent_of(p);
 
@@ -33,7 +33,7 @@ static void block_link(struct nar_heap *h, void *p) __must_hold(&h->lock)
 
 static void block_unlink(struct nar_heap *h, void *p) __must_hold(&h->lock)
 {
-	const struct nar_pane *x = nar_pane_of(nar_node_of(p));
+	const struct nar_pane *x = nar_pane_at(p);
 	struct nar_extent *e = extent_of(p);
 
 	if (e->next_block)
@@ -48,7 +48,7 @@ static void block_unlink(struct nar_heap *h, void *p) __must_hold(&h->lock)
 
 u32 nar_block_heap_id_slow(const void *p)
 {
-	const struct nar_pane *x = nar_pane_of(nar_node_of(p));
+	const struct nar_pane *x = nar_pane_at(p);
 
 	if (nar_offset(p) % PAGE_BYTES || !nar_pane_has(x, nar_page_of(p)))
 		return 0;

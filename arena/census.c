@@ -17,7 +17,7 @@
 
 /* The unit that was asked about last. */
 struct look {
-	u32 unit;		/* 0: none; the first of a window is a guard */
+	u32 unit;		/* 0: none; the first of a pane is a guard */
 	struct nar_residence residence;
 };
 

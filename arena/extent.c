@@ -22,7 +22,7 @@ static const u8 order_of_backings[NR_BACKINGS][NR_BACKINGS - 1] = {
 /* There is room where a free extent is so many times what is wanted. */
 #define ROOM_TIMES 4
 
-/* So many free pages do not keep a window from growing for the sake of room ... */
+/* So many free pages do not keep a pane from growing for the sake of room ... */
 #define FREE_LEAST (MIB(16) / PAGE_BYTES)
 
 /* ... of blocks from half a unit, which share huge pages with none or one, to so many pages. */
@@ -103,30 +103,63 @@ static u32 find_any(const struct nar_pane *x, unsigned int policy, const struct 
 	return page;
 }
 
-static void *take(struct nar_place place, const struct nar_want *w, bool *is_zero,
-		  u32 (*find)(const struct nar_pane *x, unsigned int policy, const struct nar_want *w,
-			      u32 *from))
+typedef u32 find_fn(const struct nar_pane *x, unsigned int policy, const struct nar_want *w, u32 *from);
+
+/* Unlocks @x. */
+static void *take(struct nar_pane *x, unsigned int policy, const struct nar_want *w, bool *is_zero, find_fn *find)
+	__releases(&x->lock)
 {
-	struct nar_pane *x = nar_pane_of(place.node);
 	u32 nr = (u32)w->nr_pages, from = 0, page;
 
-	nar_lock(&x->lock);
 	nar_pane_take_given(x);
-	page = find(x, place.policy, w, &from);
+	page = find(x, policy, w, &from);
 	if (page) {
 		nar_pane_carve(x, page, from, nr, (u8)w->state);
 		*is_zero = nar_pane_take(x, from, nr);
-		x->large_pages += w->state == EXTENT_LARGE ? nr : 0;
+		WRITE_ONCE(x->large_pages, x->large_pages + (w->state == EXTENT_LARGE ? nr : 0));
 		x->table[from].nr_grown = 0;
 		x->table[from].is_moving = false;
 	}
 	nar_pane_unlock(x);
-	return page ? nar_page_at(place.node, from) : NULL;
+	return page ? nar_page_at(x->node, from) : NULL;
 }
 
-static void *take_any(struct nar_place place, const struct nar_want *w, bool *is_zero)
+/* What is free in another pane is had before more is mapped. */
+static noinline void *take_of_others(const struct nar_pane *own, unsigned int policy, const struct nar_want *w,
+				     bool *is_zero)
 {
-	return take(place, w, is_zero, find_any);
+	struct nar_pane *x;
+	void *p = NULL;
+	unsigned int i;
+
+	nar_for_each_pane(x, own->node, i) {
+		if (x == own || READ_ONCE(x->free_pages) < w->nr_pages || !load_acquire(&x->tree[policy]))
+			continue;
+		nar_lock(&x->lock);
+		p = take(x, policy, w, is_zero, find_any);
+		if (p)
+			break;
+	}
+	return p;
+}
+
+static void *take_own(struct nar_place place, const struct nar_want *w, bool *is_zero, find_fn *find)
+	__no_lock_analysis
+{
+	struct nar_pane *x = nar_pane_lock_own(place);
+
+	return x ? take(x, place.policy, w, is_zero, find) : NULL;
+}
+
+static void *take_any(struct nar_place place, const struct nar_want *w, bool *is_zero) __no_lock_analysis
+{
+	struct nar_pane *x = nar_pane_lock_own(place);
+	void *p;
+
+	if (!x)
+		return NULL;
+	p = take(x, place.policy, w, is_zero, find_any);
+	return p ? p : take_of_others(x, place.policy, w, is_zero);
 }
 
 /* Spans start at units, so alignment up to a unit needs no slack. */
@@ -161,7 +194,7 @@ static void *grow_and_take(struct nar_place place, const struct nar_want *w, boo
 
 static bool is_too_much(const struct nar_want *w)
 {
-	return w->nr_pages + w->align_pages >= nar_mem.window_bytes >> PAGE_SHIFT;
+	return w->nr_pages + w->align_pages >= nar_pane_bytes() >> PAGE_SHIFT;
 }
 
 int nar_extent_enforce(struct nar_place place, void *p, size_t nr_pages)
@@ -183,7 +216,7 @@ static void *prove(struct nar_place place, const struct nar_want *w, void *p)
 		return p;
 	nar_node_event(place.node, strict_failed, 1);
 	/* A page that a pool gets back need not be there at the next touch. */
-	if (nar_pane_of(place.node)->table[nar_page_of(p)].backing != BACKING_HUGETLB)
+	if (nar_pane_at(p)->table[nar_page_of(p)].backing != BACKING_HUGETLB)
 		nar_pages_purge(p, w->nr_pages << PAGE_SHIFT);
 	nar_extent_free(p, w->state);
 	return NULL;
@@ -191,25 +224,25 @@ static void *prove(struct nar_place place, const struct nar_want *w, void *p)
 
 void *nar_extent_try_alloc(struct nar_place place, const struct nar_want *want, bool *is_zero)
 {
-	if (is_too_much(want) || !nar_pane_ready(place))
+	if (is_too_much(want))
 		return NULL;
 	return prove(place, want, take_any(place, want, is_zero));
 }
 
 void *nar_extent_try_alloc_near(struct nar_place place, const struct nar_want *want, bool *is_zero)
 {
-	if (is_too_much(want) || nar_node_of(want->near) != place.node || !nar_pane_ready(place))
+	struct nar_pane *x = nar_pane_at(want->near);
+
+	if (is_too_much(want) || x->node != place.node || !nar_pane_ready(x, place.policy))
 		return NULL;
-	return prove(place, want, take(place, want, is_zero, find_near));
+	nar_lock(&x->lock);
+	return prove(place, want, take(x, place.policy, want, is_zero, find_near));
 }
 
 static void *alloc_on_node(struct nar_place place, const struct nar_want *w, bool *is_zero)
 {
-	void *p;
+	void *p = take_any(place, w, is_zero);
 
-	if (!nar_pane_ready(place))
-		return NULL;
-	p = take_any(place, w, is_zero);
 	p = p ? p : grow_pool_and_take(place, w, is_zero);
 	p = p ? p : grow_and_take(place, w, is_zero);
 	return prove(place, w, p);
@@ -228,10 +261,10 @@ static bool has_room(struct nar_place place, const struct nar_want *w)
  */
 static bool may_make_room(struct nar_place place, const struct nar_want *w)
 {
-	const struct nar_pane *x = nar_pane_of(place.node);
+	const struct nar_pane *x = nar_pane_own(place);
 
-	return w->backing != BACKING_HUGETLB && w->nr_pages >= ROOM_MADE_LEAST && w->nr_pages <= ROOM_MADE_MOST &&
-	       READ_ONCE(x->free_pages) <= READ_ONCE(x->large_pages) + FREE_LEAST &&
+	return x && w->backing != BACKING_HUGETLB && w->nr_pages >= ROOM_MADE_LEAST &&
+	       w->nr_pages <= ROOM_MADE_MOST && READ_ONCE(x->free_pages) <= READ_ONCE(x->large_pages) + FREE_LEAST &&
 	       !nar_pages_are_counted() && nar_node_is_allowed(place.node) && has_room(place, w);
 }
 
@@ -240,21 +273,18 @@ void *nar_extent_try_alloc_roomy(struct nar_place place, const struct nar_want *
 	u32 need = (u32)ALIGN_UP(2 * ROOM_TIMES * want->nr_pages, PAGES_PER_UNIT);
 	void *p;
 
-	if (is_too_much(want) || !nar_pane_ready(place))
+	if (is_too_much(want))
 		return NULL;
-	p = take(place, want, is_zero, find_roomy);
+	p = take_own(place, want, is_zero, find_roomy);
 	if (!p && may_make_room(place, want) && nar_span_grow(place, need, (u8)want->backing))
-		p = take(place, want, is_zero, find_roomy);
+		p = take_own(place, want, is_zero, find_roomy);
 	return prove(place, want, p);
 }
 
 static void *alloc_with_room(struct nar_place place, const struct nar_want *w, bool *is_zero)
 {
-	void *p;
+	void *p = take_any(place, w, is_zero);
 
-	if (!nar_pane_ready(place))
-		return NULL;
-	p = take_any(place, w, is_zero);
 	/* A pool's pages are nobody's room. */
 	p = p ? p : grow_pool_and_take(place, w, is_zero);
 	return p || !has_room(place, w) ? p : grow_and_take(place, w, is_zero);
@@ -298,47 +328,40 @@ void *nar_extent_alloc(struct nar_place place, const struct nar_want *want, bool
 
 /* ---- Extents in use ---- */
 
-static bool starts_extent(const struct nar_pane *x, const void *p, u8 state)
+static bool has_entry(const void *p)
 {
-	u32 page = nar_page_of(p);
+	return nar_pane_has(nar_pane_at(p), nar_page_of(p));
+}
 
-	return !(nar_offset(p) % PAGE_BYTES) && nar_pane_has(x, page) &&
-	       READ_ONCE(x->table[page].state) == state;
+static bool starts_extent(const void *p, u8 state)
+{
+	return !(nar_offset(p) % PAGE_BYTES) && has_entry(p) && READ_ONCE(nar_extent_at(p)->state) == state;
 }
 
 size_t nar_extent_pages(const void *p, enum nar_extent_state state)
 {
-	struct nar_pane *x = nar_pane_of(nar_node_of(p));
-
-	return starts_extent(x, p, (u8)state) ? READ_ONCE(x->table[nar_page_of(p)].nr_pages) : 0;
+	return starts_extent(p, (u8)state) ? READ_ONCE(nar_extent_at(p)->nr_pages) : 0;
 }
 
 /* Any page of ours has an entry to read; what it says of other pages nobody uses. */
 unsigned int nar_extent_policy_at(const void *p)
 {
-	struct nar_pane *x = nar_pane_of(nar_node_of(p));
-
-	if (!nar_pane_has(x, nar_page_of(p)))
-		return POLICY_OURS;
-	return nar_place_of(nar_node_of(p), &x->table[nar_page_of(p)]).policy;
+	return has_entry(p) ? nar_place_of(nar_node_of(p), nar_extent_at(p)).policy : POLICY_OURS;
 }
 
 bool nar_extent_is_moved(const void *p)
 {
-	const struct nar_pane *x = nar_pane_of(nar_node_of(p));
-
-	return nar_pane_has(x, nar_page_of(p)) && READ_ONCE(x->table[nar_page_of(p)].away);
+	return has_entry(p) && READ_ONCE(nar_extent_at(p)->away);
 }
 
 bool nar_extent_try_mark(void *p, enum nar_extent_state from, enum nar_extent_state to)
 {
-	struct nar_pane *x = nar_pane_of(nar_node_of(p));
 	u8 seen = (u8)from;
 
 	/* Neighbours look for EXTENT_FREE alone, so they may look meanwhile. */
-	return starts_extent(x, p, (u8)from) &&
-	       __atomic_compare_exchange_n(&x->table[nar_page_of(p)].state, &seen, (u8)to, false,
-					   __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+	return starts_extent(p, (u8)from) &&
+	       __atomic_compare_exchange_n(&nar_extent_at(p)->state, &seen, (u8)to, false, __ATOMIC_RELAXED,
+					   __ATOMIC_RELAXED);
 }
 
 static void free_chunk(struct nar_pane *x, u32 page)
@@ -351,7 +374,7 @@ static void free_chunk(struct nar_pane *x, u32 page)
 /* Who frees waits for nobody: the lock may be held by a thread that has lost its processor. */
 int nar_extent_free(void *p, enum nar_extent_state state)
 {
-	struct nar_pane *x = nar_pane_of(nar_node_of(p));
+	struct nar_pane *x = nar_pane_at(p);
 
 	/* Of two that free it at once, one fails. */
 	if (!nar_extent_try_mark(p, state, EXTENT_GIVEN))
@@ -375,7 +398,7 @@ void nar_extent_part_chunk(u32 unit, u64 free_mask, u64 start_mask)
 {
 	const u32 slice_pages = SLICE_BYTES / PAGE_BYTES;
 	void *start = nar_at((size_t)unit << HUGE_SHIFT);
-	struct nar_pane *x = nar_pane_of(nar_node_of(start));
+	struct nar_pane *x = nar_pane_at(start);
 	unsigned int slice, nr;
 	struct nar_kin k;
 
@@ -448,7 +471,7 @@ static int resize_locked(struct nar_pane *x, u32 page, u32 nr)
 		take_behind(x, page, nr);
 		note_growth(x, page, e->nr_grown);
 	}
-	x->large_pages += (size_t)nr - old;
+	WRITE_ONCE(x->large_pages, x->large_pages + nr - old);
 	return 0;
 }
 
@@ -465,14 +488,12 @@ static int resize(struct nar_pane *x, u32 page, u32 nr)
 
 u8 nar_extent_nr_grown(const void *p)
 {
-	const struct nar_pane *x = nar_pane_of(nar_node_of(p));
-
-	return READ_ONCE(x->table[nar_page_of(p)].nr_grown);
+	return READ_ONCE(nar_extent_at(p)->nr_grown);
 }
 
 void nar_extent_inherit_growth(void *p, unsigned int nr_before)
 {
-	struct nar_pane *x = nar_pane_of(nar_node_of(p));
+	struct nar_pane *x = nar_pane_at(p);
 
 	nar_lock(&x->lock);
 	note_growth(x, nar_page_of(p), nr_before);
@@ -484,7 +505,7 @@ static struct nar_place place_of(const struct nar_pane *x, const void *p)
 	return (struct nar_place){ (u8)nar_node_of(p), nar_kin_of(&x->table[nar_page_of(p)]).policy };
 }
 
-/* Whether nothing but free pages lies between the extent at @page and the window's end. */
+/* Whether nothing but free pages lies between the extent at @page and the pane's end. */
 static bool is_last(struct nar_pane *x, u32 page)
 {
 	bool is;
@@ -495,11 +516,11 @@ static bool is_last(struct nar_pane *x, u32 page)
 	return is;
 }
 
-/* The last of a window grows with it. */
-static bool try_grow_window(struct nar_pane *x, struct nar_place place, u32 page, const struct nar_want *w)
+/* The last of a pane grows with it. */
+static bool try_grow_pane(struct nar_pane *x, struct nar_place place, u32 page, const struct nar_want *w)
 {
 	return w->backing != BACKING_HUGETLB && is_last(x, page) && nar_node_is_allowed(place.node) &&
-	       has_room(place, w) && nar_span_grow(place, growth_for(w), (u8)w->backing);
+	       has_room(place, w) && nar_span_grow_pane(x, place, growth_for(w), (u8)w->backing);
 }
 
 static int resize_or_grow(struct nar_pane *x, struct nar_place place, u32 page, const struct nar_want *w)
@@ -508,20 +529,20 @@ static int resize_or_grow(struct nar_pane *x, struct nar_place place, u32 page, 
 	struct nar_want more = { .nr_pages = nr - old, .backing = w->backing };
 	int err = resize(x, page, nr);
 
-	if (err && nr > old && try_grow_window(x, place, page, &more))
+	if (err && nr > old && try_grow_pane(x, place, page, &more))
 		err = resize(x, page, nr);
 	return err;
 }
 
 int nar_extent_resize(void *p, const struct nar_want *want)
 {
-	struct nar_pane *x = nar_pane_of(nar_node_of(p));
+	struct nar_pane *x = nar_pane_at(p);
 	u32 page = nar_page_of(p), old = x->table[page].nr_pages;
 	struct nar_place place = place_of(x, p);
 	size_t nr_pages = want->nr_pages;
 	int err;
 
-	if (nr_pages >= x->limit)
+	if (nr_pages >= x->limit - x->first)
 		return -ENOSPC;
 	/* Its pages are no neighbour's kin: none is given, none is taken. */
 	if (unlikely(READ_ONCE(x->table[page].away)))
@@ -551,7 +572,7 @@ static u32 nr_moves;	/* relaxed */
 /* Pages keep their node when they move. */
 static bool may_move(const void *from, const void *to)
 {
-	const struct nar_pane *x = nar_pane_of(nar_node_of(from));
+	const struct nar_pane *x = nar_pane_at(from);
 	const struct nar_extent *e = &x->table[nar_page_of(from)];
 
 	return nar_node_of(from) == nar_node_of(to) && !nar_extent_is_moved(from) &&
@@ -562,7 +583,7 @@ static bool may_move(const void *from, const void *to)
 /* The kernel keeps what the old range had: say again what the new one is for. */
 bool nar_extent_try_move(void *from, void *to, size_t nr_pages)
 {
-	struct nar_pane *x = nar_pane_of(nar_node_of(to));
+	struct nar_pane *x = nar_pane_at(to);
 	size_t bytes = nr_pages << PAGE_SHIFT;
 	int err;
 
@@ -581,8 +602,10 @@ bool nar_extent_try_move(void *from, void *to, size_t nr_pages)
 
 void nar_extent_each_lock(void (*fn)(struct nar_lock *))
 {
-	unsigned int node;
+	struct nar_pane *x;
+	unsigned int node, i;
 
 	for (node = 0; node < nar_nodes.nr; node++)
-		fn(&nar_pane_of(node)->lock);
+		nar_for_each_pane(x, node, i)
+			fn(&x->lock);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Extents: runs of 4 KiB pages, the only source of chunks and of large blocks.
- * Every committed page of a window is in exactly one extent.
+ * Every committed page of a pane is in exactly one extent.
  */
 #ifndef NAR_EXTENT_H
 #define NAR_EXTENT_H
@@ -74,7 +74,7 @@ u8 nar_extent_nr_grown(const void *p);
 void nar_extent_inherit_growth(void *p, unsigned int nr_before);
 
 /*
- * Shrink, or grow into a free right neighbour, or with the window if it is the last there.
+ * Shrink, or grow into a free right neighbour, or with the pane if it is the last there.
  * @want: how many pages, and on what backing more would be.  Return: 0 or -ENOSPC.
  */
 int nar_extent_resize(void *p, const struct nar_want *want);

@@ -31,7 +31,7 @@
 #include "forkpool.h"
 #include "span.h"
 
-/* Units in nobody's window: the child has all it needs. */
+/* Units in nobody's pane: the child has all it needs. */
 #define UNIT_NONE 0
 
 static bool is_open;	/* between a fork's two ends; all locks are held */
@@ -40,11 +40,13 @@ static bool is_open;	/* between a fork's two ends; all locks are held */
 
 static bool has_pool_memory(void)
 {
-	unsigned int node;
+	const struct nar_pane *x;
+	unsigned int node, i;
 
 	for (node = 0; node < nar_nodes.nr; node++)
-		if (READ_ONCE(nar_pane_of(node)->committed[BACKING_HUGETLB]))
-			return true;
+		nar_for_each_pane(x, node, i)
+			if (READ_ONCE(x->committed[BACKING_HUGETLB]))
+				return true;
 	return false;
 }
 
@@ -110,33 +112,35 @@ static void leave_run(struct nar_place place, u32 start, u32 end)
 		WRITE_ONCE(nar_mem.unit[unit + (at >> HUGE_SHIFT)].backing, BACKING_HUGE);
 }
 
-static struct nar_place place_at(unsigned int node, u32 page)
+static struct nar_place place_at(const struct nar_pane *x, u32 page)
 {
-	return (struct nar_place){ (u8)node, nar_pane_of(node)->table[page].policy };
+	return (struct nar_place){ x->node, x->table[page].policy };
 }
 
-static void leave_window(unsigned int node)
+static void leave_pane(struct nar_pane *x)
 {
-	const struct nar_pane *x = nar_pane_of(node);
-	u32 start, end = GUARD_BYTES >> PAGE_SHIFT;
+	u32 start, end = x->first;
 
 	while (find_run(x, end, &start, &end))
-		leave_run(place_at(node, start), start, end);
-	nar_pane_leave_pool(nar_pane_of(node));
+		leave_run(place_at(x, start), start, end);
+	nar_pane_leave_pool(x);
 }
 
 /* Before its turn, for who has touched it. */
 static bool try_leave_at(const void *p)
 {
-	u32 start, end = GUARD_BYTES >> PAGE_SHIFT, page = nar_page_of(p);
-	unsigned int node = nar_node_of(p);
+	u32 start, end, page;
+	const struct nar_pane *x;
 
 	if (!nar_is_ours(p))
 		return false;
-	while (find_run(nar_pane_of(node), end, &start, &end)) {
+	x = nar_pane_at(p);
+	page = nar_page_of(p);
+	end = x->first;
+	while (find_run(x, end, &start, &end)) {
 		if (page < start || page >= end)
 			continue;
-		leave_run(place_at(node, start), start, end);
+		leave_run(place_at(x, start), start, end);
 		return true;
 	}
 	return false;
@@ -178,13 +182,15 @@ void nar_forkpool_parent(void)
 void nar_forkpool_child(void)
 {
 	int saved = errno;
-	unsigned int node;
+	struct nar_pane *x;
+	unsigned int node, i;
 
 	if (!is_open)
 		return;
 	nar_desk_leave(DESK_PARENT);
 	for (node = 0; node < nar_nodes.nr; node++)
-		leave_window(node);
+		nar_for_each_pane(x, node, i)
+			leave_pane(x);
 	nar_desk_say(DESK_CHILD, UNIT_NONE);
 	nar_bus_release();
 	nar_desk_close();

@@ -142,8 +142,10 @@ void *nar_front_calloc_slow(size_t nmemb, size_t size)
 	return p;
 }
 
-static bool large_try_resize(void *p, size_t size)
+static bool large_try_resize(void *p, size_t have, size_t size)
 {
+	if (likely(nar_large_fits(have, size)))
+		return true;
 	return nar_block_heap_id(p) ? nar_block_try_resize(p, size) : nar_large_try_resize(p, size);
 }
 
@@ -153,9 +155,9 @@ static bool try_stay(void *p, size_t have, size_t size)
 	u32 entry = nar_entry_of(p);
 
 	if (size <= have && size >= have / SHRINK_PART)
-		return entry || large_try_resize(p, size);
+		return entry || large_try_resize(p, have, size);
 	if (!entry)
-		return size > have && large_try_resize(p, size);
+		return size > have && large_try_resize(p, have, size);
 	return nar_entry_is_scope(entry) && nar_scope_try_resize(p, size);
 }
 

@@ -227,7 +227,7 @@ void *nar_heap_alloc_class(u64 handle, unsigned int class)
 
 static bool is_absurd(const struct nar_block *block)
 {
-	return max_of(block->size, block->alignment) >= nar_mem.window_bytes;
+	return max_of(block->size, block->alignment) >= nar_pane_bytes();
 }
 
 void *nar_heap_alloc_large(u64 handle, const struct nar_block *block, bool *is_zero)

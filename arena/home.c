@@ -22,7 +22,7 @@
 /* One question of so many pages takes 13 us. */
 #define LOOK_UNITS 64
 
-/* Units of a window gone through in a step: 1 GiB of them, 32 KiB of table. */
+/* Units of a pane gone through in a step: 1 GiB of them, 32 KiB of table. */
 #define LOOK_TABLE 512
 
 /* How long until the next look, twice as long each time: 16 looks take 11 minutes. */
@@ -84,7 +84,7 @@ static void looks_add(struct looks *l, struct nar_pane *x, u32 unit, u32 now_ms)
 /* The next that are due, from where the last step ended. */
 static void collect(struct looks *l, struct nar_pane *x, u32 now_ms)
 {
-	const u32 first = nar_unit_floor(GUARD_BYTES >> PAGE_SHIFT);
+	const u32 first = nar_unit_floor(x->first);
 	u32 end = nar_unit_floor(x->end), unit;
 
 	if (x->next_look < first || x->next_look >= end) {
@@ -125,9 +125,8 @@ static void look_at_once(struct nar_pane *x, u32 unit, u32 now_ms)
 	x->next_look = min_of(x->next_look, unit);
 }
 
-static void settle_one(const struct looks *l, unsigned int i, unsigned int node, u32 now_ms)
+static void settle_one(const struct looks *l, unsigned int i, struct nar_pane *x, u32 now_ms)
 {
-	struct nar_pane *x = nar_pane_of(node);
 	struct nar_unit *u = &x->unit[l->at[i].unit];
 
 	/* The answer is of the past. */
@@ -135,11 +134,11 @@ static void settle_one(const struct looks *l, unsigned int i, unsigned int node,
 		return;
 	if (l->where[i] == WHERE_AWAY && !u->is_away) {
 		u->is_away = true;
-		nar_node_event(node, huge_elsewhere, 1);
+		nar_node_event(x->node, huge_elsewhere, 1);
 	}
 	if (l->where[i] == WHERE_HOME || (i == l->tried && l->has_come)) {
 		u->nr_looks = LOOKS_MAX;
-		nar_node_event(node, huge_brought_home, u->is_away);
+		nar_node_event(x->node, huge_brought_home, u->is_away);
 	} else if (l->where[i] == WHERE_THEIRS) {
 		u->nr_looks = LOOKS_MAX;
 	} else if (l->where[i] == WHERE_AWAY && i != l->tried && l->tried < l->nr) {
@@ -147,33 +146,32 @@ static void settle_one(const struct looks *l, unsigned int i, unsigned int node,
 	}
 }
 
-static bool may_look(unsigned int node)
+static bool is_at_end(const struct nar_pane *x)
 {
-	return READ_ONCE(nar_pane_of(node)->nr_unseen) && has_home(node);
+	return x->next_look >= nar_unit_floor(x->end);
 }
 
-/* Return: whether the end of the window was reached. */
-static bool look_at_some(struct looks *l, unsigned int node, u32 now_ms)
+/* Return: whether the end of the pane was reached. */
+static bool look_at_some(struct looks *l, struct nar_pane *x, u32 now_ms)
 {
-	struct nar_place place = { (u8)node, POLICY_OURS };
-	struct nar_pane *x = nar_pane_of(node);
+	struct nar_place place = { x->node, POLICY_OURS };
 	unsigned int i;
 	bool is_end;
 
 	nar_lock(&x->lock);
 	collect(l, x, now_ms);
-	is_end = x->next_look >= nar_unit_floor(x->end);
+	is_end = is_at_end(x);
 	nar_unlock(&x->lock);
 	l->tried = l->nr;
 	for (i = 0; i < l->nr; i++)
-		l->page[i] = nar_page_at(node, l->at[i].unit * (u32)PAGES_PER_UNIT);
+		l->page[i] = nar_page_at(x->node, l->at[i].unit * (u32)PAGES_PER_UNIT);
 	if (!l->nr || nar_bind_ask(l->page, l->nr, place, l->where))
 		return is_end;
 	bring_one(l, place);
 	nar_lock(&x->lock);
 	for (i = 0; i < l->nr; i++)
-		settle_one(l, i, node, now_ms);
-	is_end = x->next_look >= nar_unit_floor(x->end);
+		settle_one(l, i, x, now_ms);
+	is_end = is_at_end(x);
 	nar_unlock(&x->lock);
 	return is_end;
 }
@@ -181,27 +179,41 @@ static bool look_at_some(struct looks *l, unsigned int node, u32 now_ms)
 bool nar_home_look(unsigned int node, u32 now_ms)
 {
 	struct looks l = { .nr = 0 };
+	struct nar_pane *x;
+	unsigned int i;
 
-	if (!may_look(node))
+	if (!has_home(node))
 		return false;
-	look_at_some(&l, node, now_ms);
-	return l.tried < l.nr;
+	nar_for_each_pane(x, node, i) {
+		l.nr = 0;
+		if (READ_ONCE(x->nr_unseen))
+			look_at_some(&l, x, now_ms);
+		if (l.tried < l.nr)
+			return true;
+	}
+	return false;
 }
 
-void nar_home_begin(unsigned int node)
+void nar_home_begin(struct nar_home_tour *t, unsigned int node)
 {
-	struct nar_pane *x = nar_pane_of(node);
-
-	nar_lock(&x->lock);
-	x->next_look = 0;
-	nar_unlock(&x->lock);
+	*t = (struct nar_home_tour){ .node = node };
 }
 
-bool nar_home_look_on(unsigned int node, u32 now_ms, bool *is_end)
+bool nar_home_look_on(struct nar_home_tour *t, u32 now_ms)
 {
 	struct looks l = { .nr = 0 };
+	struct nar_pane *x = has_home(t->node) ? nar_pane_next(t->node, &t->pane) : NULL;
 
-	*is_end = !may_look(node) || look_at_some(&l, node, now_ms);
+	t->is_end = !x;
+	if (!x)
+		return false;
+	if (!t->has_begun) {
+		nar_lock(&x->lock);
+		x->next_look = 0;
+		nar_unlock(&x->lock);
+	}
+	t->has_begun = READ_ONCE(x->nr_unseen) && !look_at_some(&l, x, now_ms);
+	t->pane += !t->has_begun;
 	return l.nr;
 }
 

@@ -15,12 +15,17 @@
  */
 bool nar_home_look(unsigned int node, u32 now_ms);
 
-/*
- * To go through a whole window, a look at a time: begin, then look until *@is_end.  Return:
- * whether the kernel was asked anything.
- */
-void nar_home_begin(unsigned int node);
-bool nar_home_look_on(unsigned int node, u32 now_ms, bool *is_end);
+/* To go through all of a window, a look at a time. */
+struct nar_home_tour {
+	unsigned int node;
+	unsigned int pane;	/* that is being gone through ... */
+	bool has_begun;		/* ... already */
+	bool is_end;		/* there is no more */
+};
+
+/* Begin, then look until the end.  Return: whether the kernel was asked anything. */
+void nar_home_begin(struct nar_home_tour *t, unsigned int node);
+bool nar_home_look_on(struct nar_home_tour *t, u32 now_ms);
 
 /* All of a range of whole units that was faulted in just now and that nobody has yet. */
 void nar_home_bring(struct nar_place place, char *start, size_t bytes);

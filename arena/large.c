@@ -159,7 +159,7 @@ static bool try_resize(void *p, size_t nr_pages)
 
 /*
  * One that grows by little takes some more than is asked for, or each of many steps would
- * meet the node's lock.
+ * meet a pane's lock.
  */
 static bool try_grow(void *p, size_t have, size_t nr_pages)
 {
@@ -176,12 +176,12 @@ static bool try_grow(void *p, size_t have, size_t nr_pages)
 
 bool nar_large_try_resize(void *p, size_t size)
 {
-	size_t nr_pages = DIV_ROUND_UP(size, PAGE_BYTES), have = nar_large_bytes(p) >> PAGE_SHIFT;
+	size_t nr_pages = DIV_ROUND_UP(size, PAGE_BYTES), have = nar_large_bytes(p);
 
-	if (nr_pages > have)
-		return try_grow(p, have, nr_pages);
-	if (have - nr_pages <= nr_pages / NAR_LARGE_SLACK)
+	if (nar_large_fits(have, size))
 		return true;
+	if (nr_pages > have >> PAGE_SHIFT)
+		return try_grow(p, have >> PAGE_SHIFT, nr_pages);
 	return try_resize(p, nr_pages);
 }
 

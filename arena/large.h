@@ -34,6 +34,14 @@ __cold __attribute__((__noreturn__)) void nar_large_die(const void *p, const cha
 /* Bytes of the live block at @p; dies as nar_large_free() does. */
 size_t nar_large_bytes(const void *p);
 
+/* A block of @have bytes is as good as any for @size. */
+static inline bool nar_large_fits(size_t have, size_t size)
+{
+	size_t needed = ALIGN_UP(size, PAGE_BYTES);
+
+	return needed <= have && have - needed <= needed / NAR_LARGE_SLACK;
+}
+
 /*
  * Bring the first @bytes of a live block to another.  Return: false if that is better
  * done by copying.

@@ -23,6 +23,10 @@ struct nar_layout nar_mem;
 /* Below this there is no point in running. */
 #define SPAN_MIN MIB(16)
 
+/* A window that leaves no more to a sixteenth has one pane. */
+#define PART_MIN MIB(32)
+#define NR_PARTS 16
+
 /* Room for a node's arenas, heaps and class tables: 64 KiB an arena, 1M ids. */
 #define AREA_BYTES GIB(64)
 #define AREA_BYTES_LIMITED MIB(16)	/* under RLIMIT_AS: 200 threads */
@@ -39,7 +43,7 @@ struct area {
 
 static struct area areas[NAR_MAX_NODES];
 static size_t area_bytes;		/* of each; constant */
-static size_t covered[NAR_MAX_NODES];	/* offset in the window; grows only */
+static u32 covered[NAR_MAX_NODES][NAR_MAX_PANES];	/* pages from the pane's start; grows only */
 static u64 nr_bytes;			/* relaxed */
 static bool has_theirs[NAR_MAX_NODES];	/* relaxed; parts that a policy of the program's placed */
 
@@ -83,11 +87,13 @@ _Static_assert(sizeof(struct nar_extent) == 32, "two a cache line");
 _Static_assert(sizeof(struct nar_unit) == 64, "a cache line");
 _Static_assert(sizeof(struct nar_slab) == 64, "a cache line");
 
-static void layout_set(uintptr_t base, size_t window_bytes, unsigned int shift)
+static void layout_set(uintptr_t base, size_t window_bytes, unsigned int shift, bool is_parted)
 {
 	nar_mem.window_shift = shift;
 	nar_mem.window_bytes = window_bytes;
 	nar_mem.base = base;
+	nar_mem.part_shift = is_parted ? shift - PAGE_SHIFT - log2_floor(NR_PARTS) : 31;
+	nar_mem.nr_panes = is_parted ? NAR_MAX_PANES : 1;
 }
 
 static int tables_place(uintptr_t at, size_t span)
@@ -114,7 +120,7 @@ static void areas_place(uintptr_t at, size_t bytes)
 }
 
 /* One mapping for all: windows, then tables, then areas. */
-static bool try_reserve(size_t window, unsigned int shift, size_t area)
+static bool try_reserve(size_t window, unsigned int shift, size_t area, bool is_parted)
 {
 	size_t nr = nar_nodes.nr;
 	size_t span = nr == 1 ? window : nr << shift;
@@ -123,7 +129,7 @@ static bool try_reserve(size_t window, unsigned int shift, size_t area)
 
 	if (!base)
 		return false;
-	layout_set((uintptr_t)base, window, shift);
+	layout_set((uintptr_t)base, window, shift, is_parted);
 	if (tables_place((uintptr_t)base + span, span)) {
 		nar_pages_release(base, span + tables_size + nr * area);
 		return false;
@@ -134,7 +140,7 @@ static bool try_reserve(size_t window, unsigned int shift, size_t area)
 	return true;
 }
 
-/* A limit on address space: one part in 64 for tables, and areas for some threads. */
+/* A limit on address space: one part in 64 for tables, and areas for some threads; no panes. */
 static bool reserve_limited(size_t limit)
 {
 	size_t nr = nar_nodes.nr, window;
@@ -148,7 +154,7 @@ static bool reserve_limited(size_t limit)
 			window = (size_t)1 << log2_floor(window);
 		window = ALIGN_DOWN(window, HUGE_BYTES);
 		if (window && areas_size && try_reserve(window, log2_floor(roundup_pow2(window)),
-							areas_size / nr))
+							areas_size / nr, false))
 			return true;
 	}
 	return false;
@@ -157,13 +163,14 @@ static bool reserve_limited(size_t limit)
 static bool reserve_unlimited(void)
 {
 	size_t nr = nar_nodes.nr;
-	size_t window = min_of(roundup_pow2(4 * nar_pages_of_machine()), WINDOW_MAX);
+	/* Four times as much in the first pane. */
+	size_t window = min_of(2 * roundup_pow2(4 * nar_pages_of_machine()), WINDOW_MAX);
 	size_t area = AREA_BYTES / nr;
 
 	while (nr * window > SPAN_MAX)
 		window /= 2;
 	for (; window >= MIB(64); window /= 2, area = max_of(area / 2, MIB(64)))
-		if (try_reserve(window, log2_floor(window), area))
+		if (try_reserve(window, log2_floor(window), area, window >= NR_PARTS * PART_MIN))
 			return true;
 	return false;
 }
@@ -195,35 +202,42 @@ static int commit_for(unsigned int node, uintptr_t start, uintptr_t end)
 	return 0;
 }
 
-static int cover_table(const struct table *t, unsigned int node, size_t from, size_t to)
+/* A table's part for what lies at an offset of the span. */
+static uintptr_t table_at(const struct table *t, size_t offset)
 {
-	uintptr_t base = (uintptr_t)*t->base;
-	size_t window = nar_window_offset(node);
+	return (uintptr_t)*t->base + offset / t->grain * t->entry_bytes;
+}
 
-	return commit_for(node, base + (window + from) / t->grain * t->entry_bytes,
-			  base + (window + to) / t->grain * t->entry_bytes);
+static int cover_tables(unsigned int node, size_t from, size_t to)
+{
+	size_t i;
+	int err = 0;
+
+	for (i = 0; i < nr_tables() && !err; i++)
+		err = commit_for(node, table_at(&tables[i], from), table_at(&tables[i], to));
+	return err;
 }
 
 /*
  * Two threads may cover the same part at once: making memory writable twice does
  * no harm, and each is done before it moves the mark.
  */
-int nar_meta_cover(unsigned int node, size_t end)
+int nar_meta_cover(unsigned int node, unsigned int pane, u32 end)
 {
-	size_t from = load_acquire(&covered[node]), seen = from, i;
+	u32 *mark = &covered[node][pane], first = nar_pane_first(pane);
+	u32 from = load_acquire(mark), to, seen = from;
+	size_t start = nar_window_offset(node) + ((size_t)first << PAGE_SHIFT);
 	int err;
 
-	if (end <= from)
+	if (end - first <= from)
 		return 0;
-	end = min_of(ALIGN_UP(end, COVER_STEP), nar_mem.window_bytes);
-	for (i = 0; i < nr_tables(); i++) {
-		err = cover_table(&tables[i], node, from, end);
-		if (err)
-			return err;
-	}
+	to = min_of(ALIGN_UP(end - first, (u32)(COVER_STEP >> PAGE_SHIFT)), nar_pane_end(pane) - first);
+	err = cover_tables(node, start + ((size_t)from << PAGE_SHIFT), start + ((size_t)to << PAGE_SHIFT));
+	if (err)
+		return err;
 	/* Release: whoever sees the mark sees writable tables. */
-	while (seen < end && !__atomic_compare_exchange_n(&covered[node], &seen, end, false,
-							  __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+	while (seen < to && !__atomic_compare_exchange_n(mark, &seen, to, false, __ATOMIC_RELEASE,
+							 __ATOMIC_RELAXED))
 		;
 	return 0;
 }
@@ -281,14 +295,19 @@ void *nar_meta_alloc(unsigned int node, size_t bytes)
 void nar_meta_each_range(unsigned int node, void (*fn)(void *arg, const void *start, size_t bytes),
 			 void *arg)
 {
-	size_t window = nar_window_offset(node), end = load_acquire(&covered[node]), i;
 	uintptr_t area_start = areas[node].end - area_bytes;
+	unsigned int pane;
+	size_t i;
 
-	for (i = 0; i < nr_tables(); i++) {
-		const struct table *t = &tables[i];
-		const char *start = (const char *)*t->base + window / t->grain * t->entry_bytes;
+	for (pane = 0; pane < nar_mem.nr_panes; pane++) {
+		size_t from = nar_window_offset(node) + ((size_t)nar_pane_first(pane) << PAGE_SHIFT);
+		size_t to = from + ((size_t)load_acquire(&covered[node][pane]) << PAGE_SHIFT);
 
-		fn(arg, start, end / t->grain * t->entry_bytes);
+		for (i = 0; i < nr_tables() && to > from; i++) {
+			uintptr_t start = table_at(&tables[i], from);
+
+			fn(arg, (void *)start, table_at(&tables[i], to) - start);
+		}
 	}
 	fn(arg, (void *)area_start, READ_ONCE(areas[node].committed) - area_start);
 }

@@ -3,11 +3,13 @@
  * The address space and the tables beside it.
  *
  *	base                                              base + span_bytes
- *	| window of node 0      | window of node 1      | ...
+ *	| window of node 0                              | window of node 1 ...
+ *	| pane 0                | pane 1 | ... | pane 8 | pane 0
  *	  guard  committed ->     guard  committed ->
  *
  * Windows lie a power of two apart, so "is it ours", "which node", "which slice" are
- * arithmetic on the pointer.  Units of three sizes are counted from base:
+ * arithmetic on the pointer, and so is the pane: half a window or a sixteenth of it.  Units
+ * of three sizes are counted from base:
  *
  *	page	4 KiB	grain of extents		nar_mem.extent[]
  *	slice	32 KiB	grain of slabs			nar_mem.map[], slab[], bits[]
@@ -36,7 +38,7 @@
 #define BITS_WORDS (SLICE_BYTES / 16 / 64)
 
 /*
- * The first unit of a window is never committed.  It is a guard, and makes number
+ * The first unit of a pane is never committed.  It is a guard, and makes number
  * 0 free to mean "none" in every link.
  */
 #define GUARD_BYTES HUGE_BYTES
@@ -142,7 +144,11 @@ struct nar_layout {
 	struct nar_extent *extent;
 	unsigned int window_shift;
 	size_t window_bytes;		/* usable of each; less than 1 << window_shift under a limit */
+	unsigned int part_shift;	/* of a sixteenth, in pages; or beyond all pages: one pane */
+	unsigned int nr_panes;		/* that a window may have */
 };
+
+#define NAR_MAX_PANES 9
 
 extern struct nar_layout nar_mem;
 
@@ -161,6 +167,12 @@ static inline unsigned int nar_node_of(const void *p)
 	return (unsigned int)(nar_offset(p) >> nar_mem.window_shift);
 }
 
+/* Of ours; there is one if it lies in a pane's used part. */
+static inline struct nar_extent *nar_extent_at(const void *p)
+{
+	return &nar_mem.extent[nar_offset(p) >> PAGE_SHIFT];
+}
+
 static inline void *nar_at(size_t offset)
 {
 	return (void *)(nar_mem.base + offset);
@@ -171,11 +183,34 @@ static inline size_t nar_window_offset(unsigned int node)
 	return (size_t)node << nar_mem.window_shift;
 }
 
+/* Of a page of a window. */
+static inline unsigned int nar_pane_number(u32 page)
+{
+	return max_of(page >> nar_mem.part_shift, NAR_MAX_PANES - 2u) - (NAR_MAX_PANES - 2u);
+}
+
+/* Pages of a window: where a pane begins and the next would. */
+static inline u32 nar_pane_first(unsigned int number)
+{
+	return number ? (number + NAR_MAX_PANES - 2u) << nar_mem.part_shift : 0;
+}
+
+static inline u32 nar_pane_end(unsigned int number)
+{
+	return nar_mem.nr_panes > 1 ? nar_pane_first(number + 1) : (u32)(nar_mem.window_bytes >> PAGE_SHIFT);
+}
+
+/* No block has as much. */
+static inline size_t nar_pane_bytes(void)
+{
+	return (size_t)nar_pane_end(0) << PAGE_SHIFT;
+}
+
 /* Reserve the span.  Once, before anything else here.  Return: 0 or -ENOMEM. */
 int nar_meta_init(void);
 
-/* Make the tables of @node's window writable up to offset @end in it. */
-int nar_meta_cover(unsigned int node, size_t end);
+/* Make the tables of a pane of @node's writable up to page @end of the window. */
+int nar_meta_cover(unsigned int node, unsigned int pane, u32 end);
 
 /*
  * Zeroed memory of @node for arenas, heaps and class tables; never given back.

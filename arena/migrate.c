@@ -88,7 +88,7 @@ static int try_begin(struct block *b, void *p)
 
 	b->start = p;
 	b->node = nar_node_of(p);
-	b->x = nar_pane_of(b->node);
+	b->x = nar_pane_at(p);
 	b->page = nar_page_of(p);
 	nar_lock(&b->x->lock);
 	b->nr_pages = (u32)nar_extent_pages(p, EXTENT_LARGE);

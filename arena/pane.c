@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Best fit with coalescing through boundary tags (Knuth, TAOCP 2.5), one tree a node,
+ * Best fit with coalescing through boundary tags (Knuth, TAOCP 2.5), one tree a pane,
  * policy and backing, so that memory of one is never used for another.  The trees of all
- * nodes, searched in order of distance, are the global one.
+ * panes, searched in order of distance, are the global one.
  *
  * What the kernel has given and nobody has touched reads as zeros.  That is known a
  * unit, as the page from which on it is untouched: best fit takes low addresses
@@ -13,48 +13,139 @@
 /* Extents of the right size but the wrong alignment to look at before asking for slack. */
 #define ALIGN_TRIES 16
 
-struct nar_pane nar_panes[NAR_MAX_NODES];
+struct nar_pane nar_pane_none;
+struct nar_pane *nar_panes[NAR_MAX_NODES][NAR_MAX_PANES];
+
+static struct nar_pane firsts[NAR_MAX_NODES];
+static size_t committed_all;	/* relaxed */
+static u32 nr_panes;		/* 0: no two threads have met yet; written once */
+static __thread u8 own;
+
+/* ---- Which there are ---- */
+
+static void pane_begin(struct nar_pane *x, unsigned int node, unsigned int number)
+{
+	size_t window = nar_window_offset(node);
+	unsigned int backing;
+
+	x->lock = (struct nar_lock)NAR_LOCK_INIT(RANK_EXTENT);
+	x->node = (u8)node;
+	x->number = (u8)number;
+	x->table = &nar_mem.extent[window >> PAGE_SHIFT];
+	x->unit = &nar_mem.unit[window >> HUGE_SHIFT];
+	x->first = x->end = nar_pane_first(number) + (u32)(GUARD_BYTES >> PAGE_SHIFT);
+	x->limit = nar_pane_end(number);
+	x->tree[POLICY_OURS] = x->ours;
+	for (backing = 0; backing < NR_BACKINGS; backing++)
+		x->ours[backing].table = x->table;
+}
 
 void nar_pane_init(void)
 {
-	unsigned int node, backing;
+	unsigned int node, number;
 
 	for (node = 0; node < nar_nodes.nr; node++) {
-		struct nar_pane *x = nar_pane_of(node);
-		size_t window = nar_window_offset(node);
-
-		x->lock = (struct nar_lock)NAR_LOCK_INIT(RANK_EXTENT);
-		x->table = &nar_mem.extent[window >> PAGE_SHIFT];
-		x->unit = &nar_mem.unit[window >> HUGE_SHIFT];
-		x->limit = (u32)(nar_mem.window_bytes >> PAGE_SHIFT);
-		x->end = GUARD_BYTES >> PAGE_SHIFT;
-		x->tree[POLICY_OURS] = x->ours;
-		for (backing = 0; backing < NR_BACKINGS; backing++)
-			x->ours[backing].table = x->table;
+		pane_begin(&firsts[node], node, 0);
+		nar_panes[node][0] = &firsts[node];
+		for (number = 1; number < NAR_MAX_PANES; number++)
+			nar_panes[node][number] = &nar_pane_none;
 	}
 }
 
-size_t nar_window_committed(unsigned int node)
+unsigned int nar_pane_count(void)
 {
-	const struct nar_pane *x = nar_pane_of(node);
+	return max_of(READ_ONCE(nr_panes), 1u);
+}
 
+/* As many as CPUs: more threads do not run at once. */
+static noinline void count_panes(unsigned int node)
+{
+	u32 none = 0, nr = min_of(nar_node_nr_cpus(node), nar_mem.nr_panes);
+
+	__atomic_compare_exchange_n(&nr_panes, &none, nr, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+/* Published under the lock of the node's first, which fork takes before it looks for others. */
+static noinline struct nar_pane *pane_make(unsigned int node, unsigned int number)
+{
+	struct nar_pane *x = nar_meta_alloc(node, sizeof(*x));
+
+	if (!x)
+		return &nar_pane_none;
+	pane_begin(x, node, number);
+	nar_lock(&firsts[node].lock);
+	if (nar_panes[node][number] == &nar_pane_none)
+		store_release(&nar_panes[node][number], x);
+	nar_unlock(&firsts[node].lock);
+	return load_acquire(&nar_panes[node][number]);
+}
+
+/* Where there is no memory for one more the first does. */
+struct nar_pane *nar_pane_own(struct nar_place place)
+{
+	struct nar_pane *x = load_acquire(&nar_panes[place.node][own]);
+
+	if (unlikely(x == &nar_pane_none))
+		x = pane_make(place.node, own);
+	if (unlikely(x == &nar_pane_none))
+		x = nar_pane_of(place.node);
+	return nar_pane_ready(x, place.policy) ? x : NULL;
+}
+
+struct nar_pane *nar_pane_lock_own(struct nar_place place) __no_lock_analysis
+{
+	struct nar_pane *x = nar_pane_own(place);
+
+	if (unlikely(!x) || nar_trylock(&x->lock))
+		return x;
+	if (!READ_ONCE(nr_panes))
+		count_panes(place.node);
+	own = (u8)((own + 1u) % nar_pane_count());
+	x = nar_pane_own(place);
+	if (likely(x))
+		nar_lock(&x->lock);
+	return x;
+}
+
+/* ---- Sums ---- */
+
+void nar_pane_count_committed(struct nar_pane *x, u8 backing, long bytes)
+{
+	WRITE_ONCE(x->committed[backing], x->committed[backing] + (size_t)bytes);
+	add_relaxed(&committed_all, (size_t)bytes);
+}
+
+static size_t committed(const struct nar_pane *x)
+{
 	return READ_ONCE(x->committed[BACKING_SMALL]) + READ_ONCE(x->committed[BACKING_HUGE]) +
 	       READ_ONCE(x->committed[BACKING_HUGETLB]);
 }
 
+size_t nar_window_committed(unsigned int node)
+{
+	const struct nar_pane *x;
+	unsigned int i;
+	size_t sum = 0;
+
+	nar_for_each_pane(x, node, i)
+		sum += committed(x);
+	return sum;
+}
+
 size_t nar_window_used(unsigned int node)
 {
-	return (size_t)load_acquire(&nar_pane_of(node)->end) << PAGE_SHIFT;
+	const struct nar_pane *x;
+	unsigned int i;
+	u32 end = 0;
+
+	nar_for_each_pane(x, node, i)
+		end = max_of(end, load_acquire(&x->end));
+	return (size_t)end << PAGE_SHIFT;
 }
 
 size_t nar_window_committed_all(void)
 {
-	unsigned int node;
-	size_t sum = 0;
-
-	for (node = 0; node < nar_nodes.nr; node++)
-		sum += nar_window_committed(node);
-	return sum;
+	return READ_ONCE(committed_all);
 }
 
 /* ---- Kin and their trees ---- */
@@ -65,23 +156,22 @@ struct nar_tree *nar_pane_tree(const struct nar_pane *x, struct nar_kin k)
 }
 
 /* Trees of a policy that the program has set.  Return: whether they are there. */
-bool nar_pane_ready(struct nar_place place)
+bool nar_pane_ready(struct nar_pane *x, unsigned int policy)
 {
-	struct nar_pane *x = nar_pane_of(place.node);
 	struct nar_tree *trees;
 	unsigned int backing;
 
-	if (likely(load_acquire(&x->tree[place.policy])))
+	if (likely(load_acquire(&x->tree[policy])))
 		return true;
-	trees = nar_meta_alloc(place.node, NR_BACKINGS * sizeof(*trees));
+	trees = nar_meta_alloc(x->node, NR_BACKINGS * sizeof(*trees));
 	if (!trees)
 		return false;
 	for (backing = 0; backing < NR_BACKINGS; backing++)
 		trees[backing].table = x->table;
 	nar_lock(&x->lock);
 	/* Whoever comes second loses a few pages of tables, once. */
-	if (!x->tree[place.policy])
-		store_release(&x->tree[place.policy], trees);
+	if (!x->tree[policy])
+		store_release(&x->tree[policy], trees);
 	nar_unlock(&x->lock);
 	return true;
 }
@@ -97,7 +187,7 @@ static void pane_insert(struct nar_pane *x, u32 page, u32 nr_pages, struct nar_k
 	WRITE_ONCE(e->state, EXTENT_FREE);
 	x->table[page + nr_pages - 1].back = page;
 	nar_tree_insert(nar_pane_tree(x, k), page);
-	x->free_pages += k.backing == BACKING_NONE ? 0 : nr_pages;
+	WRITE_ONCE(x->free_pages, x->free_pages + (k.backing == BACKING_NONE ? 0 : nr_pages));
 }
 
 /* A free extent is out of its tree, and in nobody's hands. */
@@ -108,7 +198,7 @@ static void pane_remove(struct nar_pane *x, u32 page)
 	nar_tree_remove(nar_pane_tree(x, nar_kin_of(e)), page);
 	x->table[page + e->nr_pages - 1].back = 0;
 	WRITE_ONCE(e->state, EXTENT_NONE);
-	x->free_pages -= e->backing == BACKING_NONE ? 0 : e->nr_pages;
+	WRITE_ONCE(x->free_pages, x->free_pages - (e->backing == BACKING_NONE ? 0 : e->nr_pages));
 }
 
 /* Units of the free run [@run, @run_end) that the pages [@from, @to) have completed. */
@@ -167,7 +257,7 @@ void nar_pane_take_given(struct nar_pane *x)
 		struct nar_extent *e = &x->table[page];
 
 		next = e->left;
-		x->large_pages -= e->nr_pages;
+		WRITE_ONCE(x->large_pages, x->large_pages - e->nr_pages);
 		nar_pane_give(x, page, e->nr_pages, nar_kin_of(e));
 	}
 }
@@ -195,7 +285,7 @@ void nar_pane_make_huge(struct nar_pane *x, u8 from)
 {
 	u32 page, nr;
 
-	for (page = GUARD_BYTES >> PAGE_SHIFT; page < x->end; page += nr) {
+	for (page = x->first; page < x->end; page += nr) {
 		struct nar_extent *e = &x->table[page];
 		struct nar_kin k = { e->policy, BACKING_HUGE };
 		u8 state = READ_ONCE(e->state);	/* large or recent: its owner may change it */
@@ -227,7 +317,7 @@ void nar_pane_leave_pool(struct nar_pane *x)
 
 	nar_pane_make_huge(x, BACKING_HUGETLB);
 	x->nr_huge = 0;
-	for (unit = nar_unit_floor(GUARD_BYTES >> PAGE_SHIFT); unit < nar_unit_floor(x->end); unit++) {
+	for (unit = nar_unit_floor(x->first); unit < nar_unit_floor(x->end); unit++) {
 		left += x->unit[unit].backing == BACKING_HUGETLB ? HUGE_BYTES : 0;
 		x->nr_huge += x->unit[unit].backing == BACKING_HUGE && x->unit[unit].touched_pages;
 	}

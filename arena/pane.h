@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Panes: a node's window as free extents and extents in use, and what is known of its
- * units.  What is above (spans, units, extents) calls this with the pane's lock held, unless
- * it says otherwise.
+ * Panes: the parts of a node's window, as free extents and extents in use, and what is known
+ * of their units.  What is above (spans, units, extents) calls this with the pane's lock held,
+ * unless it says otherwise.
+ *
+ * A node has one pane until threads are in each other's way there: who finds its pane busy
+ * takes from the next from then on, as threads do with ptmalloc's arenas (Gloger, 1996), and as
+ * they do with lots.  What is freed goes where it came from.  Pages are counted from the
+ * window's start in all of them.
  */
 #ifndef NAR_PANE_H
 #define NAR_PANE_H
@@ -17,14 +22,17 @@ struct nar_kin {
 
 struct nar_pane {
 	struct nar_lock lock;
+	u8 node;			/* constant, as are number, first, limit */
+	u8 number;
+	u32 first;			/* page; before it is the guard */
 	struct nar_tree *tree[NAR_MAX_POLICIES];	/* by backing; release-stored when needed */
 	struct nar_tree ours[NR_BACKINGS];	/* POLICY_OURS, and space without memory */
-	struct nar_extent *table;	/* this window's part */
+	struct nar_extent *table;	/* the window's part */
 	struct nar_unit *unit;
 	u32 end;			/* first page never used; release-stored */
-	u32 limit;			/* pages of the window */
+	u32 limit;			/* the page past the last */
 	size_t committed[NR_BACKINGS];	/* relaxed reads */
-	size_t large_pages;
+	size_t large_pages;		/* relaxed reads, as are these */
 	size_t free_pages;
 	u32 given;			/* EXTENT_GIVEN, linked by left; many push, the lock's holder takes all */
 	u32 nr_dirty;			/* 0: no free unit has been touched */
@@ -40,11 +48,15 @@ struct nar_pane {
 /* What has no memory has no policy either. */
 #define NAR_KIN_NONE ((struct nar_kin){ POLICY_OURS, BACKING_NONE })
 
-extern struct nar_pane nar_panes[NAR_MAX_NODES];
+extern struct nar_pane *nar_panes[NAR_MAX_NODES][NAR_MAX_PANES];	/* release-stored when needed */
 
+/* What stands where there is none yet: it has no pages. */
+extern struct nar_pane nar_pane_none;
+
+/* The first of @node. */
 static inline struct nar_pane *nar_pane_of(unsigned int node)
 {
-	return &nar_panes[node];
+	return nar_panes[node][0];
 }
 
 static inline char *nar_page_at(unsigned int node, u32 page)
@@ -58,6 +70,26 @@ static inline u32 nar_page_of(const void *p)
 
 	return (u32)(in_window >> PAGE_SHIFT);
 }
+
+/* The pane that @p lies in, which is ours. */
+static inline struct nar_pane *nar_pane_at(const void *p)
+{
+	return load_acquire(&nar_panes[nar_node_of(p)][nar_pane_number(nar_page_of(p))]);
+}
+
+/* The first there is from number *@i on; NULL past the last. */
+static inline struct nar_pane *nar_pane_next(unsigned int node, unsigned int *i)
+{
+	struct nar_pane *x;
+
+	for (; *i < NAR_MAX_PANES; ++*i)
+		if ((x = load_acquire(&nar_panes[node][*i])) != &nar_pane_none)
+			return x;
+	return NULL;
+}
+
+#define nar_for_each_pane(x, node, i) \
+	for ((i) = 0; ((x) = nar_pane_next((node), &(i))); (i)++)
 
 /* Relaxed, like states: who has an extent looks without the lock, while grow_up() may come by. */
 static inline struct nar_kin nar_kin_of(const struct nar_extent *e)
@@ -100,10 +132,25 @@ static inline u32 nar_unit_floor(u32 page)
 /* Committed pages only: beyond them the table cannot be read.  No lock. */
 static inline bool nar_pane_has(const struct nar_pane *x, u32 page)
 {
-	return page >= GUARD_BYTES >> PAGE_SHIFT && page < load_acquire(&x->end);
+	return page >= x->first && page < load_acquire(&x->end);
 }
 
 void nar_pane_init(void);
+
+/* Those a node may have by now.  Racy: it grows once. */
+unsigned int nar_pane_count(void);
+
+/*
+ * The calling thread's at @place, and ready for it; may map memory, hold no lock.  NULL: there
+ * is no memory for it.
+ */
+struct nar_pane *nar_pane_own(struct nar_place place);
+
+/* The same, locked; from now on it is another if that was busy. */
+struct nar_pane *nar_pane_lock_own(struct nar_place place);
+
+/* Memory that @x has got or, below 0, no longer has. */
+void nar_pane_count_committed(struct nar_pane *x, u8 backing, long bytes);
 
 /* Bytes that have memory behind them; no lock, racy.  All: of the whole process. */
 size_t nar_window_committed(unsigned int node);
@@ -113,7 +160,7 @@ size_t nar_window_committed_all(void);
 size_t nar_window_used(unsigned int node);
 
 /* The trees of a policy that the program has set; no lock held.  Return: whether they are there. */
-bool nar_pane_ready(struct nar_place place);
+bool nar_pane_ready(struct nar_pane *x, unsigned int policy);
 
 struct nar_tree *nar_pane_tree(const struct nar_pane *x, struct nar_kin k);
 

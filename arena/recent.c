@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * A program that frees a buffer often asks for one like it next.  Such a block need not
- * go through the node's tree and its lock: it waits here, whole, for a request that it
+ * go through a tree and its lock: it waits here, whole, for a request that it
  * fits nearly.  Old ones make room for new ones and go back to be coalesced.
  */
 #include "recent.h"

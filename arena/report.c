@@ -21,7 +21,7 @@ void nar_report_laps(struct nar_laps *laps)
 		nar_laps_add(laps, &nar_arena_of(id)->count.laps);
 }
 
-/* No mapping crosses the guard that a window begins with. */
+/* No mapping crosses the guard that a window, or a pane of it, begins with. */
 static u64 huge_pages_in(struct nar_maps *m, unsigned int node)
 {
 	uintptr_t at = (uintptr_t)nar_at(nar_window_offset(node));

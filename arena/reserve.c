@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Reserving is growing: a span more of the node's window, which nobody has until it is
+ * Reserving is growing: a span more of the node's first pane, which nobody has until it is
  * faulted in.  Zeroing pages is what takes the time, 0.1 s a GiB and CPU at best, so
  * threads do it, on CPUs of that node.  Pages of a pool are zeroed as they are committed.
  */

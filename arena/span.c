@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * A window is committed upward in spans that grow with it, so that the number of
+ * A pane is committed upward in spans that grow with it, so that the number of
  * mappings stays small however much is allocated.  No system call is made under the
  * lock: a span that is being committed belongs to nobody meanwhile (EXTENT_HELD), and
  * comes back through the same door as any extent.
@@ -123,23 +123,22 @@ static void note_kin(struct nar_pane *x, u32 page, u32 nr, struct nar_kin k)
 	/* It is for young arenas, but what is left of it serves others. */
 	if (k.backing == BACKING_SMALL)
 		x->small_end = max_of(x->small_end, nar_unit_floor(page + nr));
-	WRITE_ONCE(x->committed[k.backing], x->committed[k.backing] + ((size_t)nr << PAGE_SHIFT));
+	nar_pane_count_committed(x, k.backing, (long)nr << PAGE_SHIFT);
 }
 
 /*
  * New memory in nobody's hands.  Return: its first page, 0 if there is none; *@again:
- * others have changed the window meanwhile, so that it is worth looking once more.
+ * others have changed the pane meanwhile, so that it is worth looking once more.
  */
-static u32 span_hold(struct nar_place place, u32 nr, u32 align, u8 backing, unsigned int shift,
-		    bool *again)
+static u32 span_hold(struct nar_pane *x, struct nar_place place, u32 nr, u32 align, u8 backing,
+		     unsigned int shift, bool *again)
 {
-	struct nar_pane *x = nar_pane_of(place.node);
 	u32 page, end = READ_ONCE(x->end), start = nar_pane_first_fit(x, end, align);
 	u32 reach = start > x->limit || nr > x->limit - start ? end : start + nr;
 
 	*again = false;
 	/* Tables first: their entries are written as soon as the lock is held. */
-	if (nar_meta_cover(place.node, (size_t)(reach + 1) << PAGE_SHIFT))
+	if (nar_meta_cover(x->node, x->number, min_of(reach + 1, x->limit)))
 		return 0;
 	nar_lock(&x->lock);
 	page = hold_span(x, nr, align, reach);
@@ -161,11 +160,10 @@ static u32 span_hold(struct nar_place place, u32 nr, u32 align, u8 backing, unsi
 }
 
 /* Return: whether it is worth looking for memory again. */
-static bool try_grow(struct nar_place place, u32 nr, u8 backing)
+static bool try_grow(struct nar_pane *x, struct nar_place place, u32 nr, u8 backing)
 {
-	struct nar_pane *x = nar_pane_of(place.node);
 	bool again;
-	u32 page = span_hold(place, nr, PAGES_PER_UNIT, backing, HUGE_SHIFT, &again);
+	u32 page = span_hold(x, place, nr, PAGES_PER_UNIT, backing, HUGE_SHIFT, &again);
 
 	if (!page)
 		return again;
@@ -176,14 +174,26 @@ static bool try_grow(struct nar_place place, u32 nr, u8 backing)
 }
 
 /* A generous span first, then what is needed and no more. */
-bool nar_span_grow(struct nar_place place, u32 need, u8 backing)
+bool nar_span_grow_pane(struct nar_pane *x, struct nar_place place, u32 need, u8 backing)
 {
 	u32 span;
 
 	if (nar_node_is_left_out(place.node))
 		return false;
 	span = span_pages(place.node, need, backing);
-	return try_grow(place, span, backing) || (span > need && try_grow(place, need, backing));
+	return try_grow(x, place, span, backing) || (span > need && try_grow(x, place, need, backing));
+}
+
+/* What its own pane has no address space for comes from the first, which has half of all. */
+bool nar_span_grow(struct nar_place place, u32 need, u8 backing)
+{
+	struct nar_pane *own = nar_pane_own(place), *first = nar_pane_of(place.node);
+
+	if (!own)
+		return false;
+	if (own != first && nar_span_grow_pane(own, place, need, backing))
+		return true;
+	return nar_pane_ready(first, place.policy) && nar_span_grow_pane(first, place, need, backing);
 }
 
 bool nar_span_grow_pool(struct nar_place place, u32 need)
@@ -199,15 +209,15 @@ bool nar_span_grow_pool(struct nar_place place, u32 need)
 void *nar_span_hold(struct nar_place place, size_t bytes, enum nar_backing backing,
 		      unsigned int shift)
 {
-	struct nar_pane *x = nar_pane_of(place.node);
+	struct nar_pane *x = nar_pane_of(place.node);	/* where there is most room */
 	u32 align = 1u << (shift - PAGE_SHIFT), page, unit;
 	size_t nr = ALIGN_UP(bytes, (size_t)1 << shift) >> PAGE_SHIFT;
 	bool again;
 
-	if (nr >= x->limit || !nar_pane_ready(place))
+	if (nr >= x->limit || !nar_pane_ready(x, place.policy))
 		return NULL;
 	do
-		page = span_hold(place, (u32)nr, align, (u8)backing, shift, &again);
+		page = span_hold(x, place, (u32)nr, align, (u8)backing, shift, &again);
 	while (!page && again);
 	if (!page)
 		return NULL;
@@ -221,7 +231,7 @@ void *nar_span_hold(struct nar_place place, size_t bytes, enum nar_backing backi
 
 void nar_span_release(void *p)
 {
-	struct nar_pane *x = nar_pane_of(nar_node_of(p));
+	struct nar_pane *x = nar_pane_at(p);
 	struct nar_extent *e = &x->table[nar_page_of(p)];
 
 	nar_lock(&x->lock);
@@ -231,7 +241,7 @@ void nar_span_release(void *p)
 
 int nar_span_give_back(void *p)
 {
-	struct nar_pane *x = nar_pane_of(nar_node_of(p));
+	struct nar_pane *x = nar_pane_at(p);
 	u32 page = nar_page_of(p), nr = x->table[page].nr_pages;
 	size_t bytes = (size_t)nr << PAGE_SHIFT;
 	int err;
@@ -242,7 +252,7 @@ int nar_span_give_back(void *p)
 	if (err)
 		return err;
 	nar_lock(&x->lock);
-	WRITE_ONCE(x->committed[BACKING_HUGETLB], x->committed[BACKING_HUGETLB] - bytes);
+	nar_pane_count_committed(x, BACKING_HUGETLB, -(long)bytes);
 	note_units(x, page, nr, NAR_KIN_NONE);
 	nar_set_kin(&x->table[page], NAR_KIN_NONE);
 	nar_unlock(&x->lock);
@@ -251,7 +261,7 @@ int nar_span_give_back(void *p)
 
 void nar_span_drop(void *p)
 {
-	struct nar_pane *x = nar_pane_of(nar_node_of(p));
+	struct nar_pane *x = nar_pane_at(p);
 	u32 page = nar_page_of(p), nr = x->table[page].nr_pages, unit;
 
 	nar_span_give_back(p);

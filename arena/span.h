@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Spans: memory that a window did not have yet.  May make system calls; hold no lock above
+ * Spans: memory that a pane did not have yet.  May make system calls; hold no lock above
  * RANK_CHUNK.
  */
 #ifndef NAR_SPAN_H
@@ -16,6 +16,9 @@
  */
 bool nar_span_grow(struct nar_place place, u32 need, u8 backing);
 bool nar_span_grow_pool(struct nar_place place, u32 need);
+
+/* The same, in that pane of @place's node. */
+bool nar_span_grow_pane(struct nar_pane *x, struct nar_place place, u32 need, u8 backing);
 
 /* Say of a range that is new, or as good as new, what it is for.  Return: as nar_bind(). */
 bool nar_span_prepare(struct nar_place place, void *start, size_t bytes, u8 backing);

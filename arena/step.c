@@ -18,8 +18,7 @@
 struct step {
 	u64 now;
 	u32 now_ms;			/* ... its low half */
-	unsigned int home_node;		/* whose window is being gone through */
-	bool has_begun;			/* ... already */
+	struct nar_home_tour home;
 };
 
 /* What others have freed goes into slabs, past the magazines: so that what is empty shows. */
@@ -44,14 +43,12 @@ static bool try_purge(struct step *s)
 /* Stretches without anything to ask about take no time. */
 static bool try_home(struct step *s)
 {
-	bool has_asked = false, is_end;
+	bool has_asked = false;
 
-	while (!has_asked && s->home_node < nar_nodes.nr) {
-		if (!s->has_begun)
-			nar_home_begin(s->home_node);
-		has_asked = nar_home_look_on(s->home_node, s->now_ms, &is_end);
-		s->has_begun = !is_end;
-		s->home_node += is_end;
+	while (!has_asked && s->home.node < nar_nodes.nr) {
+		has_asked = nar_home_look_on(&s->home, s->now_ms);
+		if (s->home.is_end)
+			nar_home_begin(&s->home, s->home.node + 1);
 	}
 	return has_asked;
 }
@@ -86,7 +83,7 @@ static unsigned long nr_left_of(size_t kind, const struct step *s)
 unsigned long nar_step(unsigned int budget_us)
 {
 	u64 end_us = nar_clock_us() + budget_us, now = nar_clock_ms();
-	struct step s = { .now = now, .now_ms = (u32)now };
+	struct step s = { .now = now, .now_ms = (u32)now };	/* and the tour begins with the first node */
 	unsigned long nr_left = 0;
 	bool is_out = false;
 	size_t kind;

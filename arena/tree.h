@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Free extents by size, then address.  The caller holds the lock of the node the tree
+ * Free extents by size, then address.  The caller holds the lock of the pane the tree
  * belongs to.
  */
 #ifndef NAR_TREE_H
@@ -12,7 +12,7 @@
 #define NR_EXACT PAGES_PER_UNIT
 
 struct nar_tree {
-	struct nar_extent *table;	/* descriptors of one window */
+	struct nar_extent *table;	/* descriptors of the node's window */
 	u64 has[NR_EXACT / 64];		/* sizes whose tree is not empty */
 	u32 exact[NR_EXACT];		/* roots: pages of the window; 0 is none */
 	u32 large;

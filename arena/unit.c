@@ -3,7 +3,7 @@
  * Purge gives back units that have been free for long.  A run that is being purged belongs
  * to nobody (EXTENT_HELD), so no system call is made under the lock.
  *
- * Under huge:auto a node begins on small pages.  Once the process has more than a small
+ * Under huge:auto a pane begins on small pages.  Once the process has more than a small
  * program's memory, all of it counts as huge, and what is small follows unit by unit.
  *
  * The kernel collapses a unit that was purged into 2 MiB of zeros.  So the two keep out of
@@ -142,9 +142,8 @@ static void unhold(struct nar_pane *x, u32 page, u32 nr_units, bool is_purged)
 }
 
 /* Return: units purged; 0 also if the kernel refused, to leave it alone for a while. */
-static size_t purge_run(unsigned int node, const struct due *due, size_t max)
+static size_t purge_run(struct nar_pane *x, const struct due *due, size_t max)
 {
-	struct nar_pane *x = nar_pane_of(node);
 	u32 page, nr = 0;
 	bool is_purged;
 	u64 begun;
@@ -156,11 +155,11 @@ static size_t purge_run(unsigned int node, const struct due *due, size_t max)
 	if (!page)
 		return 0;
 	begun = nar_lap_begin();
-	is_purged = !nar_span_give_back(nar_page_at(node, page));
+	is_purged = !nar_span_give_back(nar_page_at(x->node, page));
 	nar_lap_end(LAP_PURGE, begun);
 	if (is_purged) {
-		nar_node_event(node, purged_units, nr);
-		nar_probe(purge, node, (size_t)nr << HUGE_SHIFT);
+		nar_node_event(x->node, purged_units, nr);
+		nar_probe(purge, x->node, (size_t)nr << HUGE_SHIFT);
 	}
 	nar_lock(&x->lock);
 	unhold(x, page, nr, is_purged);
@@ -168,15 +167,20 @@ static size_t purge_run(unsigned int node, const struct due *due, size_t max)
 	return is_purged ? nr : 0;
 }
 
+static bool may_be_dirty(const struct nar_pane *x)
+{
+	return READ_ONCE(x->nr_dirty) || READ_ONCE(x->given);
+}
+
 static size_t purge(unsigned int node, const struct due *due, size_t max_units)
 {
-	const struct nar_pane *x = nar_pane_of(node);
+	struct nar_pane *x;
 	size_t sum = 0, nr;
+	unsigned int i;
 
-	if (!READ_ONCE(x->nr_dirty) && !READ_ONCE(x->given))
-		return 0;
-	while (sum < max_units && (nr = purge_run(node, due, max_units - sum)))
-		sum += nr;
+	nar_for_each_pane(x, node, i)
+		while (may_be_dirty(x) && sum < max_units && (nr = purge_run(x, due, max_units - sum)))
+			sum += nr;
 	return sum;
 }
 
@@ -215,36 +219,44 @@ static size_t nr_due_of_kin(struct nar_pane *x, struct nar_kin k, u32 before_ms,
 	return nr;
 }
 
-size_t nar_unit_nr_due(unsigned int node, u32 now_ms)
+static size_t nr_due(struct nar_pane *x, const struct due *due)
 {
-	struct due due = { .moment_ms = now_ms, .is_by_kind = true };
-	struct nar_pane *x = nar_pane_of(node);
 	u32 looks = DUE_LOOK;
 	struct nar_kin k;
 	size_t nr = 0;
 
-	if (!READ_ONCE(x->nr_dirty) && !READ_ONCE(x->given))
-		return 0;
 	nar_lock(&x->lock);
 	nar_pane_take_given(x);
 	for (k.policy = 0; k.policy < NAR_MAX_POLICIES; k.policy++)
 		for (k.backing = BACKING_SMALL; k.backing < NR_BACKINGS && x->tree[k.policy]; k.backing++)
-			nr += nr_due_of_kin(x, k, before_of(&due, k.policy), &looks);
+			nr += nr_due_of_kin(x, k, before_of(due, k.policy), &looks);
 	nar_pane_unlock(x);
+	return nr;
+}
+
+size_t nar_unit_nr_due(unsigned int node, u32 now_ms)
+{
+	struct due due = { .moment_ms = now_ms, .is_by_kind = true };
+	struct nar_pane *x;
+	unsigned int i;
+	size_t nr = 0;
+
+	nar_for_each_pane(x, node, i)
+		nr += may_be_dirty(x) ? nr_due(x, &due) : 0;
 	return nr;
 }
 
 /* ---- Huge pages ---- */
 
-static struct nar_pane *window_of_unit(u32 unit)
+static struct nar_pane *pane_of_unit(u32 unit)
 {
-	return nar_pane_of(nar_node_of(nar_at((size_t)unit << HUGE_SHIFT)));
+	return nar_pane_at(nar_at((size_t)unit << HUGE_SHIFT));
 }
 
 /* Return: whether it is there, and nobody else makes it huge. */
 static bool try_begin_collapse(u32 unit)
 {
-	struct nar_pane *x = window_of_unit(unit);
+	struct nar_pane *x = pane_of_unit(unit);
 	struct nar_unit *u = &nar_mem.unit[unit];
 	bool begins;
 
@@ -261,7 +273,7 @@ static bool try_begin_collapse(u32 unit)
 /* @counts_huge: whether or not it is, there is no further try. */
 static void end_collapse(u32 unit, bool counts_huge)
 {
-	struct nar_pane *x = window_of_unit(unit);
+	struct nar_pane *x = pane_of_unit(unit);
 	struct nar_unit *u = &nar_mem.unit[unit];
 
 	nar_lock(&x->lock);
@@ -312,7 +324,7 @@ int nar_unit_try_huge(u32 unit)
 static void grow_up(struct nar_pane *x)
 {
 	nar_pane_make_huge(x, BACKING_SMALL);
-	x->next_collapse = nar_unit_floor(GUARD_BYTES >> PAGE_SHIFT);
+	x->next_collapse = nar_unit_floor(x->first);
 	WRITE_ONCE(x->is_grown, true);
 	/* What was small has not been looked at. */
 	WRITE_ONCE(x->nr_unseen, x->nr_unseen + 1);
@@ -335,7 +347,7 @@ static bool wants_collapse(const struct nar_pane *x, u32 unit)
 
 static u32 next_collapse(struct nar_pane *x)
 {
-	const u32 first = nar_unit_floor(GUARD_BYTES >> PAGE_SHIFT);
+	const u32 first = nar_unit_floor(x->first);
 	u32 unit, nr = x->small_end > first ? x->small_end - first : 0, looked;
 
 	for (looked = 0; looked < min_of(nr, (u32)COLLAPSE_LOOK); looked++) {
@@ -354,29 +366,26 @@ static bool may_be_huge(const struct nar_unit *u)
 }
 
 /* For what is purged and touched again: units before @small_end, as it was under the lock. */
-static void advise_grown(unsigned int node, u32 small_end)
+static void advise_grown(const struct nar_pane *x, u32 small_end)
 {
-	const struct nar_pane *x = nar_pane_of(node);
-	u32 unit, end, first = nar_unit_floor(GUARD_BYTES >> PAGE_SHIFT);
+	u32 unit, end;
 
-	for (unit = first; unit < small_end; unit = end + 1) {
+	for (unit = nar_unit_floor(x->first); unit < small_end; unit = end + 1) {
 		for (end = unit; end < small_end && may_be_huge(&x->unit[end]); end++)
 			;
 		if (end > unit)
-			nar_span_advise_huge(node, nar_page_at(node, unit * (u32)PAGES_PER_UNIT),
+			nar_span_advise_huge(x->node, nar_page_at(x->node, unit * (u32)PAGES_PER_UNIT),
 					     (size_t)(end - unit) << HUGE_SHIFT);
 	}
 }
 
-/* Return: whether the process has outgrown small pages. */
-bool nar_unit_try_grow_up(unsigned int node)
+static void pane_try_grow_up(struct nar_pane *x)
 {
-	struct nar_pane *x = nar_pane_of(node);
 	bool was_grown;
 	u32 small_end;
 
-	if (nar_opt.huge != HUGE_AUTO || nar_window_committed_all() < GROWN_BYTES)
-		return false;
+	if (READ_ONCE(x->is_grown))
+		return;
 	nar_lock(&x->lock);
 	was_grown = x->is_grown;
 	if (!was_grown)
@@ -384,59 +393,102 @@ bool nar_unit_try_grow_up(unsigned int node)
 	small_end = x->small_end;
 	nar_unlock(&x->lock);
 	if (!was_grown)
-		advise_grown(node, small_end);
+		advise_grown(x, small_end);
+}
+
+/* Return: whether the process has outgrown small pages. */
+bool nar_unit_try_grow_up(unsigned int node)
+{
+	struct nar_pane *x;
+	unsigned int i;
+
+	if (nar_opt.huge != HUGE_AUTO || nar_window_committed_all() < GROWN_BYTES)
+		return false;
+	nar_for_each_pane(x, node, i)
+		pane_try_grow_up(x);
 	return true;
+}
+
+/* Of the whole span, as others count. */
+static u32 unit_number(const struct nar_pane *x, u32 unit)
+{
+	return (u32)(nar_window_offset(x->node) >> HUGE_SHIFT) + unit;
+}
+
+static bool collapse_one(struct nar_pane *x)
+{
+	u32 unit;
+
+	nar_lock(&x->lock);
+	unit = next_collapse(x);
+	nar_unlock(&x->lock);
+	if (unit)
+		nar_unit_try_huge(unit_number(x, unit));
+	return unit;
 }
 
 bool nar_unit_collapse(unsigned int node)
 {
-	struct nar_pane *x = nar_pane_of(node);
-	u32 unit;
+	struct nar_pane *x;
+	unsigned int i;
 
 	if (!nar_unit_try_grow_up(node))
 		return false;
-	nar_lock(&x->lock);
-	unit = next_collapse(x);
-	nar_unlock(&x->lock);
-	if (!unit)
-		return false;
-	nar_unit_try_huge((u32)(nar_window_offset(node) >> HUGE_SHIFT) + unit);
-	return true;
+	nar_for_each_pane(x, node, i)
+		if (collapse_one(x))
+			return true;
+	return false;
+}
+
+static size_t recover(const struct nar_pane *x)
+{
+	u32 unit, end = nar_unit_floor(load_acquire(&x->end));
+	size_t nr_failed = 0;
+
+	for (unit = nar_unit_floor(x->first); unit < end; unit++)
+		if (READ_ONCE(x->unit[unit].backing) == BACKING_HUGE &&
+		    READ_ONCE(x->unit[unit].touched_pages))
+			nr_failed += nar_unit_make_huge(unit_number(x, unit)) != 0;
+	return nr_failed;
 }
 
 size_t nar_unit_recover(unsigned int node)
 {
-	u32 base = (u32)(nar_window_offset(node) >> HUGE_SHIFT), unit;
-	const struct nar_pane *x = nar_pane_of(node);
-	u32 end = nar_unit_floor(load_acquire(&x->end));
+	const struct nar_pane *x;
 	size_t nr_failed = 0;
+	unsigned int i;
 
-	for (unit = nar_unit_floor(GUARD_BYTES >> PAGE_SHIFT); unit < end; unit++)
-		if (READ_ONCE(x->unit[unit].backing) == BACKING_HUGE &&
-		    READ_ONCE(x->unit[unit].touched_pages))
-			nr_failed += nar_unit_make_huge(base + unit) != 0;
+	nar_for_each_pane(x, node, i)
+		nr_failed += recover(x);
 	return nr_failed;
 }
 
 void nar_unit_note_fork(void)
 {
-	unsigned int node;
+	const struct nar_pane *x;
+	unsigned int node, i;
 
 	for (node = 0; node < nar_nodes.nr; node++)
-		nar_node_event(node, huge_forked, nar_pane_of(node)->nr_huge);
+		nar_for_each_pane(x, node, i)
+			nar_node_event(node, huge_forked, x->nr_huge);
+}
+
+static void forget_collapsing(struct nar_pane *x)
+{
+	u32 unit;
+
+	for (unit = nar_unit_floor(x->first); x->nr_collapsing && unit < nar_unit_floor(x->end); unit++) {
+		x->nr_collapsing -= x->unit[unit].is_collapsing;
+		x->unit[unit].is_collapsing = false;
+	}
 }
 
 void nar_unit_forget_threads(void)
 {
-	unsigned int node;
-	u32 unit;
+	struct nar_pane *x;
+	unsigned int node, i;
 
-	for (node = 0; node < nar_nodes.nr; node++) {
-		struct nar_pane *x = nar_pane_of(node);
-
-		for (unit = 0; x->nr_collapsing && unit < nar_unit_floor(x->end); unit++) {
-			x->nr_collapsing -= x->unit[unit].is_collapsing;
-			x->unit[unit].is_collapsing = false;
-		}
-	}
+	for (node = 0; node < nar_nodes.nr; node++)
+		nar_for_each_pane(x, node, i)
+			forget_collapsing(x);
 }

@@ -17,7 +17,7 @@
 
 #define FAKE_NODES 4u
 
-/* Its memory; numarena makes a node's window four times as large. */
+/* Its memory; numarena makes a pane four times as large. */
 #define FAKE_BYTES MIB(64)
 
 #define FAKE_NOT_BOUND 255u

@@ -566,7 +566,7 @@ END_TEST
  */
 START_TEST(full_window_falls_over)
 {
-	size_t window = nar_mem.window_bytes / PAGE_BYTES;
+	size_t window = nar_pane_bytes() / PAGE_BYTES;
 	char *all = take(window - GUARD_BYTES / PAGE_BYTES - UNIT), *p = take(UNIT + 1);
 	u32 commits = fake_calls.commit[NODE];
 

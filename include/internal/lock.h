@@ -27,7 +27,7 @@ enum nar_rank {
 	RANK_ARENA,	/* one arena's slabs and queue */
 	RANK_SHARD,	/* one (node, class)'s unowned slabs */
 	RANK_CHUNK,	/* one place's chunks of slices */
-	RANK_EXTENT,	/* one node's best-fit tree */
+	RANK_EXTENT,	/* one pane's best-fit trees */
 	RANK_MESSAGE,	/* one node's unused messages */
 	RANK_SCOPE,	/* one node's unused scopes */
 	RANK_META,	/* one node's metadata pages */
