@@ -52,6 +52,11 @@ struct row {
 	/* Each lane: live objects before the clock runs, or NULL. */
 	void (*fill)(struct lane *lane);
 	/*
+	 * Memory is looked at when fill() is done, which is the same work for each allocator; else
+	 * when the clock has run, by when a fast one may have met more than a slow one ever does.
+	 */
+	bool peak_is_filled;
+	/*
 	 * Each lane, once to warm up and once by the clock: until lane_goes_on() says no.
 	 * [1] writes both ends of each object and looks at them before it is freed.
 	 */

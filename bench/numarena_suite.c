@@ -117,6 +117,8 @@ static void *lane_main(void *arg)
 	if (options.row->fill)
 		options.row->fill(lane);
 	meet();
+	/* The main thread may look at the memory. */
+	meet();
 	lane_work(lane, PASS_WARM);
 	meet();
 	/* The main thread opens its window. */
@@ -222,13 +224,17 @@ static void work_watch(void)
 static void lanes_watch(void)
 {
 	meet();			/* all are there */
-	pass_begin(PASS_WARM);	/* filled */
+	meet();			/* filled */
+	if (options.row->peak_is_filled)
+		found.peak_rss = peak_rss_bytes();
+	pass_begin(PASS_WARM);
 	warm_run();
 	meet();			/* warm */
 	for (unsigned int i = 0; i < options.nr_lanes; i++)
 		lanes[i].nr_ops = 0;
 	work_watch();
-	found.peak_rss = peak_rss_bytes();
+	if (!options.row->peak_is_filled)
+		found.peak_rss = peak_rss_bytes();
 	meet();
 	meet();			/* empty */
 }

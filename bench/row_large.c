@@ -12,6 +12,7 @@
 #define CHURN_SLOTS	256U
 #define CHURN_MIN	(8 * KIB)
 #define CHURN_OCTAVES	9		/* 8 KiB to 4 MiB */
+#define CHURN_FIRST	1000U		/* replaced before the clock runs; then memory is looked at */
 
 /* ---- Growth ---- */
 
@@ -105,32 +106,39 @@ static __inline_always void *churn_new(struct lane *lane, bool all_pages, bool c
 	return p;
 }
 
-static void churn_fill(struct lane *lane)
+static __inline_always void churn_one(struct lane *lane, bool all_pages, bool checked)
+{
+	struct churn *own = lane->own;
+	void **slot = &own->block[rng_below(&lane->rng, own->nr)];
+
+	object_end(*slot, checked);
+	*slot = churn_new(lane, all_pages, checked);
+}
+
+static __inline_always void churn_begin(struct lane *lane, bool all_pages, bool checked)
 {
 	struct churn *own = lane->own;
 
 	for (uint32_t i = 0; i < own->nr; i++)
-		own->block[i] = churn_new(lane, true, true);
+		own->block[i] = churn_new(lane, all_pages, checked);
+	for (uint32_t i = 0; i < CHURN_FIRST / lane->nr_lanes; i++)
+		churn_one(lane, all_pages, checked);
+}
+
+static void churn_fill(struct lane *lane)
+{
+	churn_begin(lane, true, true);
 }
 
 static void churn_fill_first(struct lane *lane)
 {
-	struct churn *own = lane->own;
-
-	for (uint32_t i = 0; i < own->nr; i++)
-		own->block[i] = churn_new(lane, false, lane_checks);
+	churn_begin(lane, false, lane_checks);
 }
 
 static __inline_always void churn(struct lane *lane, bool all_pages, bool checked)
 {
-	struct churn *own = lane->own;
-
-	for (; lane_goes_on(); lane->nr_ops++) {
-		void **slot = &own->block[rng_below(&lane->rng, own->nr)];
-
-		object_end(*slot, checked);
-		*slot = churn_new(lane, all_pages, checked);
-	}
+	for (; lane_goes_on(); lane->nr_ops++)
+		churn_one(lane, all_pages, checked);
 }
 
 static __inline_always void big_churn_body(struct lane *lane, bool checked)
@@ -163,12 +171,13 @@ const struct row rows_large[] = {
 	}, {
 		.name = "big_churn",
 		.text = "256 live of 8 KiB to 4 MiB, as many in each octave, shared out to the "
-			"threads; one at random replaced, all pages touched",
-		.prepare = churn_prepare, .fill = churn_fill, .work = WORK_OF(big_churn),
+			"threads; one at random replaced, all pages touched; memory after 1000 of that",
+		.prepare = churn_prepare, .fill = churn_fill, .peak_is_filled = true, .work = WORK_OF(big_churn),
 		.empty = churn_empty,
 	}, {
 		.name = "big_churn_first", .text = "the same, only the first page touched",
-		.prepare = churn_prepare, .fill = churn_fill_first, .work = WORK_OF(big_churn_first),
+		.prepare = churn_prepare, .fill = churn_fill_first, .peak_is_filled = true,
+		.work = WORK_OF(big_churn_first),
 		.empty = churn_empty,
 	},
 };
