@@ -15,6 +15,8 @@ const struct nar_figure nar_process_figures[] = {
 	OF_PROCESS(scope_bytes, GAUGE, "Regions of scopes, and those kept for the next."),
 	OF_PROCESS(scope_peak_bytes, GAUGE, "The most there were of them."),
 	OF_PROCESS(nr_scopes, COUNTER, "Scopes begun."),
+	OF_PROCESS(nr_scopes_open, GAUGE, "Scopes that are open."),
+	OF_PROCESS(scope_open_bytes, GAUGE, "Regions of scopes that are open."),
 	OF_PROCESS(free_bytes, GAUGE, "Committed and in no chunk or block."),
 	OF_PROCESS(nr_nodes, GAUGE, "NUMA nodes with memory."),
 	OF_PROCESS(nr_arenas, GAUGE, "Arenas in use."),

@@ -244,6 +244,8 @@ int numarena_option_set(const char *name, const char *value);
  * @scope_bytes: regions of scopes, and those that threads keep for the next
  * @scope_peak_bytes: the most there were of them
  * @nr_scopes: scopes begun since start
+ * @nr_scopes_open: scopes that are open now, of all threads
+ * @scope_open_bytes: of @scope_bytes, what these hold
  * @missing: what the machine or its container does not give: bits, 1 << an enum
  *           numarena_missing; 0 is best
  */
@@ -290,6 +292,8 @@ struct numarena_stats {
 	uint64_t scope_bytes;
 	uint64_t scope_peak_bytes;
 	uint64_t nr_scopes;
+	uint64_t nr_scopes_open;
+	uint64_t scope_open_bytes;
 	uint64_t missing;
 };
 
