@@ -85,6 +85,18 @@ const struct nar_figure nar_node_figures[] = {
 	OF_NODE(remote_bytes_in, COUNTER, "... and their bytes."),
 };
 
+#define OF_SCOPE(field, kind, help) \
+	{ #field, help, offsetof(struct nar_roster_line, field), FIGURE_##kind, false }
+
+const struct nar_figure nar_scope_figures[] = {
+	OF_SCOPE(node, GAUGE, "The node that the scope's memory is to come from."),
+	OF_SCOPE(used_bytes, GAUGE, "What the scope has given out and not released."),
+	OF_SCOPE(peak_bytes, GAUGE, "The most that was since the scope began, over all its resets."),
+	OF_SCOPE(held_bytes, GAUGE, "Memory that the scope has: its regions."),
+	OF_SCOPE(nr_captured, COUNTER, "Objects in it since it began, of a scope that captures."),
+	OF_SCOPE(nr_resets, COUNTER, "Resets of the scope since it began."),
+};
+
 const char *const nar_missing_names[NR_MISSING] = {
 	"get_mempolicy", "mbind", "move_pages", "sysfs", "libnuma", "rseq", "thp", "populate",
 	"collapse",
