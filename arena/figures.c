@@ -15,6 +15,8 @@ const struct nar_figure nar_process_figures[] = {
 	OF_PROCESS(scope_bytes, GAUGE, "Regions of scopes, and those kept for the next."),
 	OF_PROCESS(scope_peak_bytes, GAUGE, "The most there were of them."),
 	OF_PROCESS(nr_scopes, COUNTER, "Scopes begun."),
+	OF_PROCESS(nr_scopes_open, GAUGE, "Scopes that are open."),
+	OF_PROCESS(scope_open_bytes, GAUGE, "Regions of scopes that are open."),
 	OF_PROCESS(free_bytes, GAUGE, "Committed and in no chunk or block."),
 	OF_PROCESS(nr_nodes, GAUGE, "NUMA nodes with memory."),
 	OF_PROCESS(nr_arenas, GAUGE, "Arenas in use."),
@@ -81,6 +83,18 @@ const struct nar_figure nar_node_figures[] = {
 	OF_NODE(purged_bytes, COUNTER, "Memory given back to the kernel."),
 	OF_NODE(remote_frees_in, COUNTER, "Frees of what lies here by threads of other nodes."),
 	OF_NODE(remote_bytes_in, COUNTER, "... and their bytes."),
+};
+
+#define OF_SCOPE(field, kind, help) \
+	{ #field, help, offsetof(struct nar_roster_line, field), FIGURE_##kind, false }
+
+const struct nar_figure nar_scope_figures[] = {
+	OF_SCOPE(node, GAUGE, "The node that the scope's memory is to come from."),
+	OF_SCOPE(used_bytes, GAUGE, "What the scope has given out and not released."),
+	OF_SCOPE(peak_bytes, GAUGE, "The most that was since the scope began, over all its resets."),
+	OF_SCOPE(held_bytes, GAUGE, "Memory that the scope has: its regions."),
+	OF_SCOPE(nr_captured, COUNTER, "Objects in it since it began, of a scope that captures."),
+	OF_SCOPE(nr_resets, COUNTER, "Resets of the scope since it began."),
 };
 
 const char *const nar_missing_names[NR_MISSING] = {

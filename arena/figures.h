@@ -9,6 +9,7 @@
 #include <numarena.h>
 
 #include "internal/lap.h"
+#include "internal/roster.h"
 #include "internal/stat.h"
 
 enum nar_figure_kind {
@@ -30,6 +31,10 @@ struct nar_figure {
 #define NAR_NR_NODE_FIGURES (sizeof(struct numarena_node_stats) / sizeof(u64) - 1)
 extern const struct nar_figure nar_process_figures[NAR_NR_PROCESS_FIGURES];
 extern const struct nar_figure nar_node_figures[NAR_NR_NODE_FIGURES];
+
+/* Of struct nar_roster_line. */
+#define NAR_NR_SCOPE_FIGURES ((sizeof(struct nar_roster_line) - offsetof(struct nar_roster_line, node)) / sizeof(u64))
+extern const struct nar_figure nar_scope_figures[NAR_NR_SCOPE_FIGURES];
 
 static inline u64 nar_figure_of(const struct nar_figure *f, const void *stats)
 {

@@ -101,6 +101,7 @@ static void after_fork_child(void)
 	each_lock(reset);
 	nar_tomb_forget_threads();
 	nar_limit_forget_threads();
+	nar_scope_forget_threads();
 	if (!is_amid_step)
 		nar_heaps_forget_threads();
 	nar_arenas_orphan(nar_arena_mine());

@@ -70,6 +70,15 @@ static void put_lines(struct nar_sink *s, struct nar_report *r, const struct nar
 	}
 }
 
+/* "scopes_left_off", beside the list. */
+static void put_left_off(struct nar_sink *s, const struct nar_report *r, const struct nar_table *t)
+{
+	nar_pen_text(s, ",\n\"");
+	nar_pen_text(s, t->name);
+	nar_pen_text(s, "_left_off\":");
+	nar_pen_u64(s, t->nr_left_off(r));
+}
+
 static void put_table(struct nar_sink *s, struct nar_report *r, const struct nar_table *t)
 {
 	nar_pen_text(s, ",\n");
@@ -79,6 +88,8 @@ static void put_table(struct nar_sink *s, struct nar_report *r, const struct nar
 	put_lines(s, r, t);
 	if (t->key[0])
 		nar_pen_char(s, ']');
+	if (t->nr_left_off)
+		put_left_off(s, r, t);
 }
 
 /* A list of rows, a row for each node that frees. */

@@ -83,6 +83,26 @@ static void put_family(struct nar_sink *s, struct nar_report *r, const struct na
 			put_sample(s, t, f, &line);
 }
 
+static void put_left_off_name(struct nar_sink *s, const struct nar_table *t)
+{
+	nar_pen_text(s, "numarena_");
+	nar_pen_text(s, t->name);
+	nar_pen_text(s, "_left_off");
+}
+
+static void put_left_off(struct nar_sink *s, const struct nar_report *r, const struct nar_table *t)
+{
+	nar_pen_text(s, "# HELP ");
+	put_left_off_name(s, t);
+	nar_pen_text(s, " What is there and has no samples.\n# TYPE ");
+	put_left_off_name(s, t);
+	nar_pen_text(s, " gauge\n");
+	put_left_off_name(s, t);
+	nar_pen_char(s, ' ');
+	nar_pen_u64(s, t->nr_left_off(r));
+	nar_pen_char(s, '\n');
+}
+
 /* Losses are one family by cause, not one each. */
 static void put_table(struct nar_sink *s, struct nar_report *r, const struct nar_table *t)
 {
@@ -91,6 +111,8 @@ static void put_table(struct nar_sink *s, struct nar_report *r, const struct nar
 	for (i = 0; i < t->nr_figures; i++)
 		if (!t->figure[i].is_loss)
 			put_family(s, r, t, &t->figure[i]);
+	if (t->nr_left_off)
+		put_left_off(s, r, t);
 }
 
 static void put_info(struct nar_sink *s, const struct nar_report *r)

@@ -140,6 +140,11 @@ static void put_table(struct nar_sink *s, struct nar_report *r, const struct nar
 	nar_pen_text(s, t->name);
 	nar_pen_text(s, ":\n");
 	put_columns(s, r, t);
+	if (!t->nr_left_off || !t->nr_left_off(r))
+		return;
+	nar_pen_text(s, "and ");
+	nar_pen_u64(s, t->nr_left_off(r));
+	nar_pen_text(s, " more\n");
 }
 
 /* ---- Apart ---- */

@@ -22,6 +22,7 @@
 #include "pane.h"
 #include "publish.h"
 #include "report.h"
+#include "roster.h"
 #include "stats.h"
 
 #define PERIOD_NS 100000000
@@ -74,7 +75,8 @@ static void lay_out(struct nar_statpage *p)
 	at = add_part(p, STATPAGE_NODES, at, sizeof(struct numarena_node_stats), nr);
 	at = add_part(p, STATPAGE_FREES, at, sizeof(u64), nr * nr);
 	at = add_part(p, STATPAGE_BYTES, at, sizeof(u64), nr * nr);
-	p->bytes = add_part(p, STATPAGE_LAPS, at, sizeof(struct nar_lap), NR_STEPS);
+	at = add_part(p, STATPAGE_LAPS, at, sizeof(struct nar_lap), NR_STEPS);
+	p->bytes = add_part(p, STATPAGE_SCOPES, at, sizeof(struct nar_roster_line), NAR_STATPAGE_SCOPES);
 }
 
 static void *part_of(struct nar_statpage *p, unsigned int id)
@@ -113,6 +115,14 @@ static void fill_windows(struct nar_statpage_window *w)
 		};
 }
 
+static void fill_scopes(struct nar_statpage *p)
+{
+	struct nar_roster_line *line = part_of(p, STATPAGE_SCOPES);
+	unsigned int nr = nar_roster_take(line, NAR_STATPAGE_SCOPES, &p->nr_scopes_left_off);
+
+	memset(line + nr, 0, (NAR_STATPAGE_SCOPES - nr) * sizeof(*line));
+}
+
 static void fill_parts(struct nar_statpage *p)
 {
 	struct numarena_node_stats *node_stats = part_of(p, STATPAGE_NODES);
@@ -124,6 +134,7 @@ static void fill_parts(struct nar_statpage *p)
 		nar_stats_read_node(&node_stats[node], node);
 	nar_stats_read_matrix(part_of(p, STATPAGE_FREES), part_of(p, STATPAGE_BYTES));
 	nar_report_laps(part_of(p, STATPAGE_LAPS));
+	fill_scopes(p);
 }
 
 /* Readers retry while it is odd, and when it has changed. */
@@ -137,6 +148,7 @@ static void copy_out(struct nar_statpage *to, const struct nar_statpage *from, u
 	to->state = state;
 	to->published_ns = from->published_ns;
 	to->nr_published = from->nr_published;
+	to->nr_scopes_left_off = from->nr_scopes_left_off;
 	memcpy(to + 1, from + 1, from->bytes - sizeof(*from));
 	/* Release: all of it is written; pairs with the reader's first look. */
 	store_release(&to->sequence, before + 2);

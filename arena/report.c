@@ -8,6 +8,7 @@
 #include "stats.h"
 
 _Static_assert(NAR_NR_PROCESS_FIGURES <= NAR_FIGURES_MAX, "a line has no room for all");
+_Static_assert(NAR_ROSTER_UNCOUNTED == NAR_UNKNOWN, "what is not counted is not known");
 
 /* ---- Gathering ---- */
 
@@ -49,6 +50,7 @@ void nar_report_take(struct nar_report *r)
 	nar_census_take(&r->census);
 	nar_report_laps(&r->laps);
 	take_huge(r);
+	r->nr_scopes = nar_roster_take(r->scope, NAR_REPORT_SCOPES, &r->nr_scopes_left_off);
 	r->row = -1;
 	r->node_is = -1;
 	r->first_arena = OWNER_NONE;
@@ -385,6 +387,31 @@ static bool read_thread(struct nar_report *r, unsigned int i, struct nar_line *l
 	return true;
 }
 
+/* ---- Scopes ---- */
+
+static unsigned int nr_scopes(const struct nar_report *r)
+{
+	return r->nr_scopes;
+}
+
+static u64 nr_scopes_left_off(const struct nar_report *r)
+{
+	return r->nr_scopes_left_off;
+}
+
+static bool read_scope(struct nar_report *r, unsigned int i, struct nar_line *line)
+{
+	const struct nar_roster_line *s = &r->scope[i];
+	unsigned int k;
+
+	line->key[0] = number(s->tid);
+	line->key[1] = number(s->depth);
+	line->key[2] = *s->name ? word(s->name) : number(KEY_NONE);
+	for (k = 0; k < NAR_NR_SCOPE_FIGURES; k++)
+		line->value[k] = nar_figure_of(&nar_scope_figures[k], s);
+	return true;
+}
+
 /* ---- Shards ---- */
 
 static const struct nar_figure shard_figures[] = {
@@ -488,6 +515,12 @@ static const struct nar_table threads = {
 	.nr_lines = nr_arenas, .read = read_thread, .is_sparse = true,
 };
 
+/* "scope" alone stands before figures of the process. */
+static const struct nar_table scopes = {
+	.name = "scopes", .one = "open_scope", .key = { "tid", "depth", "name" }, FIGURES(nar_scope_figures),
+	.nr_lines = nr_scopes, .read = read_scope, .nr_left_off = nr_scopes_left_off,
+};
+
 static const struct nar_table shards = {
 	.name = "shards", .one = "shard", .key = { "heap", "node", "size" }, FIGURES(shard_figures),
 	.nr_lines = nr_shards, .read = read_shard, .is_sparse = true,
@@ -499,6 +532,7 @@ const struct nar_table nar_table_remote = {
 };
 
 const struct nar_table *const nar_tables[] = {
-	&process, &totals, &nodes, &placement, &losses, &heaps, &classes, &threads, &shards,
+	&process, &totals, &nodes, &placement, &losses, &heaps, &classes, &threads, &scopes,
+	&shards,
 };
 const unsigned int nar_nr_tables = ARRAY_SIZE(nar_tables);

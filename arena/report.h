@@ -10,6 +10,7 @@
 
 #include "census.h"
 #include "figures.h"
+#include "roster.h"
 
 /* A table has no more columns, and lines no more keys. */
 #define NAR_FIGURES_MAX 48
@@ -34,6 +35,9 @@ struct nar_line {
 /* Arenas that are counted in one go through all slabs. */
 #define NAR_REPORT_ARENAS 256
 
+/* Scopes that are listed: a few of each of many threads. */
+#define NAR_REPORT_SCOPES 256
+
 /* Everything that is printed, but for the arenas. */
 struct nar_report {
 	struct numarena_stats stats;
@@ -47,6 +51,9 @@ struct nar_report {
 	int row;				/* ... of this node; -1: none yet */
 	u32 first_arena;			/* OWNER_NONE: none yet */
 	struct nar_holding held[NAR_REPORT_ARENAS];	/* from this arena on */
+	unsigned int nr_scopes;
+	u64 nr_scopes_left_off;
+	struct nar_roster_line scope[NAR_REPORT_SCOPES];
 	u64 uptime_ns;
 	u32 pid;
 	char name[NAR_NAME_BYTES];
@@ -63,6 +70,8 @@ struct nar_table {
 	/* Return: whether there is a line @i that says anything. */
 	bool (*read)(struct nar_report *r, unsigned int i, struct nar_line *line);
 	bool is_sparse;				/* in text only lines that are not all 0 */
+	/* What is there and has no line; NULL: all has one. */
+	u64 (*nr_left_off)(const struct nar_report *r);
 };
 
 /* Histograms of all arenas, those included that wait, and of threads without one. */

@@ -43,6 +43,7 @@ static struct pool {
 };
 
 static struct batch *batches;	/* all there are; compare-and-swap, never removed */
+static u64 begun_carry;		/* relaxed: what their counts of 32 bits have lost */
 
 /* The one that was used longest ago comes next: so that what has ended says so for long. */
 static __thread struct scopes {
@@ -99,11 +100,11 @@ static bool make_batch(unsigned int node)
 	if (!b)
 		return false;
 	for (i = 0; i < BATCH_SCOPES; i++) {
-		b->scope[i].node = node;
+		b->scope[i].node = (u8)node;
 		put_unused(&b->scope[i]);
 	}
 	b->next = READ_ONCE(batches);
-	/* Release: pairs with the acquire in nar_scope_nr_begun(). */
+	/* Release: pairs with the acquire in nar_scope_each(). */
 	while (!__atomic_compare_exchange_n(&batches, &b->next, b, true, __ATOMIC_RELEASE,
 					    __ATOMIC_RELAXED))
 		;
@@ -199,13 +200,42 @@ static void check_kept(void)
 		check_region(region, nar_region_start(region));
 }
 
+/* ---- What others see ---- */
+
+/* The version is odd before what it is about changes; pairs with the fence in roster.c. */
+static void change_begin(struct numarena_scope *s)
+{
+	WRITE_ONCE(s->version, s->version + 1);
+	nar_fence_release();
+}
+
+/* Release: all of it has changed; pairs with the acquire in roster.c. */
+static void change_end(struct numarena_scope *s)
+{
+	store_release(&s->version, s->version + 1);
+}
+
+static u32 pages_of(u32 region)
+{
+	return (u32)(nar_region_at(region)->bytes >> PAGE_SHIFT);
+}
+
+/* Before the top goes down or a single region goes: in between it only grows. */
+static void note_peak(struct numarena_scope *s)
+{
+	u64 used = (uintptr_t)s->top - s->used_from + ((u64)s->single_pages << PAGE_SHIFT);
+
+	if (used > s->peak_bytes)
+		WRITE_ONCE(s->peak_bytes, used);
+}
+
 /* ---- A scope's regions ---- */
 
 static void set_top(struct numarena_scope *s, char *top)
 {
 	bool is_looked_at = nar_opt.harden || NAR_HAS_ASAN;
 
-	s->top = top;
+	WRITE_ONCE(s->top, top);
 	s->end = is_looked_at || s->is_capturing ? top : nar_region_end(s->region);
 	s->capture_end = is_looked_at ? top : nar_region_end(s->region);
 }
@@ -239,17 +269,31 @@ static void drop(struct numarena_scope *s, u32 region)
 	nar_kept_put(&mine.kept, region);
 }
 
+/* @before is the newest now, if there is one; @used_bytes lie in it and in those before. */
+static void go_back(struct numarena_scope *s, u32 before, size_t used_bytes)
+{
+	s->region = before;
+	if (!before) {
+		WRITE_ONCE(s->top, NULL);
+		s->end = s->capture_end = NULL;
+		WRITE_ONCE(s->used_from, 0);
+		return;
+	}
+	set_top(s, nar_region_start(before) + nar_region_at(before)->used_bytes);
+	WRITE_ONCE(s->used_from, (uintptr_t)s->top - used_bytes);
+}
+
 static void drop_newest(struct numarena_scope *s)
 {
 	u32 region = s->region;
+	char *start = nar_region_start(region);
 
-	nar_region_at(region)->used_bytes = (size_t)(s->top - nar_region_start(region));
-	s->region = nar_region_at(region)->next;
+	nar_region_at(region)->used_bytes = (size_t)(s->top - start);
+	change_begin(s);
+	go_back(s, nar_region_at(region)->next, (uintptr_t)start - s->used_from);
+	WRITE_ONCE(s->held_pages, s->held_pages - pages_of(region));
+	change_end(s);
 	drop(s, region);
-	if (s->region)
-		set_top(s, nar_region_start(s->region) + nar_region_at(s->region)->used_bytes);
-	else
-		s->top = s->end = s->capture_end = NULL;
 }
 
 static void drop_single(struct numarena_scope *s, u32 *link)
@@ -257,6 +301,10 @@ static void drop_single(struct numarena_scope *s, u32 *link)
 	u32 region = *link;
 
 	*link = nar_region_at(region)->next;
+	change_begin(s);
+	WRITE_ONCE(s->held_pages, s->held_pages - pages_of(region));
+	WRITE_ONCE(s->single_pages, s->single_pages - pages_of(region));
+	change_end(s);
 	drop(s, region);
 }
 
@@ -287,7 +335,7 @@ static bool add_region(struct numarena_scope *s, size_t need)
 {
 	u32 before = s->region, region = nar_kept_take(&mine.kept, s->place, need);
 	bool is_first = !before && need <= NAR_REGION_FIRST_BYTES;
-	size_t base = 0;
+	size_t base = 0, used_bytes = (uintptr_t)s->top - s->used_from;
 
 	if (!region)
 		region = make_region(s, is_first ? NAR_REGION_FIRST_BYTES : NAR_REGION_BYTES, 1, false);
@@ -299,9 +347,13 @@ static bool add_region(struct numarena_scope *s, size_t need)
 	}
 	own(s, region, base);
 	nar_region_at(region)->next = before;
-	s->region = region;
 	nar_poison(nar_region_start(region), nar_region_at(region)->bytes);
+	change_begin(s);
+	s->region = region;
 	set_top(s, nar_region_start(region));
+	WRITE_ONCE(s->used_from, (uintptr_t)s->top - used_bytes);
+	WRITE_ONCE(s->held_pages, s->held_pages + pages_of(region));
+	change_end(s);
 	return true;
 }
 
@@ -316,6 +368,7 @@ static void note_object(struct numarena_scope *s, char *from, char *end)
 	if (from != s->top)
 		nar_capture_add(s->top, from, false);
 	nar_capture_add(from, end, true);
+	count_own(s->nr_captured, 1);
 }
 
 /* @bytes is a multiple of the grain.  Return: NULL if the region has no room. */
@@ -360,6 +413,10 @@ static void *alloc_single(struct numarena_scope *s, size_t bytes, size_t alignme
 	nar_region_at(region)->used_bytes = nar_region_at(region)->bytes;
 	nar_region_at(region)->next = s->single;
 	s->single = region;
+	change_begin(s);
+	WRITE_ONCE(s->held_pages, s->held_pages + pages_of(region));
+	WRITE_ONCE(s->single_pages, s->single_pages + pages_of(region));
+	change_end(s);
 	return nar_region_start(region);
 }
 
@@ -375,7 +432,7 @@ static void *alloc_any(struct numarena_scope *s, size_t size, size_t alignment)
 	return bump(s, bytes, alignment);
 }
 
-void *nar_scope_alloc_slow(struct numarena_scope *s, size_t size, size_t alignment)
+noinline void *nar_scope_alloc_slow(struct numarena_scope *s, size_t size, size_t alignment)
 {
 	void *p;
 
@@ -396,7 +453,9 @@ void *nar_scope_capture(size_t size)
 	if (unlikely(last >= (size_t)(s->capture_end - p)))
 		return nar_scope_alloc_slow(s, size, 1);
 	nar_capture_end_at(p + last + 1);
-	s->top = s->end = p + last + 1;
+	s->end = p + last + 1;
+	WRITE_ONCE(s->top, s->end);
+	count_own(s->nr_captured, 1);
 	return p;
 }
 
@@ -412,6 +471,7 @@ static void release_to(struct numarena_scope *s, size_t mark)
 {
 	char *top;
 
+	note_peak(s);
 	while (s->single && nar_region_at(s->single)->base >= mark)
 		drop_single(s, &s->single);
 	while (s->region && nar_region_at(s->region)->base > mark)
@@ -429,6 +489,8 @@ static void release_to(struct numarena_scope *s, size_t mark)
 void nar_scope_release(struct numarena_scope *s, size_t mark)
 {
 	check_mine(s);
+	if (!mark)
+		count_own(s->nr_resets, 1);
 	if (mark <= position(s))
 		release_to(s, ALIGN_UP(mark, NAR_GRAIN));
 }
@@ -451,8 +513,34 @@ static void copy_name(char *to, const char *name)
 	size_t i;
 
 	for (i = 0; name && name[i] && i < NAR_SCOPE_NAME - 1; i++)
-		to[i] = name[i];
-	to[i] = '\0';
+		WRITE_ONCE(to[i], name[i]);
+	WRITE_ONCE(to[i], '\0');
+}
+
+/* What the structure's last life has left does not show: all of it under one version. */
+static void fill_in(struct numarena_scope *s, const char *name, bool is_capturing, struct nar_place place)
+{
+	u16 around = mine.innermost ? mine.innermost->depth : 0;
+
+	change_begin(s);
+	copy_name(s->name, name);
+	WRITE_ONCE(s->place.node, place.node);
+	s->place.policy = place.policy;
+	WRITE_ONCE(s->is_capturing, is_capturing);
+	WRITE_ONCE(s->depth, mine.innermost && around < UINT16_MAX ? around + 1 : around);
+	WRITE_ONCE(s->tid, nar_tid());
+	WRITE_ONCE(s->peak_bytes, 0);
+	WRITE_ONCE(s->nr_captured, 0);
+	WRITE_ONCE(s->nr_resets, 0);
+	WRITE_ONCE(s->thread, &mine);
+	change_end(s);
+}
+
+static void count_begun(struct numarena_scope *s)
+{
+	count_own(s->nr_begun, 1);
+	if (unlikely(!s->nr_begun))
+		add_relaxed(&begun_carry, 1ull << 32);
 }
 
 static void find_captor(void)
@@ -474,11 +562,8 @@ struct numarena_scope *nar_scope_begin(const char *name, bool is_capturing, stru
 		check_kept();
 	if (is_capturing && !nar_loader_is_found())
 		nar_loader_find();
-	copy_name(s->name, name);
-	s->place = place;
-	WRITE_ONCE(s->is_capturing, is_capturing);
-	WRITE_ONCE(s->thread, &mine);
-	count_own(s->nr_begun, 1);
+	fill_in(s, name, is_capturing, place);
+	count_begun(s);
 	s->outer = mine.innermost;
 	mine.innermost = s;
 	find_captor();
@@ -571,6 +656,7 @@ void nar_scope_free(void *p)
 		die_of_object(region, p, "free");
 	if (READ_ONCE(s->thread) != &mine)
 		return;
+	note_peak(s);
 	if (nar_region_at(region)->is_single) {
 		free_single(s, region);
 	} else if (is_last(s, region, end)) {
@@ -635,17 +721,38 @@ void nar_scope_thread_end(void)
 		give_to_pool(s);
 }
 
+void nar_scope_forget_threads(void)
+{
+	struct batch *b;
+	unsigned int i;
+
+	for (b = batches; b; b = b->next)
+		for (i = 0; i < BATCH_SCOPES; i++)
+			WRITE_ONCE(b->scope[i].tid, b->scope[i].thread == &mine ? nar_tid() : 0);
+}
+
 /* ---- Sums ---- */
 
-u64 nar_scope_nr_begun(void)
+void nar_scope_each(void (*fn)(void *arg, const struct numarena_scope *s), void *arg)
 {
 	const struct batch *b;
 	unsigned int i;
-	u64 sum = 0;
 
 	for (b = load_acquire(&batches); b; b = b->next)
 		for (i = 0; i < BATCH_SCOPES; i++)
-			sum += READ_ONCE(b->scope[i].nr_begun);
+			fn(arg, &b->scope[i]);
+}
+
+static void add_begun(void *sum, const struct numarena_scope *s)
+{
+	*(u64 *)sum += READ_ONCE(s->nr_begun);
+}
+
+u64 nar_scope_nr_begun(void)
+{
+	u64 sum = READ_ONCE(begun_carry);
+
+	nar_scope_each(add_begun, &sum);
 	return sum;
 }
 

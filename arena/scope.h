@@ -19,6 +19,11 @@
  *
  * The fast path takes a scope for what it is.  Where it should not be taken (harden, and
  * where objects are captured), top and end are one, and it declines.
+ *
+ * Other threads may look at any scope at any time (roster.h): structures never go, and what is
+ * looked at is atomic and has its thread as its only writer.  What has to be seen together is
+ * changed under a version; the fast paths, which move the top between two changes, do not
+ * know of it.
  */
 #ifndef NAR_SCOPE_H
 #define NAR_SCOPE_H
@@ -29,7 +34,7 @@
 
 struct numarena_scope {
 	/* The fast paths'; NULL in a scope that has ended. */
-	char *top;
+	char *top;			/* racy reads */
 	char *end;
 	char *capture_end;		/* the same for objects that are captured */
 
@@ -37,11 +42,22 @@ struct numarena_scope {
 	const void *thread;		/* whose it is; NULL: ended.  Racy reads */
 	u32 region;			/* the newest; 0 */
 	u32 single;			/* the newest; 0 */
-	u64 nr_begun;			/* times that this structure has served; one writer */
-	struct nar_place place;		/* where it is to take regions from */
-	bool is_capturing;		/* racy reads */
-	unsigned int node;		/* of this structure; constant */
+	u32 nr_begun;			/* times that this structure has served; racy reads */
+	u32 version;			/* odd while what follows, thread or top are changed */
+
+	/* Racy reads. */
 	char name[NAR_SCOPE_NAME];
+	uintptr_t used_from;		/* where the top would be had one region all that is used */
+	u64 peak_bytes;			/* used since its begin, before the top last went down */
+	u64 nr_captured;		/* since its begin */
+	u32 held_pages;			/* of its regions ... */
+	u32 single_pages;		/* ... and of the single ones among them, used as a whole */
+	u32 nr_resets;			/* modulo 2^32 */
+	u32 tid;			/* of its thread; 0: a fork has left that behind */
+	u16 depth;			/* scopes around it */
+	struct nar_place place;		/* where it is to take regions from */
+	bool is_capturing;
+	u8 node;			/* of this structure; constant */
 } __shared_line;
 
 /* The innermost scope that captures what the calling thread allocates; NULL. */
@@ -90,9 +106,15 @@ void nar_scope_poll(void);
 /* Its scopes end with it. */
 void nar_scope_thread_end(void);
 
+/* In a fork's child: the calling thread's scopes are of its new id, and others' of no thread. */
+void nar_scope_forget_threads(void);
+
 /* ---- Sums ---- */
 
 u64 nar_scope_nr_begun(void);
+
+/* Every structure there is, whether it is open or not. */
+void nar_scope_each(void (*fn)(void *arg, const struct numarena_scope *s), void *arg);
 void nar_scope_each_lock(void (*fn)(struct nar_lock *));
 
 /*
@@ -109,7 +131,7 @@ static __always_inline bool nar_scope_try_alloc(struct numarena_scope *s, size_t
 	next = top + last + 1;
 	/* What is returned stays in the register that it is returned in: a move less. */
 	OPTIMIZER_HIDE_VAR(top);
-	s->top = next;
+	WRITE_ONCE(s->top, next);
 	*p = top;
 	return true;
 }

@@ -7,6 +7,7 @@
 #include "pane.h"
 #include "post.h"
 #include "region.h"
+#include "roster.h"
 #include "scope.h"
 #include "stats.h"
 #include "survey.h"
@@ -134,6 +135,16 @@ static void add_events(struct numarena_stats *s)
 	s->missing = READ_ONCE(nar_missing_mask);
 }
 
+static void add_scopes(struct numarena_stats *s)
+{
+	struct nar_roster_sum open = nar_roster_sum();
+
+	s->nr_scopes = nar_scope_nr_begun();
+	s->scope_peak_bytes = nar_region_peak_bytes();
+	s->nr_scopes_open = open.nr;
+	s->scope_open_bytes = open.held_bytes;
+}
+
 void nar_stats_read(struct numarena_stats *s)
 {
 	unsigned int node;
@@ -145,8 +156,7 @@ void nar_stats_read(struct numarena_stats *s)
 	s->nr_nodes = nar_nodes.nr;
 	s->nr_arenas = nar_arena_nr_live();
 	s->nr_classes = nar_class_count();
-	s->nr_scopes = nar_scope_nr_begun();
-	s->scope_peak_bytes = nar_region_peak_bytes();
+	add_scopes(s);
 	for (node = 0; node < nar_nodes.nr; node++)
 		add_node(s, node);
 	for (id = OWNER_FIRST_ARENA; id < nar_registry_end(); id++)

@@ -244,6 +244,8 @@ int numarena_option_set(const char *name, const char *value);
  * @scope_bytes: regions of scopes, and those that threads keep for the next
  * @scope_peak_bytes: the most there were of them
  * @nr_scopes: scopes begun since start
+ * @nr_scopes_open: scopes that are open now, of all threads
+ * @scope_open_bytes: of @scope_bytes, what these hold
  * @missing: what the machine or its container does not give: bits, 1 << an enum
  *           numarena_missing; 0 is best
  */
@@ -290,6 +292,8 @@ struct numarena_stats {
 	uint64_t scope_bytes;
 	uint64_t scope_peak_bytes;
 	uint64_t nr_scopes;
+	uint64_t nr_scopes_open;
+	uint64_t scope_open_bytes;
 	uint64_t missing;
 };
 
@@ -352,7 +356,9 @@ enum numarena_stats_format {
  * The figures of numarena_stats_get() and numarena_node_stats_get() under their names, and
  * by node, class, heap and thread what is live, cached in magazines and resident; huge-page
  * coverage, fragmentation, who frees whose memory, fallbacks by cause, waits for the locks of
- * shards, and how long slow steps took.
+ * shards, and how long slow steps took.  Of each scope that is open its name, thread, depth and
+ * node, what it uses, has used at most and holds, the objects it has captured and its resets; of
+ * 256 scopes, and how many more there are.
  *
  * Goes through all slabs and asks the kernel which pages are there: about 1 ms a GiB of huge
  * pages and 5 ms a GiB of 4 KiB pages, those of files that the program has mapped included.
@@ -392,7 +398,7 @@ struct numarena_scope;
 
 /**
  * numarena_scope_begin() - begin a scope of the calling thread
- * @name: for messages; the first 23 bytes are copied.  Or NULL
+ * @name: for messages and statistics; the first 23 bytes are copied.  Or NULL
  * @flags: 0 or NUMARENA_SCOPE_CAPTURE
  *
  * With NUMARENA_SCOPE_CAPTURE all that the thread allocates by malloc, its kin and new until

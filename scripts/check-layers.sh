@@ -79,6 +79,7 @@ arena/own	63
 arena/life	61
 arena/forkpool	61
 arena/scope	62
+arena/roster	63
 arena/fork	63
 arena/replica	62
 arena/reserve	62

@@ -88,6 +88,8 @@ START_TEST(json_agrees)
 	AGREE(flat, "stats.", after, huge_off, "huge_off");
 	AGREE(flat, "stats.", after, purged_bytes, "purged_bytes");
 	AGREE(flat, "stats.", after, lock_contended, "lock_contended");
+	AGREE(flat, "stats.", after, nr_scopes_open, "nr_scopes_open");
+	AGREE(flat, "stats.", after, scope_open_bytes, "scope_open_bytes");
 	AGREE(flat, "nodes.0.", node, committed_bytes, "committed_bytes");
 	AGREE(flat, "nodes.0.", node, slab_bytes, "slab_bytes");
 	AGREE(flat, "nodes.0.", node, remote_frees_in, "remote_frees_in");
@@ -306,7 +308,8 @@ START_TEST(text_has_all_sections)
 {
 	static const char *const sections[] = {
 		"numarena ", "\nreserved_bytes ", "\nmissing ", "\nnodes:\n", "\nresidence:\n",
-		"\nfallbacks:\n", "\nheaps:\n", "\nclasses:\n", "\nthreads:\n", "\nshards:\n",
+		"\nfallbacks:\n", "\nheaps:\n", "\nclasses:\n", "\nthreads:\n", "\nscopes:\n",
+		"\nshards:\n",
 		"\nfrees of others' memory", "\nslow steps", "\nrefill ", "\npurge ",
 	};
 	const char *text = text_of(print_to_memory(NUMARENA_STATS_TEXT));

@@ -140,13 +140,23 @@ static bool is_sound(const struct nar_statpage *head, size_t file_bytes)
 	if (memcmp(head->magic, NAR_STATPAGE_MAGIC, sizeof(head->magic)) ||
 	    head->version != NAR_STATPAGE_VERSION || head->bytes > file_bytes)
 		return false;
-	for (i = 0; i <= STATPAGE_LAPS; i++) {
+	for (i = 0; i < STATPAGE_NR_PARTS; i++) {
 		uint64_t end = head->part[i].offset + (uint64_t)head->part[i].bytes * head->part[i].nr;
 
 		if (end > head->bytes || head->part[i].nr > MAX_BYTES)
 			return false;
 	}
 	return true;
+}
+
+/* What is of no thread is no line, and comes last. */
+static void take_scopes(struct page *p, const char *file)
+{
+	unsigned int nr = copy_part(p->scope, sizeof(p->scope[0]), ARRAY_SIZE(p->scope), file,
+				    &p->head.part[STATPAGE_SCOPES]);
+
+	for (p->nr_scopes = 0; p->nr_scopes < nr && p->scope[p->nr_scopes].tid; p->nr_scopes++)
+		p->scope[p->nr_scopes].name[NAR_ROSTER_NAME - 1] = '\0';
 }
 
 static void take_parts(struct page *p, const char *file)
@@ -165,6 +175,7 @@ static void take_parts(struct page *p, const char *file)
 	copy_part(p->bytes, sizeof(p->bytes[0]), ARRAY_SIZE(p->bytes), file, &part[STATPAGE_BYTES]);
 	memset(p->lap, 0, sizeof(p->lap));
 	copy_part(p->lap, sizeof(p->lap[0]), NR_STEPS, file, &part[STATPAGE_LAPS]);
+	take_scopes(p, file);
 	p->head.name[sizeof(p->head.name) - 1] = '\0';
 	p->head.library[sizeof(p->head.library) - 1] = '\0';
 }

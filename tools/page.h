@@ -21,6 +21,8 @@ struct page {
 	uint64_t frees[NUMARENA_MAX_NODES * NUMARENA_MAX_NODES];	/* rows of nr_nodes */
 	uint64_t bytes[NUMARENA_MAX_NODES * NUMARENA_MAX_NODES];
 	struct nar_lap lap[NR_STEPS];
+	unsigned int nr_scopes;
+	struct nar_roster_line scope[NAR_STATPAGE_SCOPES];
 };
 
 enum page_result {

@@ -227,12 +227,49 @@ static void print_laps(const struct page *p)
 	}
 }
 
+/* Whoever named it may have done so with what moves the cursor. */
+static void print_plain(const char *text)
+{
+	for (; *text; text++)
+		putchar((unsigned char)*text < ' ' || *text == 127 ? '?' : *text);
+}
+
+static void print_scope(const struct nar_roster_line *s)
+{
+	char captured[24] = "-";
+
+	if (s->nr_captured != NAR_ROSTER_UNCOUNTED)
+		snprintf(captured, sizeof(captured), "%" PRIu64, s->nr_captured);
+	printf("%-8" PRIu32 " %5" PRIu32 " %4" PRIu64 " %10.1f %10.1f %10.1f %10s %10" PRIu64 "  ", s->tid,
+	       s->depth, s->node, mib(s->used_bytes), mib(s->peak_bytes), mib(s->held_bytes), captured,
+	       s->nr_resets);
+	print_plain(*s->name ? s->name : "-");
+	printf("\n");
+}
+
+static void print_scopes(const struct page *p)
+{
+	unsigned int i;
+
+	printf("\nopen scopes, MiB\n");
+	if (p->nr_scopes)
+		printf("%-8s %5s %4s %10s %10s %10s %10s %10s  %s\n", "thread", "depth", "node", "used",
+		       "peak", "held", "captured", "resets", "name");
+	for (i = 0; i < p->nr_scopes; i++)
+		print_scope(&p->scope[i]);
+	if (p->head.nr_scopes_left_off)
+		printf("and %" PRIu64 " more\n", p->head.nr_scopes_left_off);
+	else if (!p->nr_scopes)
+		printf("none\n");
+}
+
 static void print_text(const struct view *v)
 {
 	print_head(&v->page);
 	print_process(&v->page);
 	print_nodes(v);
 	print_losses(&v->page);
+	print_scopes(&v->page);
 	print_matrix(&v->page);
 	print_laps(&v->page);
 }
@@ -267,6 +304,35 @@ static void json_nodes(const struct view *v)
 		json_close();
 	}
 	json_close();
+}
+
+static void json_scope_figure(const struct nar_figure *f, uint64_t value)
+{
+	if (value == NAR_ROSTER_UNCOUNTED)
+		json_string(f->name, NULL);
+	else
+		json_number(f->name, value);
+}
+
+static void json_scopes(const struct page *p)
+{
+	unsigned int i;
+	size_t k;
+
+	json_open("scopes", '[');
+	for (i = 0; i < p->nr_scopes; i++) {
+		const struct nar_roster_line *s = &p->scope[i];
+
+		json_open(NULL, '{');
+		json_number("tid", s->tid);
+		json_number("depth", s->depth);
+		json_string("name", *s->name ? s->name : NULL);
+		for (k = 0; k < NAR_NR_SCOPE_FIGURES; k++)
+			json_scope_figure(&nar_scope_figures[k], nar_figure_of(&nar_scope_figures[k], s));
+		json_close();
+	}
+	json_close();
+	json_number("scopes_left_off", p->head.nr_scopes_left_off);
 }
 
 static void json_matrix(const struct page *p, const char *name, const uint64_t *matrix)
@@ -334,6 +400,7 @@ static void print_json(const struct view *v)
 	json_figures(nar_process_figures, NAR_NR_PROCESS_FIGURES, &p->stats);
 	json_close();
 	json_nodes(v);
+	json_scopes(p);
 	json_open("remote", '{');
 	json_matrix(p, "frees", p->frees);
 	json_matrix(p, "bytes", p->bytes);

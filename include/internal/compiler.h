@@ -128,13 +128,16 @@ static inline size_t roundup_pow2(size_t n)
 #define __no_tsan __attribute__((no_sanitize("thread")))
 
 /*
- * What was written before is seen before what is written after.  Only other processes read
- * what needs this, of whom TSan, which has no fences, knows nothing.
+ * What was written before is seen before what is written after; and what is read before is no
+ * younger than what is read after.  TSan has no fences, and needs none here: either other
+ * processes read, of whom it knows nothing, or all that is written and read is atomic.
  */
 #ifdef NAR_TSAN
 #define nar_fence_release() __asm__ volatile("" ::: "memory")
+#define nar_fence_acquire() __asm__ volatile("" ::: "memory")
 #else
 #define nar_fence_release() __atomic_thread_fence(__ATOMIC_RELEASE)
+#define nar_fence_acquire() __atomic_thread_fence(__ATOMIC_ACQUIRE)
 #endif
 
 #ifdef NAR_TSAN

@@ -24,6 +24,7 @@
 #define NAR_STATPAGE_H
 
 #include "internal/compiler.h"
+#include "internal/roster.h"
 
 #define NAR_STATPAGE_DIR "/dev/shm"
 #define NAR_STATPAGE_PREFIX "numarena-"
@@ -39,8 +40,13 @@ enum nar_statpage_part_id {
 	STATPAGE_FREES,		/* u64, rows of numarena_remote_matrix(): nr is nodes squared */
 	STATPAGE_BYTES,		/* the same in bytes */
 	STATPAGE_LAPS,		/* struct nar_lap of internal/lap.h, by enum nar_step */
+	STATPAGE_SCOPES,	/* struct nar_roster_line of internal/roster.h; of no thread: none */
+	STATPAGE_NR_PARTS,
 	STATPAGE_MAX_PARTS = 16,
 };
+
+/* Scopes that have room on a page. */
+#define NAR_STATPAGE_SCOPES 64
 
 struct nar_statpage_part {
 	u32 offset;		/* in the file; a multiple of 8.  0: there is none */
@@ -85,7 +91,8 @@ struct nar_statpage {
 	u32 state;			/* enum nar_statpage_state */
 	u64 published_ns;		/* CLOCK_MONOTONIC: what rates are to be divided by */
 	u64 nr_published;
-	u64 reserved[5];
+	u64 nr_scopes_left_off;		/* open, and without a line in STATPAGE_SCOPES */
+	u64 reserved[4];
 };
 
 #endif /* NAR_STATPAGE_H */

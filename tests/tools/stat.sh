@@ -18,6 +18,12 @@ other = [bytes(2000) for i in range(20000)]
 thread = threading.Thread(target=other.clear)
 thread.start()
 thread.join()
+lib.numarena_scope_begin.restype = ctypes.c_void_p
+scope = ctypes.c_void_p(lib.numarena_scope_begin(b"we\nigh\"ts", 0))
+lib.numarena_scope_alloc(scope, ctypes.c_size_t(1 << 20))
+lib.numarena_scope_reset(scope)
+lib.numarena_scope_alloc(scope, ctypes.c_size_t(1 << 10))
+inner = ctypes.c_void_p(lib.numarena_scope_begin(None, 0))
 null = open("/dev/null", "w")
 def publish():
     assert not lib.numarena_stats_print(null.fileno(), 0)
@@ -42,6 +48,25 @@ agrees() {
 	query "sum(n['misplaced_bytes'] for n in d['nodes']) == 0"
 	query "d['slow_steps']['refill']['count'] == d['stats']['nr_refills']"
 	query "all(sum(n for _, n in s['below_ns']) == s['count'] for s in d['slow_steps'].values())"
+}
+
+# What is open is listed, whatever its name is.
+lists_scopes() {
+	call stat "$pid" --json
+	((status == 0)) && has_lines 0 err
+	query "[s['name'] for s in d['scopes']] == ['we\nigh\"ts', None]"
+	query "[s['tid'] for s in d['scopes']] == [$pid, $pid]"
+	query "[s['depth'] for s in d['scopes']] == [0, 1]"
+	query "d['scopes'][0]['used_bytes'] == 1 << 10"
+	query "d['scopes'][0]['peak_bytes'] == (1 << 20) + 16"
+	query "d['scopes'][0]['nr_resets'] == 1 and d['scopes'][0]['nr_captured'] is None"
+	query "sum(s['held_bytes'] for s in d['scopes']) == d['stats']['scope_open_bytes']"
+	query "d['stats']['nr_scopes_open'] == 2 and d['scopes_left_off'] == 0"
+	call stat "$pid"
+	((status == 0)) && has_lines 0 err
+	grep -q '^open scopes, MiB$' "$tap_dir/out"
+	grep -Eq "^$pid +0 +[0-9]+ +0\.0 +1\.0 +[0-9.]+ +- +1  we\?igh\"ts$" "$tap_dir/out"
+	grep -Eq "^$pid +1 .* -$" "$tap_dir/out"
 }
 
 # Options may come first, and both forms have the same numbers while nothing is published.
@@ -145,6 +170,7 @@ is_not_believed() {
 start "$numarena" run --stats page -- "$python" -c "$worker"
 check 'JSON has what the process knows' agrees
 check 'the text says the same' text_agrees
+check 'open scopes are listed' lists_scopes
 check 'top shows it' top_shows_it
 check 'top prints rounds into a pipe' rounds_are_plain
 check 'top on a terminal, ended by Ctrl-C' draws_and_restores '\x03' 2
