@@ -458,7 +458,7 @@ static int run_plain(const struct plan *plan)
 		take_all();
 		sort();
 		print_round();
-		if (round == plan->count || fflush(stdout))
+		if (round == plan->count || !tool_flush())
 			break;
 		poll(NULL, 0, (int)plan->interval_ms);
 		putchar('\n');

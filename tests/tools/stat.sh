@@ -152,6 +152,7 @@ check 'top on a terminal, ended by q' draws_and_restores q 0
 check 'closed or full stdout' complains_of_output stat "$pid"
 check 'the same with JSON' complains_of_output stat "$pid" -j
 check 'the same of top' complains_of_output top --once
+check 'the same in its first round of two' complains_of_output top --count 2 --interval 0.1
 if can_be_nobody; then
 	check 'no rights' stat_has_no_rights
 	check 'top without rights' top_has_no_rights
