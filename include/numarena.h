@@ -795,7 +795,7 @@ void numarena_heap_free(struct numarena_heap *heap, void *ptr);
 
 /**
  * numarena_heap_limit() - change the limit of a heap, or of the process
- * @heap: the heap; NULL: all of the process's slabs and large blocks together
+ * @heap: the heap; NULL: all of the process's slabs, large blocks and scopes together
  * @bytes: the most that they may take; 0: no limit
  *
  * A limit below what is taken already refuses what would be more.  It is exact to one slab:
