@@ -525,8 +525,12 @@ void nar_arenas_orphan(struct nar_arena *self)
 		struct nar_arena *a = nar_arena_of(id);
 
 		nr += !a->member.is_free;
-		if (a == self || a->member.is_free || a->keeper == nar_keeper_self())
+		if (a->member.is_free)
 			continue;
+		if (a == self || a->keeper == nar_keeper_self()) {
+			WRITE_ONCE(a->tid, nar_tid());
+			continue;
+		}
 		nar_registry_orphan(&a->member);
 		a->is_gone = true;
 		WRITE_ONCE(a->keeper, NULL);

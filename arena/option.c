@@ -259,9 +259,9 @@ void nar_options_read(void)
 	if (!bad.len)
 		return;
 	if (nar_opt.abort_conf)
-		nar_die("NUMARENA_CONF: cannot use \"%.*s\": see numarena's README for the options",
+		nar_die("NUMARENA_CONF: cannot use \"%.*s\": see numarena(7) for the options",
 			(int)bad.len, bad.at);
-	nar_warn("NUMARENA_CONF: ignoring \"%.*s\": see numarena's README for the options",
+	nar_warn("NUMARENA_CONF: ignoring \"%.*s\": see numarena(7) for the options",
 		 (int)bad.len, bad.at);
 }
 

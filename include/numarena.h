@@ -472,7 +472,9 @@ void numarena_scope_release(struct numarena_scope *scope, size_t mark);
  * numarena_scope_reset() - release all that was allocated in a scope
  * @scope: as in numarena_scope_alloc(); nothing is done for NULL
  *
- * The scope stays open.  Takes about as long for 100,000 small objects as for one.
+ * The scope stays open.  Takes about as long for 100,000 small objects as for one: some 0.2 us,
+ * and half a microsecond for each 10 MiB.  Longer where what it had exceeds scope_keep, since that
+ * goes back to the node (10 us for 40 MiB), or where it captures (3 us for each 10 MiB).
  */
 void numarena_scope_reset(struct numarena_scope *scope);
 
@@ -799,7 +801,7 @@ void numarena_heap_free(struct numarena_heap *heap, void *ptr);
 
 /**
  * numarena_heap_limit() - change the limit of a heap, or of the process
- * @heap: the heap; NULL: all of the process's slabs and large blocks together
+ * @heap: the heap; NULL: all of the process's slabs, large blocks and scopes together
  * @bytes: the most that they may take; 0: no limit
  *
  * A limit below what is taken already refuses what would be more.  It is exact to one slab:

@@ -4,8 +4,9 @@
 #
 #	awk -v version=1.2.3 -v date=2026-01-31 -f man3.awk include/numarena.h
 #
-# What stands in the header: the file's own comment, "---- Part ----", and kernel-doc: a
-# "name() - summary", "@argument: text", paragraphs, "Return: text", and then the declaration.
+# What stands in the header: the file's own comment, "---- Part ----", a part's own comment, and
+# kernel-doc: a "name() - summary", "@argument: text", paragraphs, "Return: text", and then the
+# declaration.  Constants are named by a comment of one line before them, up to an empty line.
 
 # Each match of @pattern in @s between these two; @skip characters of it are left out.
 function mark(s, pattern, before, skip, out) {
@@ -58,10 +59,12 @@ function tagged(tag, line) {
 function doc_print(i, line, is_new) {
 	summary = title
 	sub(/^[^-]*- /, "", summary)
-	put(toupper(substr(summary, 1, 1)) substr(summary, 2) ".")
+	if (summary !~ /^numarena_/)
+		summary = toupper(substr(summary, 1, 1)) substr(summary, 2)
+	put(summary ".")
 	for (i = 1; i <= nr_lines; i++) {
 		line = text[i]
-		if (match(line, /^@[a-z_0-9]+:/)) {
+		if (match(line, /^@[A-Za-z_0-9]+:/)) {
 			tagged("\\fI" substr(line, 2, RLENGTH - 2) "\\fR", substr(line, RLENGTH + 1))
 		} else if (match(line, /^Return:/)) {
 			tagged("Return:", substr(line, RLENGTH + 1))
@@ -79,13 +82,15 @@ function declaration_print(i) {
 	for (i = 1; i <= nr_declared; i++)
 		print "\\fB" escape_plain(declared[i]) "\\fR"
 	print ".fi"
-	print ".PP"
 }
 
-function escape_plain(s) {
+# Tabs go to each eighth column; a line begins half as far to the right.
+function escape_plain(s, at) {
+	while ((at = index(s, "\t")))
+		s = substr(s, 1, at - 1) substr("        ", (at - 1) % 8 + 1) substr(s, at + 1)
+	sub(/^        /, "    ", s)
 	gsub(/\\/, "\\e", s)
 	gsub(/-/, "\\-", s)
-	gsub(/\t/, "    ", s)
 	return s == "" ? "\\&" : s
 }
 
@@ -94,6 +99,7 @@ function entry_print(name) {
 	sub(/ - .*/, "", name)
 	print ".SS " name
 	declaration_print()
+	print ".PP"
 	doc_print()
 }
 
@@ -148,6 +154,43 @@ state == "doc" {
 		nr_declared = 0
 	} else {
 		doc_add($0)
+	}
+	next
+}
+
+# A comment of a part's own; what it declares besides has its entry elsewhere.
+state == "between" && /^\/\*$/ {
+	state = "prose"
+	next
+}
+
+state == "prose" {
+	if (/^ \*\//)
+		state = "between"
+	else if (/^ \*$/)
+		print ".PP"
+	else
+		put(substr($0, 4))
+	next
+}
+
+state == "between" && /^\/\* .* \*\/$/ {
+	note = $0
+	sub(/^\/\* /, "", note)
+	sub(/\.? \*\/$/, "", note)
+	nr_declared = 0
+	next
+}
+
+state == "between" && note != "" {
+	if (/^#pragma/) {
+		note = ""
+	} else if (/^$/) {
+		print ".SS " escape(note)
+		declaration_print()
+		note = ""
+	} else {
+		declared[++nr_declared] = $0
 	}
 	next
 }

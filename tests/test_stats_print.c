@@ -529,6 +529,32 @@ START_TEST(child_prints_for_itself)
 }
 END_TEST
 
+/* Expect: after a fork it is the child's thread that has the arenas, not the parent's. */
+START_TEST(child_has_its_own_thread)
+{
+	int fd = memfd_create("child", 0);
+	struct numarena_heap *heap;
+	const char *flat;
+	char tid[16];
+	pid_t pid;
+
+	if (!has_arenas())
+		return;
+	heap = must_give(numarena_heap_create(NULL));
+	numarena_free(must_give(numarena_malloc(1)));
+	numarena_free(must_give(numarena_heap_alloc(heap, 1)));
+	pid = fork_or_fail();
+	if (!pid)
+		_exit(numarena_stats_print(fd, NUMARENA_STATS_JSON) ? 1 : 0);
+	child_join(pid);
+	flat = flatten(fd, "json");
+	snprintf(tid, sizeof(tid), "%d", (int)pid);
+	ck_assert_int_ge(line_where(flat, "threads", "tid", tid), 0);
+	ck_assert_int_lt(own_line(flat), 0);
+	numarena_heap_destroy(heap);
+}
+END_TEST
+
 /* Expect: no memory is needed, neither the program's nor address space. */
 START_TEST(no_memory_is_needed)
 {
@@ -566,6 +592,7 @@ int main(void)
 		tcase_add_test(tc, slow_pipes_get_all);
 		tcase_add_test(tc, printing_needs_no_quiet);
 		tcase_add_test(tc, child_prints_for_itself);
+		tcase_add_test(tc, child_has_its_own_thread);
 		tcase_add_test(tc, no_memory_is_needed);
 	}
 	tcase_add_test(tc, text_has_all_sections);

@@ -306,7 +306,10 @@ static void print_json(const struct source *s, const struct plan *plan, const st
 	json_real("seconds", p->seconds);
 	json_real("cpu_seconds", p->cpu_seconds);
 	json_rounds(r);
-	json_real("peak_bytes", p->peak_bytes);
+	if (p->peak_bytes >= 0)
+		json_number("peak_bytes", (uint64_t)p->peak_bytes);
+	else
+		json_string("peak_bytes", NULL);
 	json_number("live_objects", p->nr_live);
 	json_number("live_bytes", p->live_bytes);
 	json_bool("as_recorded", is_as_recorded(p));
@@ -318,12 +321,18 @@ static void print_json(const struct source *s, const struct plan *plan, const st
 static void source_read(struct source *s, const char *file)
 {
 	struct trace trace;
+	bool is_cut;
 
 	s->file = file;
 	trace_open(&trace, file);
 	trace_command(&trace, s->command, sizeof(s->command));
+	is_cut = trace.bytes % TRACE_BLOCK_BYTES;
 	timeline_make(&s->line, &trace);
 	trace_close(&trace);
+	if (is_cut && !s->line.nr_objects)
+		tool_die(TOOL_FAILED, "%s was cut off before its first allocation", file);
+	if (is_cut)
+		tool_warn("%s was cut off: what came after its last whole 64 KiB is left out", file);
 	if (!s->line.nr_objects)
 		tool_die(TOOL_FAILED,
 			 "%s has no allocation: its program has a malloc of its own, or made none", file);

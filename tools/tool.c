@@ -15,6 +15,9 @@
 /* Of the command that runs, for messages: tool_option() sets it. */
 static const char *tool_name;
 
+/* Why stdout has failed, which it tells once: errno of tool_flush(). */
+static int output_error;
+
 /* ---- Messages ---- */
 
 static void __attribute__((format(printf, 1, 0))) say(const char *fmt, va_list args)
@@ -62,14 +65,23 @@ void tool_usage_error(const struct tool_usage *usage, const char *fmt, ...)
 	usage_hint();
 }
 
-int tool_end(int status)
+bool tool_flush(void)
 {
-	bool is_bad = ferror(stdout);
+	bool was_bad = ferror(stdout);
 
 	errno = 0;
-	if (!fflush(stdout) && !is_bad)
+	if (!fflush(stdout) && !was_bad)
+		return true;
+	if (!output_error)
+		output_error = errno ? errno : EIO;
+	return false;
+}
+
+int tool_end(int status)
+{
+	if (tool_flush())
 		return status;
-	tool_warn("cannot write the output: %s", strerror(errno ? errno : EIO));
+	tool_warn("cannot write the output: %s", strerror(output_error));
 	return TOOL_FAILED;
 }
 

@@ -51,6 +51,9 @@ _Noreturn void tool_usage_error(const struct tool_usage *usage, const char *fmt,
 void tool_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void tool_die(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* Sends what was printed; false if not all of it got to where it should, ever. */
+bool tool_flush(void);
+
 /* @status, or 1 after one line if what was printed has not got to where it should. */
 int tool_end(int status);
 

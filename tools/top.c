@@ -41,7 +41,7 @@ struct process {
 	double rate[NR_RATES];		/* a second */
 	uint64_t next_look_ns;
 	uint64_t kib, misplaced_kib, meant_kib, huge_kib;
-	char where[64];			/* "0:62% 1:38%" */
+	char where[64];			/* "0:62%,1:38%" */
 };
 
 static struct process *processes;
@@ -112,7 +112,7 @@ static void say_where(struct process *p, const struct finding *f)
 				most = i;
 		if (!left[most])
 			return;
-		len += (size_t)snprintf(p->where + len, sizeof(p->where) - len, "%s%u:%.0f%%", nth ? " " : "",
+		len += (size_t)snprintf(p->where + len, sizeof(p->where) - len, "%s%u:%.0f%%", nth ? "," : "",
 					f->maps.node[most], 100 * (double)left[most] / (double)all);
 		left[most] = 0;
 	}
@@ -245,8 +245,9 @@ static int compare(const void *a, const void *b)
 
 #define LINE_BYTES 256
 
-static const char heading[] = "    PID NAME               MEM  HUGE   ELSE  COMMIT REFILL/s  FLUSH/s "
-			      "REMOTE/s  PURGE/s  FALLB/s  WAITS/s NODES";
+/* On a terminal of 80 columns the last rates are cut off, and not the nodes. */
+static const char heading[] = "    PID NAME               MEM  HUGE   ELSE NODES              COMMIT REFILL/s "
+			      " FLUSH/s REMOTE/s  PURGE/s  FALLB/s  WAITS/s";
 
 /* 0 to 9999, then by thousands or 1024s: five characters at most. */
 static const char *scaled(char text[16], double n, double unit)
@@ -302,15 +303,14 @@ static void format_line(char line[LINE_BYTES], const struct process *p)
 	int len;
 	unsigned int i;
 
-	len = snprintf(line, LINE_BYTES, "%7d %-15s %6s %5s %6s %7s", (int)p->pid, plain_name(text[0], p->name),
+	len = snprintf(line, LINE_BYTES, "%7d %-15s %6s %5s %6s %-17s %7s", (int)p->pid, plain_name(text[0], p->name),
 		       bytes(text[1], (double)p->kib * 1024), percent(text[2], p->huge_kib, p->kib),
-		       bytes(text[3], (double)p->misplaced_kib * 1024),
+		       bytes(text[3], (double)p->misplaced_kib * 1024), *p->where ? p->where : "-",
 		       bytes(text[4], (double)p->committed_bytes));
 	for (i = 0; i < NR_RATES; i++)
 		len += snprintf(line + len, (size_t)(LINE_BYTES - len), " %8s",
 				i == RATE_PURGED ? bytes(text[5 + i], p->rate[i]) :
 				scaled(text[5 + i], p->rate[i], 1000));
-	snprintf(line + len, (size_t)(LINE_BYTES - len), " %s", p->where);
 }
 
 static void format_title(char line[LINE_BYTES])
@@ -458,7 +458,7 @@ static int run_plain(const struct plan *plan)
 		take_all();
 		sort();
 		print_round();
-		if (round == plan->count || fflush(stdout))
+		if (round == plan->count || !tool_flush())
 			break;
 		poll(NULL, 0, (int)plan->interval_ms);
 		putchar('\n');

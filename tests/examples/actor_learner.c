@@ -205,12 +205,22 @@ static double run(double best, double *learned)
 	return best && best < us ? best : us;
 }
 
+static unsigned long read_count(int argc, char **argv)
+{
+	unsigned long nr = argc > 1 ? strtoul(argv[1], NULL, 10) : USUAL_EPISODES;
+
+	if (argc <= 2 && nr > 0)
+		return nr;
+	fprintf(stderr, "usage: actor_learner [episodes]\n");
+	exit(2);
+}
+
 int main(int argc, char **argv)
 {
 	struct numarena_stats s;
 	double plain = 0, ours = 0, learned, same;
 
-	nr_episodes = argc > 1 ? strtoul(argv[1], NULL, 10) : USUAL_EPISODES;
+	nr_episodes = read_count(argc, argv);
 	for (int round = 0; round < ROUNDS; round++) {
 		by_scope = false;
 		plain = run(plain, &learned);

@@ -25,6 +25,17 @@ gains() {
 	NUMARENA_CONF=$2 "$tap_dir/$1" "$3" | tee /dev/stderr | grep -q "$4"
 }
 
+# No requests have no time each.
+knows_usage() {
+	local program status
+	for program in inference_worker actor_learner; do
+		status=0
+		"$tap_dir/$program" none 2>"$tap_dir/err" || status=$?
+		cat "$tap_dir/err"
+		((status == 2)) && grep -q "^usage: $program " "$tap_dir/err" || return
+	done
+}
+
 # The environment's random order must not matter to what it counts.
 runs_unchanged() {
 	local plain ours
@@ -40,6 +51,7 @@ check 'inference_worker under harden:1' gains inference_worker harden:1 5 '^gain
 check 'actor_learner compiles' compiles actor_learner "${linked[@]}"
 check 'actor_learner gains' gains actor_learner '' 50 'went home in [0-9]* batches$'
 check 'actor_learner under harden:1' gains actor_learner harden:1 5 'went home'
+check 'a count that is none' knows_usage
 check 'unchanged compiles' compiles unchanged
 check 'unchanged runs under a preload' runs_unchanged
 

@@ -204,9 +204,19 @@ static void run(struct result *r, unsigned int nr, unsigned long nr_requests,
 		r->us_a_request = us;
 }
 
+static unsigned long read_count(int argc, char **argv)
+{
+	unsigned long nr = argc > 1 ? strtoul(argv[1], NULL, 10) : USUAL_REQUESTS;
+
+	if (argc <= 2 && nr > 0)
+		return nr;
+	fprintf(stderr, "usage: inference_worker [requests]\n");
+	exit(2);
+}
+
 int main(int argc, char **argv)
 {
-	unsigned long nr_requests = argc > 1 ? strtoul(argv[1], NULL, 10) : USUAL_REQUESTS;
+	unsigned long nr_requests = read_count(argc, argv);
 	long nr_cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	unsigned int nr = nr_cpus < MAX_THREADS ? (unsigned int)nr_cpus : MAX_THREADS;
 	struct result plain = { 0 }, ours = { 0 };

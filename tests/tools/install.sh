@@ -39,6 +39,17 @@ describes_all() {
 	((missing == 0))
 }
 
+# ... and the constants that are given to it or had from it, each with what it means.
+has_constants() {
+	local name missing=0
+	for name in $(grep -Eo '^(#define|	)[ ]?NUMARENA_[A-Z0-9_]+' "$top/include/numarena.h" |
+			grep -Eo 'NUMARENA_[A-Z0-9_]+$' | grep -Ev '_(H|VERSION_[A-Z]+)$'); do
+		grep -Eq "^\\\\fB(#define |    )$name\>" "$stage$prefix/share/man/man3/numarena.3" ||
+			{ echo "no $name in numarena(3)"; missing=1; }
+	done
+	((missing == 0))
+}
+
 runs_its_library() {
 	local where
 	where=$(realpath -e "$stage$1/libnumarena.so.0")
@@ -66,6 +77,7 @@ lib64=$prefix/lib64
 check 'install' installed
 check 'all is there' has_files
 check 'the manual describes every function' describes_all
+check 'and every constant' has_constants
 check 'run finds its library' runs_its_library $prefix/lib
 check 'record and replay find theirs' records
 check 'uninstall' is_removed

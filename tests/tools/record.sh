@@ -75,7 +75,7 @@ for k in "operations", "threads", "live_objects", "live_bytes":
 rounds_do_not_add_up() {
 	record 0 env PYTHONMALLOC=malloc "$python" -c 'import os; b = bytearray(8 << 20); os._exit(0)'
 	replay --repeat 10
-	query 'd["live_bytes"] >= 8 << 20 and d["peak_bytes"] < 40 << 20'
+	query 'd["live_bytes"] >= 8 << 20 and isinstance(d["peak_bytes"], int) and d["peak_bytes"] < 40 << 20'
 }
 
 # Four times as many as in one round.
@@ -213,11 +213,12 @@ is_refused() {
 	exits 1 "$2" replay "$trace"
 }
 
-# What is left is replayed.
+# What is left is replayed, and a line says that it is not all.
 is_cut() {
 	spoil 'f = f[:len(f) // 2 + 1000]'
 	call replay --json "$trace"
-	query 'd["operations"] > 1000'
+	has_lines 1 err && grep -q 'was cut off' "$tap_dir/err" &&
+		query 'd["operations"] > 1000'
 }
 
 # Of a block it has the beginning, of a header all or less.
@@ -300,8 +301,8 @@ check 'another byte order' is_refused 'f[8:12] = f[11:7:-1]' 'other byte order'
 check 'a number beyond all sense' is_refused \
 	'f[65536 + 8:65536 + 8 + 20] = bytes([3] + [255] * 8 + [1] + [1] * 10)' 'damaged'
 check 'a trace that was cut' is_cut
-check 'a trace that was cut in the first block' is_cut_short 70000 'has no allocation'
-check 'a trace that was cut in the header' is_cut_short 10000 'has no allocation'
+check 'a trace that was cut in the first block' is_cut_short 70000 'was cut off before'
+check 'a trace that was cut in the header' is_cut_short 10000 'was cut off before'
 check 'a trace that was cut to nothing much' is_cut_short 10 'is not a trace'
 check 'a trace with wrong bytes' survives_damage
 check 'a library that is not there' is_no_allocator "$tap_dir/none.so" 'No such file'

@@ -85,7 +85,9 @@ text_agrees() {
 top_shows_it() {
 	call top --once
 	((status == 0)) && has_lines 0 err
-	grep -Eq "^ *$pid python3 +[0-9.]{2,}M " "$tap_dir/out"
+	grep -Eq "^ *$pid python3 +[0-9.]{2,}M +[0-9]+% +[0-9.]+[KM]? [0-9]+:[0-9]+%" "$tap_dir/out"
+	# As many words as the heading.
+	(($(awk 'NR == 2 { n = NF } END { print n == NF }' "$tap_dir/out")))
 }
 
 # Two rounds, between which nothing is published: the second has no rates.
@@ -96,7 +98,7 @@ rounds_are_plain() {
 	if grep -q $'\033' "$tap_dir/out"; then
 		return 1
 	fi
-	[[ $(grep "^ *$pid " "$tap_dir/out" | awk '{ print $7, $8, $9 }' | tail -n 1) == '0 0 0' ]]
+	[[ $(grep "^ *$pid " "$tap_dir/out" | awk '{ print $8, $9, $10 }' | tail -n 1) == '0 0 0' ]]
 }
 
 # python3 is the terminal: draw, sort, another size, an interrupt; what is left behind?
@@ -117,11 +119,11 @@ def until(pattern):
         except OSError:
             assert False, seen
     seen = seen[re.search(pattern, seen).end():]
-fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 100, 0, 0))
+fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 80, 0, 0))
 cooked = termios.tcgetattr(fd)[3]
 os.write(fd, b"\n")
 until(rb"\x1b\[\?1049h.*\x1b\[\?25l")
-until(rb"by memory(?s:.*) %s python3(?s:.*)\x1b\[J" % sys.argv[2].encode())
+until(rb"by memory(?s:.*) NODES (?s:.*) %s python3(?s:.*)\x1b\[J" % sys.argv[2].encode())
 assert not termios.tcgetattr(fd)[3] & (termios.ICANON | termios.ECHO)
 os.write(fd, b"s")
 until(rb"by pid(?s:.*)\x1b\[J")
@@ -178,6 +180,7 @@ check 'top on a terminal, ended by q' draws_and_restores q 0
 check 'closed or full stdout' complains_of_output stat "$pid"
 check 'the same with JSON' complains_of_output stat "$pid" -j
 check 'the same of top' complains_of_output top --once
+check 'the same in its first round of two' complains_of_output top --count 2 --interval 0.1
 if can_be_nobody; then
 	check 'no rights' stat_has_no_rights
 	check 'top without rights' top_has_no_rights

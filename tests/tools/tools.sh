@@ -46,15 +46,19 @@ misused() {
 		tail -n 1 "$tap_dir/err" | grep -qx "Try 'numarena.*--help'."
 }
 
-# What is printed goes nowhere: 1 and one line.
+# What is printed goes nowhere: 1 and one line, which says why.
 complains_of_output() {
-	local to
-	for to in '>&-' '>/dev/full'; do
-		status=0
-		bash -c '"$@" '"$to" bash "$numarena" "$@" 2>"$tap_dir/err" || status=$?
-		cat "$tap_dir/err"
-		((status == 1)) && has_lines 1 err && grep -q 'cannot write' "$tap_dir/err" || return
-	done
+	output_fails 'Bad file descriptor' '>&-' "$@" &&
+		output_fails 'No space left on device' '>/dev/full' "$@"
+}
+
+output_fails() {
+	local reason=$1 to=$2
+	shift 2
+	status=0
+	bash -c '"$@" '"$to" bash "$numarena" "$@" 2>"$tap_dir/err" || status=$?
+	cat "$tap_dir/err"
+	((status == 1)) && has_lines 1 err && grep -q "cannot write.*: $reason$" "$tap_dir/err"
 }
 
 # is_over COMMAND: it says so of a process that has ended.
