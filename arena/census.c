@@ -10,6 +10,7 @@
 
 #include "block.h"
 #include "census.h"
+#include "roster.h"
 #include "survey.h"
 
 /* Extents looked at under one lock. */
@@ -235,6 +236,19 @@ static void count_magazines(struct nar_census *c, const struct nar_arena *a)
 	}
 }
 
+/* Their regions are resident, so what is used of them is alive. */
+static void count_scopes(struct nar_census *c)
+{
+	u64 used_bytes[NAR_MAX_NODES] = { 0 };
+	unsigned int node;
+
+	nar_roster_add_used(used_bytes);
+	for (node = 0; node < nar_nodes.nr; node++) {
+		c->node[node].live_bytes += used_bytes[node];
+		c->all.live_bytes += used_bytes[node];
+	}
+}
+
 /* Numbers are many and heaps few: what no heap has is not touched. */
 static void clear(struct nar_census *to)
 {
@@ -265,6 +279,7 @@ void nar_census_take(struct nar_census *to)
 		each_run(c.node, count_run, &c);
 	for (id = OWNER_FIRST_ARENA; id < nar_registry_end(); id++)
 		count_magazines(to, nar_arena_of(id));
+	count_scopes(to);
 }
 
 /* ---- By arena ---- */

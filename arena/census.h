@@ -4,7 +4,7 @@
  * prints statistics: it takes about a millisecond a GiB, and asks the kernel of each 2 MiB
  * which pages are there.
  *
- * Live is what the program has, and what it has freed and waits in messages.  Numbers are
+ * Live is what the program has, in open scopes too, and what it has freed and waits in messages.  Numbers are
  * exact while nobody allocates, else each is right at some moment.
  */
 #ifndef NAR_CENSUS_H
@@ -19,7 +19,7 @@ struct nar_tally {
 	u64 nr_live;
 	u64 nr_cached;		/* in magazines */
 	u64 large_bytes;
-	u64 live_bytes;		/* small and large */
+	u64 live_bytes;		/* small and large; of nodes and all also in scopes */
 	u64 cached_bytes;	/* in magazines, and large blocks that wait with a thread */
 	u64 resident_bytes;	/* of slabs and large blocks; of nodes also what is free */
 };

@@ -126,9 +126,9 @@ void nar_large_die(const void *p, const char *call)
 		nar_die("%s of %p, which is inside an object of a scope (owner node %u, %zu bytes at %p)",
 			call, p, nar_node_of(p), nr_pages << PAGE_SHIFT, start);
 	if (strcmp(call, "free"))
-		nar_die("%s of %p, which was freed before (class large or a slab that is gone, owner node %u)",
+		nar_die("%s of %p, which was freed before (class large, or a slab or scope that is gone, owner node %u)",
 			call, p, nar_node_of(p));
-	nar_die("double free of %p (class large or a slab that is gone, owner node %u)", p,
+	nar_die("double free of %p (class large, or a slab or scope that is gone, owner node %u)", p,
 		nar_node_of(p));
 }
 

@@ -22,7 +22,7 @@ struct nar_options nar_opt = {
 	.policy = BIND_PREFERRED,
 	.harden = NAR_DEBUG_DEFAULT,
 	.decay_ms = 1000,
-	.scope_keep = MIB(32),
+	.scope_keep = MIB(64),
 	.fork_rcu = true,
 };
 

@@ -111,21 +111,32 @@ static void insert(struct roster *r, const struct nar_roster_line *line)
 	r->nr++;
 }
 
+/* Return: whether it was seen; *@is_lost: it is open and was not. */
+static bool try_see_open(const struct numarena_scope *s, struct nar_roster_line *to, bool *is_lost)
+{
+	unsigned int tries;
+
+	*is_lost = false;
+	for (tries = 0; tries < TRIES && is_open(s); tries++) {
+		if (try_see(s, to))
+			return true;
+		cpu_relax();
+	}
+	*is_lost = tries == TRIES;
+	return false;
+}
+
 static void look(void *arg, const struct numarena_scope *s)
 {
 	struct nar_roster_line line;
 	struct roster *r = arg;
-	unsigned int tries;
+	bool is_lost;
 
-	for (tries = 0; tries < TRIES && is_open(s); tries++) {
-		if (try_see(s, &line)) {
-			line.peak_bytes = max_of(line.peak_bytes, line.used_bytes);
-			insert(r, &line);
-			return;
-		}
-		cpu_relax();
+	if (try_see_open(s, &line, &is_lost)) {
+		line.peak_bytes = max_of(line.peak_bytes, line.used_bytes);
+		insert(r, &line);
 	}
-	r->nr_left_off += tries == TRIES;
+	r->nr_left_off += is_lost;
 }
 
 unsigned int nar_roster_take(struct nar_roster_line *to, unsigned int max, u64 *nr_left_off)
@@ -145,6 +156,21 @@ static void add(void *arg, const struct numarena_scope *s)
 		return;
 	sum->nr++;
 	sum->held_bytes += (u64)READ_ONCE(s->held_pages) << PAGE_SHIFT;
+}
+
+static void add_used(void *arg, const struct numarena_scope *s)
+{
+	struct nar_roster_line line;
+	u64 *used_bytes = arg;
+	bool is_lost;
+
+	if (try_see_open(s, &line, &is_lost))
+		used_bytes[READ_ONCE(s->place.node)] += line.used_bytes;
+}
+
+void nar_roster_add_used(u64 *used_bytes)
+{
+	nar_scope_each(add_used, used_bytes);
 }
 
 struct nar_roster_sum nar_roster_sum(void)

@@ -29,4 +29,7 @@ struct nar_roster_sum {
 
 struct nar_roster_sum nar_roster_sum(void);
 
+/* Of each node, by dense number, add what open scopes have handed out. */
+void nar_roster_add_used(u64 *used_bytes);
+
 #endif /* NAR_ROSTER_H */

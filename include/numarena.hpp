@@ -173,8 +173,12 @@ public:
 
 	void deallocate(void *p) noexcept { numarena_heap_free(heap_, p); }
 
-	/* Bytes; 0: no limit. */
-	void limit(std::size_t bytes) { numarena_heap_limit(heap_, bytes); }
+	/* Bytes; 0: no limit.  One that was moved from has none: NULL would be the process. */
+	void limit(std::size_t bytes)
+	{
+		if (heap_)
+			numarena_heap_limit(heap_, bytes);
+	}
 
 	numarena_heap *get() const noexcept { return heap_; }
 

@@ -6,6 +6,7 @@
  *	thread 7   [ request  [ decode  [ scratch ] ] ]
  *	thread 9   [ request ]
  */
+#include "arena/census.h"
 #include "arena/region.h"
 #include "arena/roster.h"
 
@@ -126,6 +127,29 @@ START_TEST(used_bytes_are_exact)
 	}
 	ck_assert_uint_eq(only().used_bytes, 0);
 	numarena_scope_end(s);
+}
+END_TEST
+
+/* Expect: to the sums it is alive while its scope is open, on the scope's node. */
+START_TEST(used_bytes_are_alive)
+{
+	static struct nar_census before, open, after;
+	struct numarena_scope *s = begin("alive");
+	unsigned int node;
+	u64 alive = 0;
+
+	nar_census_take(&before);
+	memset(must_give(numarena_scope_alloc(s, LARGE)), 1, LARGE);
+	nar_census_take(&open);
+	numarena_scope_reset(s);
+	nar_census_take(&after);
+	numarena_scope_end(s);
+	ck_assert_uint_eq(open.all.live_bytes - before.all.live_bytes, LARGE + GRAIN);
+	ck_assert_uint_ge(open.all.resident_bytes, open.all.live_bytes);
+	for (node = 0; node < nar_nodes.nr; node++)
+		alive += open.node[node].live_bytes - before.node[node].live_bytes;
+	ck_assert_uint_eq(alive, LARGE + GRAIN);
+	ck_assert_uint_eq(after.all.live_bytes, before.all.live_bytes);
 }
 END_TEST
 
@@ -580,6 +604,7 @@ int main(void)
 	tcase_set_timeout(tc, 240);
 	tcase_add_test(tc, open_ones_are_listed);
 	tcase_add_test(tc, used_bytes_are_exact);
+	tcase_add_test(tc, used_bytes_are_alive);
 	tcase_add_test(tc, peaks_outlast_resets);
 	tcase_add_test(tc, captured_objects_are_counted);
 	tcase_add_test(tc, last_freed_leaves_a_peak);

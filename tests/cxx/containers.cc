@@ -197,6 +197,11 @@ void heaps_have_limits_and_owners()
 	moved.deallocate(moved.allocate(2 << 20, 4096));
 	h = std::move(moved);
 	REQUIRE(h.get() && !moved.get());
+	/* Not the process's. */
+	moved.limit(1 << 20);
+	void *more = std::malloc(8 << 20);
+	REQUIRE(more);
+	std::free(more);
 	attr.size = 1;
 	REQUIRE(throws_bad_alloc([&] { numarena::heap bad(attr); }));
 }
