@@ -43,6 +43,22 @@ void nar_capture_forget(const char *from, const char *top)
 		forget(nar_mem.live, from, top);
 }
 
+void nar_capture_leave(u32 region, const char *top)
+{
+	nar_region_at(region)->nr_ended = (u32)((size_t)(top - nar_region_start(region)) / NAR_GRAIN);
+}
+
+void nar_capture_clean(u32 region)
+{
+	struct nar_region *r = nar_region_at(region);
+	const char *start = nar_region_start(region);
+
+	if (likely(!r->nr_ended))
+		return;
+	nar_capture_forget(start, start + (size_t)r->nr_ended * NAR_GRAIN);
+	r->nr_ended = 0;
+}
+
 static bool is_start(u32 region, const char *p)
 {
 	u64 bit, *word;

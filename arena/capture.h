@@ -10,7 +10,8 @@
  *	 1       1         1		live[]: under harden where one begins that is not freed
  *
  * Above the top no bit is set.  Only the scope's thread writes bits[]; others read the
- * bit that ends an object which they have been handed, and that stays.
+ * bit that ends an object which they have been handed, and that stays.  In a region that no
+ * scope has nobody looks: they are left until it is wanted, so that a reset is quick.
  */
 #ifndef NAR_CAPTURE_H
 #define NAR_CAPTURE_H
@@ -34,6 +35,10 @@ void nar_capture_add(const char *from, const char *end, bool is_object);
 
 /* Bytes from @from to the top are nobody's any more. */
 void nar_capture_forget(const char *from, const char *top);
+
+/* A region that no scope has any more held objects up to @top; and it is wanted again. */
+void nar_capture_leave(u32 region, const char *top);
+void nar_capture_clean(u32 region);
 
 /* The end of the object, or gap, that begins at @p in @region; NULL if none does. */
 char *nar_capture_end(u32 region, const char *p);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "internal/option.h"
 
+#include "capture.h"
 #include "kept.h"
 #include "large.h"
 
@@ -51,12 +52,18 @@ u32 nar_kept_take_single(struct nar_kept *k, struct nar_place place, size_t byte
 	return 0;
 }
 
+static void give_back(u32 region)
+{
+	nar_capture_clean(region);
+	nar_region_free(region);
+}
+
 void nar_kept_put(struct nar_kept *k, u32 region)
 {
 	struct nar_region *r = nar_region_at(region);
 
 	if (k->bytes + r->bytes > READ_ONCE(nar_opt.scope_keep)) {
-		nar_region_free(region);
+		give_back(region);
 		return;
 	}
 	r->next = k->newest;
@@ -78,7 +85,7 @@ static void cut(struct nar_kept *k, size_t keep_bytes)
 	k->unneeded_bytes = min_of(k->unneeded_bytes, sum);
 	for (; region; region = next) {
 		next = nar_region_at(region)->next;
-		nar_region_free(region);
+		give_back(region);
 	}
 }
 

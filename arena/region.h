@@ -32,6 +32,7 @@ struct nar_region {
 	struct numarena_scope *scope;	/* NULL: kept for another; racy reads */
 	struct nar_place place;	/* where it is; constant */
 	bool is_single;		/* constant */
+	u32 nr_ended;		/* grains from the start that may still have ends of captured objects */
 };
 
 _Static_assert(sizeof(struct nar_region) <= sizeof(struct nar_slab), "a region fits a slab's slot");

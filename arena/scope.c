@@ -247,14 +247,19 @@ static size_t position(const struct numarena_scope *s)
 	return nar_region_at(s->region)->base + (size_t)(s->top - nar_region_start(s->region));
 }
 
+static void scrub(u32 region, char *from, char *top)
+{
+	if (is_filling())
+		fill(region, from, top);
+	nar_poison(from, (size_t)(top - from));
+}
+
 /* From @from to @top nothing is in use any more. */
 static void forget(struct numarena_scope *s, u32 region, char *from, char *top)
 {
 	if (s->is_capturing && !nar_region_at(region)->is_single)
 		nar_capture_forget(from, top);
-	if (is_filling())
-		fill(region, from, top);
-	nar_poison(from, (size_t)(top - from));
+	scrub(region, from, top);
 }
 
 static void drop(struct numarena_scope *s, u32 region)
@@ -264,7 +269,9 @@ static void drop(struct numarena_scope *s, u32 region)
 
 	if (is_filling())
 		check_region(region, top);
-	forget(s, region, start, top);
+	if (s->is_capturing && !r->is_single)
+		nar_capture_leave(region, top);
+	scrub(region, start, top);
 	WRITE_ONCE(r->scope, NULL);
 	nar_kept_put(&mine.kept, region);
 }
@@ -325,6 +332,7 @@ static void own(struct numarena_scope *s, u32 region, size_t base)
 {
 	struct nar_region *r = nar_region_at(region);
 
+	nar_capture_clean(region);
 	r->base = base;
 	r->used_bytes = 0;
 	WRITE_ONCE(r->scope, s);

@@ -474,7 +474,7 @@ void numarena_scope_release(struct numarena_scope *scope, size_t mark);
  *
  * The scope stays open.  Takes about as long for 100,000 small objects as for one: some 0.2 us,
  * and half a microsecond for each 10 MiB.  Longer where what it had exceeds scope_keep, since that
- * goes back to the node (10 us for 40 MiB), or where it captures (3 us for each 10 MiB).
+ * goes back to the node (some 0.5 us for each 2 MiB).
  */
 void numarena_scope_reset(struct numarena_scope *scope);
 

@@ -61,7 +61,7 @@ arena/class	52
 arena/region	52
 arena/magazine	53
 arena/capture	53
-arena/kept	53
+arena/kept	54
 arena/shard	54
 arena/heap	56
 arena/recent	56

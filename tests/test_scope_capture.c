@@ -269,6 +269,48 @@ START_TEST(release_forgets_sizes)
 }
 END_TEST
 
+#define NR_FULL 60000u		/* objects that fill some regions */
+
+/* Each has the size that it was asked for, not that of one which was there before. */
+static void fill_with(size_t size)
+{
+	static void *object[NR_FULL];
+
+	for (unsigned int i = 0; i < NR_FULL; i++)
+		object[i] = must_give(numarena_malloc(size));
+	for (unsigned int i = 0; i < NR_FULL; i++)
+		expect(numarena_malloc_usable_size(object[i]) == size, "object %u of %zu", i, size);
+}
+
+/*
+ *	[ 48 48 48 ... | 48 ... | 48 ... ] reset [ 160 160 ... | 160 ... ] end	-> given back
+ *
+ * Expect: whole regions that were let go, and what their memory is used for after they have
+ * been given back, know nothing of the objects that were there.
+ */
+START_TEST(let_go_regions_forget_sizes)
+{
+	struct numarena_scope *s = begin(NUMARENA_SCOPE_CAPTURE);
+
+	fill_with(48);
+	numarena_scope_reset(s);
+	fill_with(160);
+	numarena_scope_end(s);
+	s = begin(NUMARENA_SCOPE_CAPTURE);
+	fill_with(16);
+	numarena_scope_end(s);
+	numarena_malloc_trim(0);
+	ck_assert_uint_eq(nar_region_bytes(0), 0);
+	s = begin(NUMARENA_SCOPE_CAPTURE);
+	fill_with(96);
+	numarena_scope_end(s);
+	numarena_malloc_trim(0);
+	/* Slabs, with a bit for each object that is free. */
+	for (unsigned int i = 0; i < NR_FULL; i++)
+		memset(must_give(numarena_malloc(48)), 1, 48);
+}
+END_TEST
+
 static void *free_in_thread(void *p)
 {
 	numarena_free(p);
@@ -394,6 +436,7 @@ int main(void)
 	tcase_add_test(tc, kept_objects_outlive_the_scope);
 	tcase_add_test(tc, the_innermost_captures);
 	tcase_add_test(tc, release_forgets_sizes);
+	tcase_add_test(tc, let_go_regions_forget_sizes);
 	tcase_add_test(tc, other_threads_may_free);
 	tcase_add_test(tc, other_threads_are_not_captured);
 	tcase_add_test(tc, the_arena_stands_aside);
