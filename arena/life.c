@@ -201,7 +201,7 @@ bool nar_heap_read(u64 handle, struct numarena_heap_stats *s)
 		return false;
 	account = &nar_accounts[h->id];
 	*s = (struct numarena_heap_stats){
-		.resident_bytes = READ_ONCE(account->used_bytes),
+		.charged_bytes = READ_ONCE(account->used_bytes),
 		.peak_bytes = READ_ONCE(account->peak_bytes),
 		.limit_bytes = READ_ONCE(account->limit_bytes),
 		.nr_limit_hit = READ_ONCE(account->nr_hit),

@@ -574,7 +574,8 @@ struct numarena_scope *nar_scope_begin(const char *name, bool is_capturing, stru
 	count_begun(s);
 	s->outer = mine.innermost;
 	mine.innermost = s;
-	find_captor();
+	if (is_capturing)
+		nar_scope_captor = s;
 	return s;
 }
 
@@ -589,7 +590,8 @@ static void end_innermost(void)
 	WRITE_ONCE(s->thread, NULL);
 	mine.innermost = s->outer;
 	put_unused(s);
-	find_captor();
+	if (nar_scope_captor == s)
+		find_captor();
 }
 
 void nar_scope_end(struct numarena_scope *s)

@@ -818,7 +818,7 @@ int numarena_heap_limit(struct numarena_heap *heap, size_t bytes);
  *
  * @live_bytes: of objects in the program's hands, by the size of their classes, and of large
  *	blocks.  Objects that wait in threads' magazines count as live
- * @resident_bytes: of slabs and large blocks: what counts against the limit
+ * @charged_bytes: of slabs and large blocks, touched or not: what counts against the limit
  * @peak_bytes: the most that was
  * @limit_bytes: 0 is no limit
  * @nr_limit_hit: allocations that met the limit, whether or not they were served in the end
@@ -828,7 +828,7 @@ int numarena_heap_limit(struct numarena_heap *heap, size_t bytes);
  */
 struct numarena_heap_stats {
 	uint64_t live_bytes;
-	uint64_t resident_bytes;
+	uint64_t charged_bytes;
 	uint64_t peak_bytes;
 	uint64_t limit_bytes;
 	uint64_t nr_limit_hit;

@@ -90,8 +90,8 @@ int main(void)
 		require(!numarena_heap_stats_get(shared[i], &stats, sizeof(stats)), "stats");
 		require(!stats.live_bytes, "heap %u has %llu bytes live", i,
 			(unsigned long long)stats.live_bytes);
-		require(!stats.resident_bytes, "heap %u has %llu bytes", i,
-			(unsigned long long)stats.resident_bytes);
+		require(!stats.charged_bytes, "heap %u has %llu bytes", i,
+			(unsigned long long)stats.charged_bytes);
 		numarena_heap_destroy(shared[i]);
 	}
 	return EXIT_SUCCESS;

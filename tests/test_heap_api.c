@@ -114,7 +114,7 @@ START_TEST(realloc_stays_in_the_heap)
 	ck_assert_uint_lt(stats_of(heap).live_bytes, KIB(80));
 	p = must_give(numarena_realloc(p, 500));
 	ck_assert_uint_ge(stats_of(heap).live_bytes, 500);
-	ck_assert_uint_eq(stats_of(other).resident_bytes, 0);
+	ck_assert_uint_eq(stats_of(other).charged_bytes, 0);
 	numarena_free(p);
 	numarena_heap_destroy(heap);
 	numarena_heap_destroy(other);
@@ -182,7 +182,7 @@ START_TEST(others_may_free)
 	thread_join(thread_start(free_all, p));
 	numarena_malloc_trim(0);
 	ck_assert_uint_eq(stats_of(heap).live_bytes, 0);
-	ck_assert_uint_eq(stats_of(heap).resident_bytes, 0);
+	ck_assert_uint_eq(stats_of(heap).charged_bytes, 0);
 	numarena_heap_destroy(heap);
 }
 END_TEST
@@ -248,11 +248,11 @@ START_TEST(limit_is_exact_to_a_slab)
 		nr++;
 	ck_assert_int_eq(errno, ENOMEM);
 	stats = stats_of(heap);
-	ck_assert_uint_le(stats.resident_bytes, MIB(2));
-	ck_assert_uint_gt(stats.resident_bytes + KIB(32), MIB(2));
+	ck_assert_uint_le(stats.charged_bytes, MIB(2));
+	ck_assert_uint_gt(stats.charged_bytes + KIB(32), MIB(2));
 	ck_assert_uint_eq(nr, MIB(2) / 64);
 	ck_assert_uint_gt(stats.nr_limit_hit, 0);
-	ck_assert_uint_eq(stats.peak_bytes, stats.resident_bytes);
+	ck_assert_uint_eq(stats.peak_bytes, stats.charged_bytes);
 	ck_assert_uint_eq(stats.limit_bytes, MIB(2));
 	must_refuse(numarena_heap_alloc(heap, 64), ENOMEM);
 	must_refuse(numarena_heap_alloc(heap, 40000), ENOMEM);
@@ -298,7 +298,7 @@ START_TEST(limit_may_change)
 	/* Below what there is: nothing more, and what there is stays. */
 	ck_assert_int_eq(numarena_heap_limit(heap, MIB(1)), 0);
 	must_refuse(numarena_heap_alloc(heap, 16), ENOMEM);
-	ck_assert_uint_eq(stats_of(heap).resident_bytes, MIB(2));
+	ck_assert_uint_eq(stats_of(heap).charged_bytes, MIB(2));
 	ck_assert_int_eq(numarena_heap_limit(heap, 0), 0);
 	must_give(numarena_heap_alloc(heap, MIB(20)));
 	ck_assert_uint_eq(stats_of(heap).limit_bytes, 0);
@@ -463,10 +463,10 @@ START_TEST(stats_of_old_and_new_callers)
 	ck_assert_int_eq(numarena_heap_stats_get(heap, &longer.stats, sizeof(longer)), 0);
 	ck_assert_uint_eq(longer.more, 0);
 	ck_assert_str_eq(longer.stats.name, "a name of more than thirty-one ");
-	longer.stats.resident_bytes = 7;
+	longer.stats.charged_bytes = 7;
 	ck_assert_int_eq(numarena_heap_stats_get(heap, &longer.stats, sizeof(uint64_t)), 0);
 	ck_assert_uint_gt(longer.stats.live_bytes, 0);
-	ck_assert_uint_eq(longer.stats.resident_bytes, 7);
+	ck_assert_uint_eq(longer.stats.charged_bytes, 7);
 	ck_assert_int_eq(numarena_heap_stats_get(heap, NULL, sizeof(longer.stats)), -1);
 	ck_assert_int_eq(errno, EINVAL);
 	ck_assert_int_eq(numarena_heap_stats_get(heap, &longer.stats, 0), -1);
