@@ -67,6 +67,16 @@ static bool is_one_of(const char *const *words, const char *text, size_t len)
 	return false;
 }
 
+static const char *list_of(const char *const *words)
+{
+	static char list[128];
+	size_t len = 0;
+
+	for (; *words; words++)
+		len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", len ? ", " : "", *words);
+	return list;
+}
+
 /* The library would ignore a wrong one, with a line on stderr: here it was typed just now. */
 static void check_words(const struct setting *s, const char *value)
 {
@@ -76,7 +86,8 @@ static void check_words(const struct setting *s, const char *value)
 	for (;; at += len + 1) {
 		len = s->is_set ? strcspn(at, "+") : strlen(at);
 		if (!is_one_of(s->words, at, len))
-			tool_usage_error(&usage, "--%s cannot be '%s'", s->name, value);
+			tool_usage_error(&usage, "--%s cannot be '%s'; there %s %s", s->name, value,
+					 s->is_set ? "are, joined by '+'," : "are", list_of(s->words));
 		if (!at[len])
 			return;
 	}

@@ -130,7 +130,7 @@ check 'not executable: 126' exits 126 'Permission denied' run "$tap_dir/plain"
 check 'a folder: 126' exits 126 'Permission denied' run "$tap_dir"
 check 'no program' misused 'which program?' run
 check 'no program behind options' misused 'which program?' run --huge off --
-check 'unknown pages' misused "--huge cannot be 'tiny'" run --huge tiny true
+check 'unknown pages' misused "--huge cannot be 'tiny'; there are auto, thp, hugetlb, off" run --huge tiny true
 check 'unknown mode' misused "--mode cannot be ''" run --mode '' true
 check 'unknown policy' misused "--policy cannot be 'strict,mode:arena'" run --policy strict,mode:arena true
 check 'statistics at a wrong time' misused "--stats cannot be 'exit+now'" run --stats exit+now true
