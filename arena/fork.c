@@ -10,8 +10,8 @@
  * have been half written when the world stopped.
  *
  * A fork in a signal handler that interrupted one of our locked steps leaves those
- * locks to the interrupted holder.  The parent goes on; such a child may exec or
- * _exit and nothing else.
+ * locks to the interrupted holder, and waits for no other: whoever has that may wait for
+ * one of these.  The parent goes on; such a child may exec or _exit and nothing else.
  */
 #include <pthread.h>
 #include <urcu-bp.h>
@@ -53,6 +53,20 @@ static void each_lock(void (*fn)(struct nar_lock *))
 	nar_kind_each_lock(fn);
 }
 
+static __thread bool holds_any;
+
+static void look_at_lock(struct nar_lock *l)
+{
+	holds_any |= nar_lock_is_mine(l);
+}
+
+bool nar_fork_is_locked_by_me(void)
+{
+	holds_any = false;
+	each_lock(look_at_lock);
+	return holds_any;
+}
+
 /*
  * A fork inside a read section cannot wait for RCU's lock: whoever has it may be waiting
  * for this reader.  Such a child must not use RCU until it execs, as with liburcu alone.
@@ -64,11 +78,13 @@ static __thread int cancel_before;
 
 static void before_fork(void)
 {
+	bool is_amid = nar_fork_is_locked_by_me();
+
 	cancel_before = nar_cancel_forbid();
-	holds_rcu = nar_opt.fork_rcu && !rcu_read_ongoing();
+	holds_rcu = nar_opt.fork_rcu && !is_amid && !rcu_read_ongoing();
 	if (holds_rcu)
 		urcu_bp_before_fork();
-	each_lock(nar_lock_for_fork);
+	each_lock(is_amid ? nar_trylock_for_fork : nar_lock_for_fork);
 	nar_forkpool_open();
 }
 
@@ -82,7 +98,7 @@ static void after_fork_parent(void)
 	nar_cancel_restore(cancel_before);
 }
 
-/* Of a lock that was the thread's already what it protects may be half done. */
+/* Of a lock that fork did not take what it protects may be half done. */
 static bool is_amid_step;
 
 static void reset(struct nar_lock *l)
@@ -108,20 +124,6 @@ static void after_fork_child(void)
 	if (holds_rcu)
 		urcu_bp_after_fork_child();
 	nar_cancel_restore(cancel_before);
-}
-
-static __thread bool holds_any;
-
-static void look_at_lock(struct nar_lock *l)
-{
-	holds_any |= nar_lock_is_mine(l);
-}
-
-bool nar_fork_is_locked_by_me(void)
-{
-	holds_any = false;
-	each_lock(look_at_lock);
-	return holds_any;
 }
 
 void nar_fork_init(struct nar_lock *start)

@@ -2,6 +2,7 @@
 /*
  * numarena for C++17: scopes and heaps as objects, as std::pmr::memory_resource and as
  * allocators.  Nothing but what numarena.h has, in the language's own terms; header only.
+ * Needs exceptions and RTTI, as std::pmr does.
  *
  *	numarena::scope s("request");
  *	numarena::scope_resource r(s);

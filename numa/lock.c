@@ -80,18 +80,26 @@ void nar_lock_for_fork(struct nar_lock *l) __no_lock_analysis
 {
 	u32 free = 0;
 
-	/* Left to its holder, whom a signal handler of this thread has interrupted. */
-	if (nar_lock_is_mine(l))
-		return;
 	if (!__atomic_compare_exchange_n(&l->word, &free, nar_tid(), false, __ATOMIC_ACQUIRE,
 					 __ATOMIC_RELAXED))
 		nar_lock_slow(l);
 	l->is_held_for_fork = true;	/* under the lock, as in nar_unlock_after_fork() */
 }
 
+/* The forking thread's own are left to it: a signal handler has interrupted it. */
+void nar_trylock_for_fork(struct nar_lock *l) __no_lock_analysis
+{
+	u32 free = 0;
+
+	if (__atomic_compare_exchange_n(&l->word, &free, nar_tid(), false, __ATOMIC_ACQUIRE,
+					__ATOMIC_RELAXED))
+		l->is_held_for_fork = true;
+}
+
 void nar_unlock_after_fork(struct nar_lock *l) __no_lock_analysis
 {
-	if (!l->is_held_for_fork)
+	/* Another thread may be forking, too, and have what this one only tried. */
+	if (!nar_lock_is_mine(l) || !l->is_held_for_fork)
 		return;
 	l->is_held_for_fork = false;
 	if (__atomic_exchange_n(&l->word, 0, __ATOMIC_RELEASE) & LOCK_WAITERS)

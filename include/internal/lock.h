@@ -56,10 +56,11 @@ static inline u32 nar_tid(void)
 
 /*
  * Fork takes every lock, whatever its rank; one that the forking thread holds already
- * (it forks in a signal handler) is left to it.  The child has no other threads: its
- * locks begin anew.
+ * (it forks in a signal handler) is left to it, and then it only tries the others.  The
+ * child has no other threads: its locks begin anew.
  */
 void nar_lock_for_fork(struct nar_lock *l);
+void nar_trylock_for_fork(struct nar_lock *l);
 void nar_unlock_after_fork(struct nar_lock *l);
 void nar_lock_reset(struct nar_lock *l);
 
