@@ -580,10 +580,19 @@ static bool may_move(const void *from, const void *to)
 	       nar_is_kin(&x->table[nar_page_of(to)], nar_kin_of(e));
 }
 
+static void look_again(const void *p, size_t nr_pages)
+{
+	struct nar_pane *x = nar_pane_at(p);
+
+	nar_lock(&x->lock);
+	nar_pane_look_again(x, nar_page_of(p), (u32)nr_pages);
+	nar_unlock(&x->lock);
+}
+
 /* The kernel keeps what the old range had: say again what the new one is for. */
 bool nar_extent_try_move(void *from, void *to, size_t nr_pages)
 {
-	struct nar_pane *x = nar_pane_at(to);
+	const struct nar_pane *x = nar_pane_at(to);
 	size_t bytes = nr_pages << PAGE_SHIFT;
 	int err;
 
@@ -591,10 +600,8 @@ bool nar_extent_try_move(void *from, void *to, size_t nr_pages)
 		return false;
 	err = nar_pages_move(from, to, bytes);
 	nar_span_prepare(place_of(x, to), to, bytes, nar_kin_of(&x->table[nar_page_of(to)]).backing);
-	nar_lock(&x->lock);
-	nar_pane_look_again(x, nar_page_of(from), (u32)nr_pages);
-	nar_pane_look_again(x, nar_page_of(to), (u32)nr_pages);
-	nar_unlock(&x->lock);
+	look_again(from, nr_pages);
+	look_again(to, nr_pages);
 	add_relaxed(&nr_moves, 1);
 	nar_event(moved_pages, err ? 0 : nr_pages);
 	return !err;

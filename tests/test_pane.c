@@ -347,6 +347,40 @@ START_TEST(reserved_memory_serves_all)
 }
 END_TEST
 
+/* Steps enough for a look at all, and to bring home one after the other. */
+static void look_home(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < 20; i++) {
+		fake.clock_ms += 1000;
+		nar_home_look(NODE, (u32)nar_clock_ms());
+	}
+}
+
+/*
+ *	pane 0: [ a, at home ]	pane 1: [ b, at home ]		b's pages move to a
+ *
+ * Expect: what is touched next in either is looked at again, in both panes.
+ */
+START_TEST(moved_pages_are_looked_for_in_both)
+{
+	char *a = take_as(SPAN, BACKING_HUGE), *b;
+
+	take_parted(SPAN);
+	b = take_as(SPAN, BACKING_HUGE);
+	ck_assert_uint_eq(pane_of(a), 0);
+	ck_assert_uint_eq(pane_of(b), 1);
+	look_home();
+	ck_assert_uint_eq(nar_pane_at(a)->nr_unseen, 0);
+	ck_assert_uint_eq(nar_pane_at(b)->nr_unseen, 0);
+	nar_extent_try_move(b, a, SPAN);
+	fake.away = 1u << NODE;
+	look_home();
+	ck_assert_uint_eq(nar_node_events[NODE].huge_elsewhere, 4);
+}
+END_TEST
+
 static void start(void)
 {
 	ck_assert(nar_start_early());
@@ -368,6 +402,7 @@ int main(void)
 	tcase_add_test(tc, both_grow_up);
 	tcase_add_test(tc, both_come_home);
 	tcase_add_test(tc, reserved_memory_serves_all);
+	tcase_add_test(tc, moved_pages_are_looked_for_in_both);
 	suite_add_tcase(suite, tc);
 	return tap_run(suite);
 }
