@@ -259,26 +259,33 @@ static bool has_room(struct nar_place place, const struct nar_want *w)
  * Room is committed, not touched, and serves others too; nevertheless no more of it than what
  * is in use, and none where it is counted.
  */
-static bool may_make_room(struct nar_place place, const struct nar_want *w)
+static bool may_make_room(const struct nar_pane *x, struct nar_place place, const struct nar_want *w)
 {
-	const struct nar_pane *x = nar_pane_own(place);
-
-	return x && w->backing != BACKING_HUGETLB && w->nr_pages >= ROOM_MADE_LEAST &&
-	       w->nr_pages <= ROOM_MADE_MOST && READ_ONCE(x->free_pages) <= READ_ONCE(x->large_pages) + FREE_LEAST &&
+	return w->backing != BACKING_HUGETLB && w->nr_pages >= ROOM_MADE_LEAST && w->nr_pages <= ROOM_MADE_MOST &&
+	       READ_ONCE(x->free_pages) <= READ_ONCE(x->large_pages) + FREE_LEAST &&
 	       !nar_pages_are_counted() && nar_node_is_allowed(place.node) && has_room(place, w);
+}
+
+/* What another pane has would not be looked for: it is had in this, or not at all. */
+static void *make_room_and_take(struct nar_place place, const struct nar_want *w, bool *is_zero)
+{
+	u32 need = (u32)ALIGN_UP(2 * ROOM_TIMES * w->nr_pages, PAGES_PER_UNIT);
+	struct nar_pane *x = nar_pane_own(place);
+
+	if (!x || !may_make_room(x, place, w) || !nar_span_grow_pane(x, place, need, (u8)w->backing))
+		return NULL;
+	nar_lock(&x->lock);
+	return take(x, place.policy, w, is_zero, find_roomy);
 }
 
 void *nar_extent_try_alloc_roomy(struct nar_place place, const struct nar_want *want, bool *is_zero)
 {
-	u32 need = (u32)ALIGN_UP(2 * ROOM_TIMES * want->nr_pages, PAGES_PER_UNIT);
 	void *p;
 
 	if (is_too_much(want))
 		return NULL;
 	p = take_own(place, want, is_zero, find_roomy);
-	if (!p && may_make_room(place, want) && nar_span_grow(place, need, (u8)want->backing))
-		p = take_own(place, want, is_zero, find_roomy);
-	return prove(place, want, p);
+	return prove(place, want, p ? p : make_room_and_take(place, want, is_zero));
 }
 
 static void *alloc_with_room(struct nar_place place, const struct nar_want *w, bool *is_zero)

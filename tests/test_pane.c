@@ -381,6 +381,26 @@ START_TEST(moved_pages_are_looked_for_in_both)
 }
 END_TEST
 
+/*
+ *	pane 1: [ full, to its end ]	and a block that wants room
+ *
+ * Expect: no memory is had for the sake of room where it would not be looked for.
+ */
+START_TEST(full_pane_makes_no_room)
+{
+	struct nar_want want = { .nr_pages = UNIT, .align_pages = 1, .backing = BACKING_SMALL,
+				 .state = EXTENT_LARGE };
+	size_t had;
+	bool is_zero;
+
+	take_parted(SPAN);
+	ck_assert_uint_eq(pane_of(take(PANE_1 - SPAN)), 1);
+	had = nar_window_committed(NODE);
+	ck_assert_ptr_null(nar_extent_try_alloc_roomy(PLACE, &want, &is_zero));
+	ck_assert_uint_eq(nar_window_committed(NODE), had);
+}
+END_TEST
+
 static void start(void)
 {
 	ck_assert(nar_start_early());
@@ -403,6 +423,7 @@ int main(void)
 	tcase_add_test(tc, both_come_home);
 	tcase_add_test(tc, reserved_memory_serves_all);
 	tcase_add_test(tc, moved_pages_are_looked_for_in_both);
+	tcase_add_test(tc, full_pane_makes_no_room);
 	suite_add_tcase(suite, tc);
 	return tap_run(suite);
 }
