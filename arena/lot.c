@@ -29,10 +29,10 @@ unsigned int nar_lot_count(void)
 	return max_of(READ_ONCE(nr_lots), 1u);
 }
 
-/* As many as CPUs: more threads do not run at once. */
-static noinline void count_lots(unsigned int node)
+/* As many as a node has CPUs: more threads do not run at once. */
+static noinline void count_lots(void)
 {
-	u32 none = 0, nr = min_of(nar_node_nr_cpus(node), NR_LOTS);
+	u32 none = 0, nr = min_of(nar_node_most_cpus(), NR_LOTS);
 
 	__atomic_compare_exchange_n(&nr_lots, &none, nr, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
@@ -75,7 +75,7 @@ struct nar_lot *nar_lot_lock_own(struct nar_place place) __no_lock_analysis
 	if (unlikely(!l) || nar_trylock(&l->lock))
 		return l;
 	if (!READ_ONCE(nr_lots))
-		count_lots(place.node);
+		count_lots();
 	own = (u8)((own + 1u) % nar_lot_count());
 	l = nar_lot_own(place);
 	if (likely(l))

@@ -57,10 +57,10 @@ unsigned int nar_pane_count(void)
 	return max_of(READ_ONCE(nr_panes), 1u);
 }
 
-/* As many as CPUs: more threads do not run at once. */
-static noinline void count_panes(unsigned int node)
+/* As many as a node has CPUs: more threads do not run at once. */
+static noinline void count_panes(void)
 {
-	u32 none = 0, nr = min_of(nar_node_nr_cpus(node), nar_mem.nr_panes);
+	u32 none = 0, nr = min_of(nar_node_most_cpus(), nar_mem.nr_panes);
 
 	__atomic_compare_exchange_n(&nr_panes, &none, nr, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
@@ -99,7 +99,7 @@ struct nar_pane *nar_pane_lock_own(struct nar_place place) __no_lock_analysis
 	if (unlikely(!x) || nar_trylock(&x->lock))
 		return x;
 	if (!READ_ONCE(nr_panes))
-		count_panes(place.node);
+		count_panes();
 	own = (u8)((own + 1u) % nar_pane_count());
 	x = nar_pane_own(place);
 	if (likely(x))

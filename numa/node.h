@@ -66,4 +66,14 @@ void nar_node_ask_anew(unsigned int node);
 void nar_node_run_on(unsigned int node);
 unsigned int nar_node_nr_cpus(unsigned int node);
 
+/* Of the node that has most: a node's memory is wanted by threads of others, too. */
+static inline unsigned int nar_node_most_cpus(void)
+{
+	unsigned int node, most = 1;
+
+	for (node = 0; node < nar_nodes.nr; node++)
+		most = max_of(most, nar_node_nr_cpus(node));
+	return most;
+}
+
 #endif /* NAR_NODE_H */

@@ -107,8 +107,7 @@ void nar_node_run_on(unsigned int node)
 
 unsigned int nar_node_nr_cpus(unsigned int node)
 {
-	(void)node;
-	return 2;
+	return READ_ONCE(fake.no_cpus) >> node & 1 ? 1 : 2;
 }
 
 /* ---- What it was asked, what it refuses ---- */

@@ -38,6 +38,7 @@ struct fake_machine {
 	u32 absent, away, theirs;	/* where pages of the window are, if not at home */
 	u32 forbid;		/* nodes that the cpuset does not allow */
 	u32 is_full;		/* nodes without room */
+	u32 no_cpus;		/* nodes that are memory alone */
 	bool pages_are_counted;	/* before they are touched */
 	void (*meanwhile)(void);	/* what others do while the kernel is asked; once */
 	const void *pinned;	/* what cannot move */

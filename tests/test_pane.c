@@ -401,6 +401,20 @@ START_TEST(full_pane_makes_no_room)
 }
 END_TEST
 
+/*
+ *	node 3: no CPU; two threads meet at its pane 0
+ *
+ * Expect: it has as many panes as threads that run at once may need, wherever they run.
+ */
+START_TEST(node_without_cpus_has_panes)
+{
+	fake.no_cpus = 1u << NODE;
+	take(SPAN);
+	ck_assert_uint_eq(pane_of(take_parted(10)), 1);
+	ck_assert_uint_eq(nar_pane_count(), 2);
+}
+END_TEST
+
 static void start(void)
 {
 	ck_assert(nar_start_early());
@@ -424,6 +438,7 @@ int main(void)
 	tcase_add_test(tc, reserved_memory_serves_all);
 	tcase_add_test(tc, moved_pages_are_looked_for_in_both);
 	tcase_add_test(tc, full_pane_makes_no_room);
+	tcase_add_test(tc, node_without_cpus_has_panes);
 	suite_add_tcase(suite, tc);
 	return tap_run(suite);
 }
