@@ -81,6 +81,15 @@ static void looks_add(struct looks *l, struct nar_pane *x, u32 unit, u32 now_ms)
 	l->nr++;
 }
 
+/* A round that began is gone through to its end, though some part of it has nothing to look at. */
+static bool may_look(const struct nar_pane *x)
+{
+	u32 at = READ_ONCE(x->next_look);
+
+	return READ_ONCE(x->nr_unseen) ||
+	       (at > nar_unit_floor(x->first) && at < nar_unit_floor(load_acquire(&x->end)));
+}
+
 /* The next that are due, from where the last step ended. */
 static void collect(struct looks *l, struct nar_pane *x, u32 now_ms)
 {
@@ -88,7 +97,7 @@ static void collect(struct looks *l, struct nar_pane *x, u32 now_ms)
 	u32 end = nar_unit_floor(x->end), unit;
 
 	if (x->next_look < first || x->next_look >= end) {
-		x->next_look = first;
+		WRITE_ONCE(x->next_look, first);
 		WRITE_ONCE(x->nr_unseen, 0);
 	}
 	end = min_of(end, x->next_look + LOOK_TABLE);
@@ -99,7 +108,7 @@ static void collect(struct looks *l, struct nar_pane *x, u32 now_ms)
 		if (is_due(&x->unit[unit], now_ms))
 			looks_add(l, x, unit, now_ms);
 	}
-	x->next_look = unit;
+	WRITE_ONCE(x->next_look, unit);
 }
 
 static bool try_bring(void *unit, struct nar_place place)
@@ -122,7 +131,7 @@ static void look_at_once(struct nar_pane *x, u32 unit, u32 now_ms)
 {
 	x->unit[unit].nr_looks--;
 	x->unit[unit].look_ms = now_ms;
-	x->next_look = min_of(x->next_look, unit);
+	WRITE_ONCE(x->next_look, min_of(x->next_look, unit));
 }
 
 static void settle_one(const struct looks *l, unsigned int i, struct nar_pane *x, u32 now_ms)
@@ -186,7 +195,7 @@ bool nar_home_look(unsigned int node, u32 now_ms)
 		return false;
 	nar_for_each_pane(x, node, i) {
 		l.nr = 0;
-		if (READ_ONCE(x->nr_unseen))
+		if (may_look(x))
 			look_at_some(&l, x, now_ms);
 		if (l.tried < l.nr)
 			return true;
@@ -199,6 +208,15 @@ void nar_home_begin(struct nar_home_tour *t, unsigned int node)
 	*t = (struct nar_home_tour){ .node = node };
 }
 
+/* What is left of a round that has begun belongs to the new one. */
+static void begin_anew(struct nar_pane *x)
+{
+	nar_lock(&x->lock);
+	WRITE_ONCE(x->nr_unseen, x->nr_unseen + may_look(x));
+	WRITE_ONCE(x->next_look, 0);
+	nar_unlock(&x->lock);
+}
+
 bool nar_home_look_on(struct nar_home_tour *t, u32 now_ms)
 {
 	struct looks l = { .nr = 0 };
@@ -207,12 +225,9 @@ bool nar_home_look_on(struct nar_home_tour *t, u32 now_ms)
 	t->is_end = !x;
 	if (!x)
 		return false;
-	if (!t->has_begun) {
-		nar_lock(&x->lock);
-		x->next_look = 0;
-		nar_unlock(&x->lock);
-	}
-	t->has_begun = READ_ONCE(x->nr_unseen) && !look_at_some(&l, x, now_ms);
+	if (!t->has_begun)
+		begin_anew(x);
+	t->has_begun = may_look(x) && !look_at_some(&l, x, now_ms);
 	t->pane += !t->has_begun;
 	return l.nr;
 }

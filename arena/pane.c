@@ -35,6 +35,7 @@ static void pane_begin(struct nar_pane *x, unsigned int node, unsigned int numbe
 	x->unit = &nar_mem.unit[window >> HUGE_SHIFT];
 	x->first = x->end = nar_pane_first(number) + (u32)(GUARD_BYTES >> PAGE_SHIFT);
 	x->limit = nar_pane_end(number);
+	x->next_collapse = nar_unit_floor(x->first);
 	x->tree[POLICY_OURS] = x->ours;
 	for (backing = 0; backing < NR_BACKINGS; backing++)
 		x->ours[backing].table = x->table;

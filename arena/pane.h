@@ -39,7 +39,7 @@ struct nar_pane {
 	u32 nr_huge;			/* units touched that were asked to be huge */
 	u32 small_end;			/* units from here on began huge */
 	u32 next_collapse;		/* relaxed: where to look for a unit to make huge */
-	u32 next_look;			/* ... and for one that is not at home */
+	u32 next_look;			/* ... and for one that is not at home; relaxed reads */
 	u32 nr_unseen;			/* relaxed reads; 0: there is none to look at */
 	bool is_grown;			/* relaxed reads */
 	u32 nr_collapsing;

@@ -426,7 +426,7 @@ bool nar_pages_are_counted(void)
 
 size_t nar_pages_of_machine(void)
 {
-	return FAKE_BYTES;
+	return fake.bytes ? fake.bytes : FAKE_BYTES;
 }
 
 u64 nar_clock_ms(void)

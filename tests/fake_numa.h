@@ -17,7 +17,7 @@
 
 #define FAKE_NODES 4u
 
-/* Its memory; numarena makes a pane four times as large. */
+/* Its memory, if a test says nothing else; numarena makes a pane four times as large. */
 #define FAKE_BYTES MIB(64)
 
 #define FAKE_NOT_BOUND 255u
@@ -42,6 +42,7 @@ struct fake_machine {
 	bool pages_are_counted;	/* before they are touched */
 	void (*meanwhile)(void);	/* what others do while the kernel is asked; once */
 	const void *pinned;	/* what cannot move */
+	size_t bytes;		/* its memory, before the start; 0: FAKE_BYTES */
 	size_t cgroup_room;	/* what the cgroup's limit leaves */
 	u64 pool_units;		/* 2 MiB pages in hugetlb pools */
 	u64 clock_ms;

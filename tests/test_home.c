@@ -307,6 +307,55 @@ START_TEST(steps_are_bounded)
 }
 END_TEST
 
+#define GIB_UNITS (GIB(1) / HUGE_BYTES)
+
+/* The first GiB of the pane is at home, and was seen to be; behind it lies one that is absent. */
+static char *fill_far(void)
+{
+	char *far;
+
+	take(GIB_UNITS + 88, 0, BACKING_HUGE);
+	nr_moved_in(20);
+	ck_assert_uint_eq(fake_calls.asked_pages[NODE], GIB_UNITS + 88);
+	far = take(1, 0, BACKING_HUGE);
+	ck_assert_uint_ge(nar_page_of(far), (GIB_UNITS + 88) * UNIT);
+	fake.absent = US;
+	step();
+	step();
+	ck_assert_uint_eq(fake_calls.asked_pages[NODE], GIB_UNITS + 89);
+	fake.absent = 0;
+	fake.away = US;
+	fake.clock_ms += LONGER_MS;
+	return far;
+}
+
+/*
+ *	| 600 units at home | absent ... then away |	512 units a step
+ *
+ * Expect: a round goes on where the first step of it found nothing to look at.
+ */
+START_TEST(round_goes_to_the_end)
+{
+	fill_far();
+	ck_assert_uint_eq(nr_moved_in(2), 1);
+	check_events(1, 1);
+	ck_assert_uint_eq(nr_moved_in(10), 0);
+}
+END_TEST
+
+/* Expect: so does a tour. */
+START_TEST(tour_goes_to_the_end)
+{
+	struct nar_home_tour tour;
+
+	fill_far();
+	nar_home_begin(&tour, NODE);
+	while (!tour.is_end)
+		nar_home_look_on(&tour, (u32)nar_clock_ms());
+	check_events(1, 1);
+}
+END_TEST
+
 /*
  *	reserve: | away | away |	handed out later
  *
@@ -330,6 +379,12 @@ static void start(void)
 	ck_assert(nar_start_early());
 }
 
+static void start_large(void)
+{
+	fake.bytes = GIB(2);
+	start();
+}
+
 int main(void)
 {
 	Suite *suite = suite_create("home");
@@ -349,6 +404,11 @@ int main(void)
 	tcase_add_test(tc, purged_meanwhile);
 	tcase_add_test(tc, steps_are_bounded);
 	tcase_add_test(tc, reserved_is_brought_at_once);
+	suite_add_tcase(suite, tc);
+	tc = tcase_create("large");
+	tcase_add_checked_fixture(tc, start_large, NULL);
+	tcase_add_test(tc, round_goes_to_the_end);
+	tcase_add_test(tc, tour_goes_to_the_end);
 	suite_add_tcase(suite, tc);
 	return tap_run(suite);
 }
