@@ -18,6 +18,7 @@
 
 #include "internal/option.h"
 #include "numa/cancel.h"
+#include "numa/mask.h"
 
 #include "arena.h"
 #include "extent.h"
@@ -75,12 +76,15 @@ static __thread bool holds_rcu;
 
 /* Parent and child talk with all locks held. */
 static __thread int cancel_before;
+static __thread sigset_t mask_before;
 
 static void before_fork(void)
 {
-	bool is_amid = nar_fork_is_locked_by_me();
+	bool is_amid;
 
+	nar_mask_all(&mask_before);
 	cancel_before = nar_cancel_forbid();
+	is_amid = nar_fork_is_locked_by_me();
 	holds_rcu = nar_opt.fork_rcu && !is_amid && !rcu_read_ongoing();
 	if (holds_rcu)
 		urcu_bp_before_fork();
@@ -96,6 +100,7 @@ static void after_fork_parent(void)
 	if (holds_rcu)
 		urcu_bp_after_fork_parent();
 	nar_cancel_restore(cancel_before);
+	nar_mask_restore(&mask_before);
 }
 
 /* Of a lock that fork did not take what it protects may be half done. */
@@ -124,6 +129,7 @@ static void after_fork_child(void)
 	if (holds_rcu)
 		urcu_bp_after_fork_child();
 	nar_cancel_restore(cancel_before);
+	nar_mask_restore(&mask_before);
 }
 
 void nar_fork_init(struct nar_lock *start)

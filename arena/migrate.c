@@ -196,8 +196,11 @@ static int migrate_noted(const struct block *b, unsigned int node)
 int nar_migrate(void *p, unsigned int node)
 {
 	struct block b;
-	int err = try_begin(&b, p);
+	int err = -EINVAL;
 
+	/* Where there is no pane there is no lock that a fork knows of. */
+	if (nar_extent_pages(p, EXTENT_LARGE))
+		err = try_begin(&b, p);
 	if (err)
 		return err;
 	/* Where there is one node, nothing can be elsewhere. */

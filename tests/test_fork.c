@@ -8,6 +8,7 @@
  */
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include "arena/fork.h"
 #include "arena/pane.h"
 #include "arena/start.h"
+#include "internal/option.h"
 
 #include "fake_numa.h"
 #include "tap.h"
@@ -97,6 +99,65 @@ START_TEST(who_holds_none_takes_all)
 }
 END_TEST
 
+/* What happens after numarena's own step before a fork, and before its step after it. */
+static void (*amid_fork)(void);
+static bool was_amid;
+
+static void before_fork(void)
+{
+	if (amid_fork)
+		amid_fork();
+}
+
+/* Who comes first is called last. */
+__attribute__((constructor(101))) static void register_first(void)
+{
+	pthread_atfork(before_fork, NULL, NULL);
+}
+
+static volatile sig_atomic_t nr_forks;
+
+static void fork_too(int sig)
+{
+	pid_t pid = fork();
+
+	(void)sig;
+	if (!pid)
+		_exit(nar_fork_is_locked_by_me());
+	check_child(pid);
+	nr_forks++;
+}
+
+static void interrupt(void)
+{
+	amid_fork = NULL;
+	was_amid = nar_fork_is_locked_by_me();
+	raise(SIGUSR1);
+	ck_assert_int_eq(nr_forks, 0);
+}
+
+/*
+ *	fork | all locks | signal ... | fork's end |	its handler forks, too
+ *
+ * Expect: the handler waits until the locks are free, so both forks have all of them.
+ */
+START_TEST(handler_waits_for_forks_end)
+{
+	pid_t pid;
+
+	nar_opt.fork_rcu = false;	/* RCU's own step masks signals, too */
+	signal(SIGUSR1, fork_too);
+	amid_fork = interrupt;
+	pid = fork();
+	if (!pid)
+		_exit(nar_fork_is_locked_by_me());
+	check_child(pid);
+	ck_assert(was_amid);
+	ck_assert_int_eq(nr_forks, 1);
+	ck_assert(!nar_fork_is_locked_by_me());
+}
+END_TEST
+
 static void start(void)
 {
 	ck_assert(nar_start_early());
@@ -111,6 +172,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, start, NULL);
 	tcase_add_test(tc, who_holds_one_waits_for_none);
 	tcase_add_test(tc, who_holds_none_takes_all);
+	tcase_add_test(tc, handler_waits_for_forks_end);
 	suite_add_tcase(suite, tc);
 	return tap_run(suite);
 }
