@@ -278,6 +278,17 @@ static void *make_room_and_take(struct nar_place place, const struct nar_want *w
 	return take(x, place.policy, w, is_zero, find_roomy);
 }
 
+/* What was made ready beforehand lies in the first pane, for all. */
+static void *take_room_of_reserve(struct nar_place place, const struct nar_want *w, bool *is_zero)
+{
+	struct nar_pane *first = nar_pane_of(place.node);
+
+	if (!READ_ONCE(first->has_reserve) || !nar_pane_ready(first, place.policy))
+		return NULL;
+	nar_lock(&first->lock);
+	return take(first, place.policy, w, is_zero, find_roomy);
+}
+
 void *nar_extent_try_alloc_roomy(struct nar_place place, const struct nar_want *want, bool *is_zero)
 {
 	void *p;
@@ -285,6 +296,7 @@ void *nar_extent_try_alloc_roomy(struct nar_place place, const struct nar_want *
 	if (is_too_much(want))
 		return NULL;
 	p = take_own(place, want, is_zero, find_roomy);
+	p = p ? p : take_room_of_reserve(place, want, is_zero);
 	return prove(place, want, p ? p : make_room_and_take(place, want, is_zero));
 }
 

@@ -42,6 +42,7 @@ struct nar_pane {
 	u32 next_look;			/* ... and for one that is not at home; relaxed reads */
 	u32 nr_unseen;			/* relaxed reads; 0: there is none to look at */
 	bool is_grown;			/* relaxed reads */
+	bool has_reserve;		/* relaxed reads: some was made ready beforehand */
 	u32 nr_collapsing;
 } __shared_line;
 

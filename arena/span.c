@@ -225,6 +225,7 @@ void *nar_span_hold(struct nar_place place, size_t bytes, enum nar_backing backi
 	nar_set_kin(&x->table[page], (struct nar_kin){ place.policy, (u8)backing });
 	for (unit = nar_unit_floor(page); unit < nar_unit_floor(page + (u32)nr); unit++)
 		WRITE_ONCE(x->unit[unit].is_reserved, true);
+	WRITE_ONCE(x->has_reserve, true);
 	nar_unlock(&x->lock);
 	return nar_page_at(place.node, page);
 }

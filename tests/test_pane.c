@@ -347,6 +347,28 @@ START_TEST(reserved_memory_serves_all)
 }
 END_TEST
 
+/*
+ *	pane 1: [ some ]	reserved: 32 MiB, in pane 0
+ *
+ * Expect: so it does a block that wants room to grow.
+ */
+START_TEST(reserved_memory_is_room)
+{
+	struct nar_want want = { .nr_pages = UNIT, .align_pages = 1, .backing = BACKING_SMALL,
+				 .state = EXTENT_LARGE };
+	bool is_zero;
+	size_t had;
+	void *p;
+
+	take_parted(SPAN);
+	p = nar_span_hold(PLACE, MIB(32), BACKING_SMALL, HUGE_SHIFT);
+	nar_span_release(p);
+	had = nar_window_committed(NODE);
+	ck_assert_ptr_eq(nar_extent_try_alloc_roomy(PLACE, &want, &is_zero), p);
+	ck_assert_uint_eq(nar_window_committed(NODE), had);
+}
+END_TEST
+
 /* Steps enough for a look at all, and to bring home one after the other. */
 static void look_home(void)
 {
@@ -436,6 +458,7 @@ int main(void)
 	tcase_add_test(tc, both_grow_up);
 	tcase_add_test(tc, both_come_home);
 	tcase_add_test(tc, reserved_memory_serves_all);
+	tcase_add_test(tc, reserved_memory_is_room);
 	tcase_add_test(tc, moved_pages_are_looked_for_in_both);
 	tcase_add_test(tc, full_pane_makes_no_room);
 	tcase_add_test(tc, node_without_cpus_has_panes);
