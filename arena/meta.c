@@ -148,7 +148,7 @@ static bool reserve_limited(size_t limit)
 	for (; limit >= SPAN_MIN; limit /= 2) {
 		size_t areas_size = nr * min_of(AREA_BYTES_LIMITED, ALIGN_DOWN(limit / 8 / nr, HUGE_BYTES));
 
-		window = (limit - areas_size) / nr / 64 * 62;
+		window = min_of((limit - areas_size) / nr / 64 * 62, WINDOW_MAX);
 		/* Several windows lie at powers of two; one may be cut anywhere. */
 		if (nr > 1)
 			window = (size_t)1 << log2_floor(window);
