@@ -124,18 +124,32 @@ static void *take(struct nar_pane *x, unsigned int policy, const struct nar_want
 	return page ? nar_page_at(x->node, from) : NULL;
 }
 
-/* What is free in another pane is had before more is mapped. */
+/*
+ * What is free in another pane is had before more is mapped.  But the thread waits for nobody
+ * there if its own pane has little, or all would stay, and meet, where memory was first: unless
+ * @waits, and for what was made ready beforehand.
+ */
+static bool try_lock_other(const struct nar_pane *own, struct nar_pane *x, bool waits) __no_lock_analysis
+{
+	if (nar_trylock(&x->lock))
+		return true;
+	if (!waits && !READ_ONCE(x->has_reserve) && nar_pane_has_little(own))
+		return false;
+	nar_lock(&x->lock);
+	return true;
+}
+
 static noinline void *take_of_others(const struct nar_pane *own, unsigned int policy, const struct nar_want *w,
-				     bool *is_zero)
+				     bool *is_zero, bool waits) __no_lock_analysis
 {
 	struct nar_pane *x;
 	void *p = NULL;
 	unsigned int i;
 
 	nar_for_each_pane(x, own->node, i) {
-		if (x == own || READ_ONCE(x->free_pages) < w->nr_pages || !load_acquire(&x->tree[policy]))
+		if (x == own || READ_ONCE(x->free_pages) < w->nr_pages || !load_acquire(&x->tree[policy]) ||
+		    !try_lock_other(own, x, waits))
 			continue;
-		nar_lock(&x->lock);
 		p = take(x, policy, w, is_zero, find_any);
 		if (p)
 			break;
@@ -151,7 +165,8 @@ static void *take_own(struct nar_place place, const struct nar_want *w, bool *is
 	return x ? take(x, place.policy, w, is_zero, find) : NULL;
 }
 
-static void *take_any(struct nar_place place, const struct nar_want *w, bool *is_zero) __no_lock_analysis
+static void *take_from_all(struct nar_place place, const struct nar_want *w, bool *is_zero, bool waits)
+	__no_lock_analysis
 {
 	struct nar_pane *x = nar_pane_lock_own(place);
 	void *p;
@@ -159,7 +174,19 @@ static void *take_any(struct nar_place place, const struct nar_want *w, bool *is
 	if (!x)
 		return NULL;
 	p = take(x, place.policy, w, is_zero, find_any);
-	return p ? p : take_of_others(x, place.policy, w, is_zero);
+	return p ? p : take_of_others(x, place.policy, w, is_zero, waits);
+}
+
+/* A pool is not asked for more, and said to be empty, while somebody has some. */
+static void *take_any(struct nar_place place, const struct nar_want *w, bool *is_zero)
+{
+	return take_from_all(place, w, is_zero, w->backing == BACKING_HUGETLB);
+}
+
+/* Where nothing more can be had, others' memory is worth waiting for. */
+static void *take_at_last(struct nar_place place, const struct nar_want *w, bool *is_zero)
+{
+	return take_from_all(place, w, is_zero, true);
 }
 
 /* Spans start at units, so alignment up to a unit needs no slack. */
@@ -189,7 +216,7 @@ static void *grow_and_take(struct nar_place place, const struct nar_want *w, boo
 
 	while (!p && nar_span_grow(place, need, backing))
 		p = take_any(place, w, is_zero);
-	return p;
+	return p ? p : take_at_last(place, w, is_zero);
 }
 
 static bool is_too_much(const struct nar_want *w)
@@ -306,7 +333,9 @@ static void *alloc_with_room(struct nar_place place, const struct nar_want *w, b
 
 	/* A pool's pages are nobody's room. */
 	p = p ? p : grow_pool_and_take(place, w, is_zero);
-	return p || !has_room(place, w) ? p : grow_and_take(place, w, is_zero);
+	if (p)
+		return p;
+	return has_room(place, w) ? grow_and_take(place, w, is_zero) : take_at_last(place, w, is_zero);
 }
 
 /* Where there is room, in order of distance; where there is none, what the kernel will give. */

@@ -13,6 +13,9 @@
 /* Extents of the right size but the wrong alignment to look at before asking for slack. */
 #define ALIGN_TRIES 16
 
+/* A meeting is forgotten after so many times without one. */
+#define MEETING_COUNTS 4
+
 struct nar_pane nar_pane_none;
 struct nar_pane *nar_panes[NAR_MAX_NODES][NAR_MAX_PANES];
 
@@ -20,6 +23,7 @@ static struct nar_pane firsts[NAR_MAX_NODES];
 static size_t committed_all;	/* relaxed */
 static u32 nr_panes;		/* 0: no two threads have met yet; written once */
 static __thread u8 own;
+static __thread u8 nr_met;	/* meetings with others, less one for some times without */
 
 /* ---- Which there are ---- */
 
@@ -93,16 +97,36 @@ struct nar_pane *nar_pane_own(struct nar_place place)
 	return nar_pane_ready(x, place.policy) ? x : NULL;
 }
 
+/* Return: whether the thread is in the way of others, or they are in its, too often. */
+static noinline bool note_meeting(void)
+{
+	if (!READ_ONCE(nr_panes))
+		count_panes();
+	nr_met += MEETING_COUNTS;
+	if (nr_met <= (NAR_PANE_MEETINGS - 1) * MEETING_COUNTS)
+		return false;
+	nr_met = 0;
+	return true;
+}
+
+/*
+ * Who left at the first meeting would come to where another is, who leaves, and so on: blocks
+ * of all threads would lie in all panes.
+ */
 struct nar_pane *nar_pane_lock_own(struct nar_place place) __no_lock_analysis
 {
 	struct nar_pane *x = nar_pane_own(place);
 
-	if (unlikely(!x) || nar_trylock(&x->lock))
+	if (unlikely(!x))
+		return NULL;
+	if (likely(nar_trylock(&x->lock))) {
+		nr_met -= nr_met > 0;
 		return x;
-	if (!READ_ONCE(nr_panes))
-		count_panes();
-	own = (u8)((own + 1u) % nar_pane_count());
-	x = nar_pane_own(place);
+	}
+	if (note_meeting()) {
+		own = (u8)((own + 1u) % nar_pane_count());
+		x = nar_pane_own(place);
+	}
 	if (likely(x))
 		nar_lock(&x->lock);
 	return x;
@@ -131,6 +155,11 @@ size_t nar_window_committed(unsigned int node)
 	nar_for_each_pane(x, node, i)
 		sum += committed(x);
 	return sum;
+}
+
+bool nar_pane_has_little(const struct nar_pane *x)
+{
+	return committed(x) * nar_pane_count() < nar_window_committed(x->node);
 }
 
 size_t nar_window_used(unsigned int node)

@@ -5,9 +5,9 @@
  * unless it says otherwise.
  *
  * A node has one pane until threads are in each other's way there: who finds its pane busy
- * takes from the next from then on, as threads do with ptmalloc's arenas (Gloger, 1996), and as
- * they do with lots.  What is freed goes where it came from.  Pages are counted from the
- * window's start in all of them.
+ * again and again takes from the next from then on, much as threads do with ptmalloc's arenas
+ * (Gloger, 1996).  What is freed goes where it came from.  Pages are counted from the window's
+ * start in all of them.
  */
 #ifndef NAR_PANE_H
 #define NAR_PANE_H
@@ -147,11 +147,17 @@ unsigned int nar_pane_count(void);
  */
 struct nar_pane *nar_pane_own(struct nar_place place);
 
-/* The same, locked; from now on it is another if that was busy. */
+/* Who meets others so often in a row at its pane leaves it. */
+#define NAR_PANE_MEETINGS 4
+
+/* The same, locked; from now on it is another if that was busy too often. */
 struct nar_pane *nar_pane_lock_own(struct nar_place place);
 
 /* Memory that @x has got or, below 0, no longer has. */
 void nar_pane_count_committed(struct nar_pane *x, u8 backing, long bytes);
+
+/* Whether it has less memory than its share of what all panes of its node have; racy. */
+bool nar_pane_has_little(const struct nar_pane *x);
 
 /* Bytes that have memory behind them; no lock, racy.  All: of the whole process. */
 size_t nar_window_committed(unsigned int node);

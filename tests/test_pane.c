@@ -80,6 +80,7 @@ static unsigned int pane_of(const void *p)
 /* ---- Others ---- */
 
 static pthread_barrier_t is_locked;
+static u32 is_taken;	/* relaxed */
 
 static void *be_in_the_way(void *arg)
 {
@@ -89,26 +90,64 @@ static void *be_in_the_way(void *arg)
 	nar_lock(lock);
 	before = READ_ONCE(lock->nr_contended);
 	pthread_barrier_wait(&is_locked);
-	/* It has left the pane, and waits with the new one until that may be known. */
-	while (READ_ONCE(lock->nr_contended) == before)
+	while (READ_ONCE(lock->nr_contended) == before && !READ_ONCE(is_taken))
 		sched_yield();
 	nar_unlock(lock);
 	return NULL;
 }
 
-/* What the caller takes while another has the lock of pane 0; it takes from pane 1 from then on. */
-static char *take_parted(size_t nr_pages)
+/* Another has the lock of pane 0 until somebody waits for it, or the end. */
+static pthread_t meeting_begin(void)
 {
 	pthread_t thread;
-	char *p;
 
+	WRITE_ONCE(is_taken, 0);
 	pthread_barrier_init(&is_locked, NULL, 2);
 	ck_assert_int_eq(pthread_create(&thread, NULL, be_in_the_way, &nar_pane_of(NODE)->lock), 0);
 	pthread_barrier_wait(&is_locked);
-	p = take(nr_pages);
+	return thread;
+}
+
+static void meeting_end(pthread_t thread)
+{
+	WRITE_ONCE(is_taken, 1);
 	ck_assert_int_eq(pthread_join(thread, NULL), 0);
 	pthread_barrier_destroy(&is_locked);
+}
+
+/* Return: the pane that the caller has got then. */
+static unsigned int meet(void)
+{
+	pthread_t thread = meeting_begin();
+	struct nar_pane *x = nar_pane_lock_own(PLACE);
+
+	nar_unlock(&x->lock);
+	meeting_end(thread);
+	return x->number;
+}
+
+static char *take_meeting(size_t nr_pages)
+{
+	pthread_t thread = meeting_begin();
+	char *p = take(nr_pages);
+
+	meeting_end(thread);
 	return p;
+}
+
+static u32 nr_waits(void)
+{
+	return READ_ONCE(nar_pane_of(NODE)->lock.nr_contended);
+}
+
+/* Having met others too often it takes from pane 1 from then on. */
+static char *take_parted(size_t nr_pages)
+{
+	unsigned int i;
+
+	for (i = 0; i < NAR_PANE_MEETINGS; i++)
+		meet();
+	return take(nr_pages);
 }
 
 static void *take_thread(void *nr_pages)
@@ -132,7 +171,7 @@ static char *take_anew(size_t nr_pages)
 /*
  *	pane 0: [ a, its lock held ]	pane 1: [ b ]
  *
- * Expect: who finds the lock busy takes from another pane from then on; what is freed goes
+ * Expect: who finds the lock busy again and again takes from another pane from then on; what is freed goes
  * where it came from; sums are of both.
  */
 START_TEST(busy_pane_is_left)
@@ -154,6 +193,64 @@ START_TEST(busy_pane_is_left)
 	ck_assert_ptr_eq(take(SPAN), b);
 	give(a);
 	ck_assert_uint_eq(nar_pane_of(NODE)->free_pages, SPAN);
+}
+END_TEST
+
+/* Expect: who meets another now and then stays where it is. */
+START_TEST(meetings_are_forgotten)
+{
+	unsigned int i, k;
+
+	give(take(SPAN));
+	for (i = 0; i < 2 * NAR_PANE_MEETINGS; i++) {
+		ck_assert_uint_eq(meet(), 0);
+		for (k = 0; k < 10; k++)
+			give(take(1));
+	}
+	for (i = 1; i < NAR_PANE_MEETINGS; i++)
+		ck_assert_uint_eq(meet(), 0);
+	ck_assert_uint_eq(meet(), 1);
+}
+END_TEST
+
+/*
+ *	pane 0: [ free ], its lock held		pane 1: [ full ]
+ *
+ * Expect: a thread whose pane has less than its share gets more for it and does not wait;
+ * unless no more is to be had, or it was reserved for all.
+ */
+START_TEST(who_has_little_does_not_wait)
+{
+	u32 before;
+	char *a;
+
+	a = take(3 * SPAN);
+	take_parted(SPAN);
+	give(a);
+	before = nr_waits();
+	ck_assert_uint_eq(pane_of(take_meeting(SPAN)), 1);
+	ck_assert_uint_eq(nr_waits(), before);
+	fake.refuse_commit = 1u << NODE;
+	ck_assert_ptr_eq(take_meeting(SPAN), a);
+	ck_assert_uint_eq(nr_waits(), before + 1);
+	fake.refuse_commit = 0;
+	fake.is_full = 1u << NODE;
+	ck_assert_ptr_eq(take_meeting(SPAN), a + SPAN * PAGE_BYTES);
+	ck_assert_uint_eq(nr_waits(), before + 2);
+}
+END_TEST
+
+START_TEST(reserve_is_waited_for)
+{
+	void *p;
+	u32 before;
+
+	take_parted(SPAN);
+	p = nar_span_hold(PLACE, MIB(16), BACKING_SMALL, HUGE_SHIFT);
+	nar_span_release(p);
+	before = nr_waits();
+	ck_assert_ptr_eq(take_meeting(SPAN), p);
+	ck_assert_uint_eq(nr_waits(), before + 1);
 }
 END_TEST
 
@@ -451,6 +548,9 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, start, NULL);
 	tcase_add_test(tc, busy_pane_is_left);
+	tcase_add_test(tc, meetings_are_forgotten);
+	tcase_add_test(tc, who_has_little_does_not_wait);
+	tcase_add_test(tc, reserve_is_waited_for);
 	tcase_add_test(tc, free_memory_serves_all);
 	tcase_add_test(tc, full_pane_falls_over);
 	tcase_add_test(tc, whole_window_is_surveyed);
