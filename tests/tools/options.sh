@@ -132,7 +132,7 @@ fi
 # ---- Of the library ----
 
 library_options_of_code() {
-	sed -n -E 's/^\tOPTION\(([a-z_]+),.*/\1/p; s/^\t\{ "([a-z_]+)", .*/\1/p' "$top/arena/option.c" | sort
+	sed -n -E 's/^\tSETTING\(([a-z_]+),.*/\1/p; s/^\t\{ "([a-z_]+)", .*/\1/p' "$top/arena/setting.c" | sort
 }
 
 library_options_of_manual() {
