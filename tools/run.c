@@ -237,7 +237,7 @@ int cmd_run(int argc, char **argv)
 	}
 	if (optind == argc)
 		tool_usage_error(&usage, "which program?");
-	library_find(LIBRARY_NUMARENA, library, sizeof(library));
+	library_find(LIBRARY_NUMARENA, library, sizeof(library), LAUNCH_FAILED);
 	library_preload(library);
 	if (nodes)
 		bind_to(nodes);

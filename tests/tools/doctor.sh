@@ -329,7 +329,8 @@ check 'no library' library_is '' 'make install'
 check 'a library that does not load' library_is 'not a library' 'apt-get install'
 
 check 'a machine that is not there' exits 1 'No such file' doctor --root "$tap_dir/none"
-check 'an operand' misused "what is 'x' for?" doctor x
+check 'an operand' misused "what is 'x'? no operand is taken" doctor x
+check 'a machine that is a file' exits 1 'Not a directory' doctor --root "$0"
 check 'closed or full stdout' complains_of_output doctor
 check 'the same with JSON' complains_of_output doctor --json
 

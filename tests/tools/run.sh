@@ -142,6 +142,7 @@ check 'status 0' exit_status_is 0 true
 check 'status 7' exit_status_is 7 sh -c 'exit 7'
 check 'a signal' exit_status_is 143 sh -c 'kill $$'
 check 'no such program: 127' exits 127 'cannot run no-such-program' run no-such-program
+check 'no name: 127' exits 127 "cannot run '': No such file" run ''
 check 'no such path: 127' exits 127 'No such file' run ./no/such/program
 check 'not executable: 126' exits 126 'Permission denied' run "$tap_dir/plain"
 check 'a folder: 126' exits 126 'Permission denied' run "$tap_dir"
