@@ -3,6 +3,7 @@
  * A heap as a set of shards, and the way to allocate from it without an arena.
  */
 #include <errno.h>
+#include <stdio.h>
 
 #include "internal/option.h"
 
@@ -131,6 +132,20 @@ int nar_heap_make(struct nar_heap **to)
 	return 0;
 }
 
+void nar_heap_set_name(struct nar_heap *h, const char *name)
+{
+	size_t i;
+
+	WRITE_ONCE(h->name_life, 0);
+	/* Not whole from here on; pairs with the fence in read_name(). */
+	nar_fence_release();
+	for (i = 0; i < NUMARENA_HEAP_NAME_MAX && name[i]; i++)
+		WRITE_ONCE(h->name[i], name[i]);
+	WRITE_ONCE(h->name[i], '\0');
+	/* All of it is there; pairs with read_name(). */
+	store_release(&h->name_life, h->nr_lives + 1);
+}
+
 u64 nar_heap_open(struct nar_heap *h)
 {
 	u64 handle = ++h->nr_lives << HANDLE_ID_BITS | h->id;
@@ -148,15 +163,47 @@ void nar_heap_unmake(struct nar_heap *h)
 	nar_unlock(&make_lock);
 }
 
-struct nar_heap *nar_heap_find(u64 handle)
+/* Whatever it is now. */
+static struct nar_heap *of_number(u64 handle)
 {
 	u64 id = handle & ((1ull << HANDLE_ID_BITS) - 1);
-	struct nar_heap *h;
 
 	if (id < NAR_FIRST_HEAP || id >= NAR_MAX_HEAPS)
 		return NULL;
-	h = load_acquire(&nar_heaps[id]);
+	return load_acquire(&nar_heaps[id]);
+}
+
+struct nar_heap *nar_heap_find(u64 handle)
+{
+	struct nar_heap *h = of_number(handle);
+
 	return h && load_acquire(&h->handle) == handle ? h : NULL;
+}
+
+/* Return: whether it is the name of who had @handle, all of it. */
+static bool read_name(u64 handle, char name[NUMARENA_HEAP_NAME_MAX + 1])
+{
+	const struct nar_heap *h = of_number(handle);
+	u64 life = handle >> HANDLE_ID_BITS;
+	size_t i;
+
+	if (!h || !life || load_acquire(&h->name_life) != life)
+		return false;
+	for (i = 0; i < NUMARENA_HEAP_NAME_MAX && (name[i] = READ_ONCE(h->name[i])); i++)
+		;
+	name[i] = '\0';
+	nar_fence_acquire();
+	return READ_ONCE(h->name_life) == life;
+}
+
+const char *nar_heap_label(u64 handle, char label[NAR_HEAP_LABEL_BYTES])
+{
+	char name[NUMARENA_HEAP_NAME_MAX + 1];
+
+	*label = '\0';
+	if (read_name(handle, name))
+		snprintf(label, NAR_HEAP_LABEL_BYTES, " (\"%s\")", name);
+	return label;
 }
 
 struct nar_shard *nar_heap_shard_of(u32 slab)

@@ -22,7 +22,8 @@ struct nar_heap {
 
 	/* Of heaps that the program makes, from here on. */
 	u64 nodes;		/* bit n: dense node n may have its memory; 0: all may */
-	char name[NUMARENA_HEAP_NAME_MAX + 1];
+	char name[NUMARENA_HEAP_NAME_MAX + 1];	/* the last one's until another has the number; racy reads */
+	u64 name_life;		/* whose name that is; 0 while it is written */
 	void (*low_memory)(struct numarena_heap *heap, size_t wanted_bytes, void *arg);
 	void *low_memory_arg;
 	u64 nr_low_memory;	/* relaxed */
@@ -49,6 +50,8 @@ int nar_heap_init(struct nar_heap *h, u16 id, unsigned int policy);
 
 /* One of the program's, without a handle yet.  Return: 0, -ENOSPC or -ENOMEM. */
 int nar_heap_make(struct nar_heap **to);
+/* The name of who is about to be opened. */
+void nar_heap_set_name(struct nar_heap *h, const char *name);
 /* From now on it can be found.  Return: its handle. */
 u64 nar_heap_open(struct nar_heap *h);
 /* It has nothing any more, and may be made again. */
@@ -56,6 +59,10 @@ void nar_heap_unmake(struct nar_heap *h);
 
 /* NULL if it was destroyed, or there never was one. */
 struct nar_heap *nar_heap_find(u64 handle);
+
+/* For messages: ' ("name")', or nothing if no heap had the handle or another has the number by now. */
+#define NAR_HEAP_LABEL_BYTES (NUMARENA_HEAP_NAME_MAX + sizeof(" (\"\")"))
+const char *nar_heap_label(u64 handle, char label[NAR_HEAP_LABEL_BYTES]);
 
 static inline bool nar_heap_is_alive(u64 handle)
 {

@@ -12,12 +12,21 @@
 #include "post.h"
 #include "thread.h"
 
+void nar_heap_die(u64 handle, const char *call, const char *when)
+{
+	char label[NAR_HEAP_LABEL_BYTES];
+
+	nar_heap_label(handle, label);
+	nar_die("%s of heap %p%s, which was destroyed%s%s", call, (void *)nar_handle_to_heap(handle), label, when,
+		*label ? "" : " or never made");
+}
+
 struct nar_heap *nar_heap_or_die(u64 handle)
 {
 	struct nar_heap *h = nar_heap_find(handle);
 
 	if (unlikely(!h))
-		nar_die("use of heap %p, which was destroyed or never made", (void *)nar_handle_to_heap(handle));
+		nar_heap_die(handle, "use", "");
 	return h;
 }
 

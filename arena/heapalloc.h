@@ -15,6 +15,8 @@ void *nar_heap_alloc_class(u64 handle, unsigned int class);
 void *nar_heap_alloc_large(u64 handle, const struct nar_block *block, bool *is_zero);
 
 struct nar_heap *nar_heap_or_die(u64 handle);
+/* The @call was made of one that was destroyed, or of none. */
+__attribute__((__noreturn__)) __cold void nar_heap_die(u64 handle, const char *call, const char *when);
 
 /* The handle of the heap of the program's that the live object @p is of; HANDLE_NONE. */
 u64 nar_heap_handle_of(const void *p);

@@ -56,7 +56,7 @@ __exported void numarena_heap_destroy(struct numarena_heap *heap)
 	int saved = errno;
 
 	if (heap && !nar_heap_try_destroy(nar_heap_to_handle(heap)))
-		nar_die("destroy of heap %p, which was destroyed already or never made", (void *)heap);
+		nar_heap_die(nar_heap_to_handle(heap), "destroy", " already");
 	errno = saved;
 }
 
@@ -124,9 +124,11 @@ __exported void *numarena_heap_realloc(struct numarena_heap *heap, void *ptr, si
 static void check_heap(const struct numarena_heap *heap, const void *ptr)
 {
 	u64 handle = nar_is_ours(ptr) ? nar_heap_handle_of(ptr) : HANDLE_NONE;
+	char label[NAR_HEAP_LABEL_BYTES];
 
 	if (handle != nar_heap_to_handle(heap))
-		nar_die("free of %p in heap %p, which it is not in", ptr, (const void *)heap);
+		nar_die("free of %p in heap %p%s, which it is not in", ptr, (const void *)heap,
+			nar_heap_label(nar_heap_to_handle(heap), label));
 }
 
 __exported void numarena_heap_free(struct numarena_heap *heap, void *ptr)

@@ -89,7 +89,7 @@ static int fill_in(struct nar_heap *h, const struct numarena_heap_attr *attr)
 	if (policy < 0)
 		return policy;
 	h->policy = (u8)policy;
-	copy_name(h->name, attr->name ? attr->name : "heap");
+	nar_heap_set_name(h, attr->name ? attr->name : "heap");
 	h->low_memory = attr->low_memory;
 	h->low_memory_arg = attr->low_memory_arg;
 	WRITE_ONCE(h->nr_low_memory, 0);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Settings.  One table says all there is to say about each: its name, what it may
- * be, and whether it may change while the program runs.  Everything else here is
- * reading text.
+ * The settings that the process has, and where they come from.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,6 +10,7 @@
 #include "internal/bug.h"
 
 #include "option.h"
+#include "setting.h"
 
 /* The program may define it; the environment overrides it key by key. */
 extern const char *numarena_conf __attribute__((__weak__));
@@ -26,203 +25,44 @@ struct nar_options nar_opt = {
 	.fork_rcu = true,
 };
 
-static const char *const modes[] = { "arena", "baseline", "sharded", NULL };
-static const char *const huges[] = { "auto", "thp", "hugetlb", "off", NULL };
-static const char *const policies[] = { "preferred", "strict", "interleave", "inherit", NULL };
-static const char *const outlets[] = { "exit", "page", "SIGUSR1", "SIGUSR2", NULL };
-static const char *const stats_formats[] = { "text", "json", "prometheus", NULL };
-static const char *const purges[] = { "auto", "step", NULL };
-static const char *const bools[] = { "false", "true", NULL };
-
 char nar_opt_stats_file[NAR_STATS_FILE_BYTES];
 
-struct option {
-	const char *name;
-	const char *const *words;	/* NULL: a number up to max */
-	const char *word;		/* ... or this one, which counts as above */
-	u64 word_value;
-	u64 max;
-	size_t offset;
-	bool is_set;			/* of words, joined by '+'; a bit each, "off" is none */
-	char *path;			/* text of NAR_STATS_FILE_BYTES instead of a number */
-	bool is_live;			/* may change after start */
-};
-
-#define OPTION(field, ...) { #field, .offset = offsetof(struct nar_options, field), __VA_ARGS__ }
-
-static const struct option options[] = {
-	OPTION(mode, .words = modes),
-	OPTION(huge, .words = huges),
-	OPTION(policy, .words = policies),
-	OPTION(harden, .words = bools),
-	OPTION(decay_ms, .max = INT32_MAX, .is_live = true),
-	OPTION(scope_keep, .max = INT64_MAX, .is_live = true),
-	OPTION(limit, .max = INT64_MAX / 4, .word = "cgroup", .word_value = NAR_LIMIT_CGROUP, .is_live = true),
-	OPTION(purge, .words = purges, .is_live = true),
-	OPTION(fork_rcu, .words = bools),
-	OPTION(abort_conf, .words = bools),
-	OPTION(stats, .words = outlets, .is_set = true),
-	OPTION(stats_format, .words = stats_formats),
-	{ "stats_file", .path = nar_opt_stats_file },
-};
-
-/* A stretch of text: the environment is not ours to cut up. */
-struct text {
-	const char *at;
-	size_t len;
-};
-
-static bool is_word(struct text t, const char *word)
-{
-	return strlen(word) == t.len && !memcmp(t.at, word, t.len);
-}
-
-static u64 *value_of(const struct option *o)
+static u64 *value_of(const struct nar_setting *o)
 {
 	void *value = (char *)&nar_opt + o->offset;
 
 	return value;
 }
 
-static const struct option *option_find(struct text name)
+static void assign_path(struct nar_text t)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(options); i++)
-		if (is_word(name, options[i].name))
-			return &options[i];
-	return NULL;
+	memcpy(nar_opt_stats_file, t.at, t.len);
+	nar_opt_stats_file[t.len] = '\0';
 }
 
-static int parse_word(const struct option *o, struct text t, u64 *value)
-{
-	u64 i;
-
-	/* 0 and 1, on and off: what people type for a truth value. */
-	if (o->words == bools && (is_word(t, "0") || is_word(t, "off")))
-		return *value = 0, 0;
-	if (o->words == bools && (is_word(t, "1") || is_word(t, "on")))
-		return *value = 1, 0;
-	for (i = 0; o->words[i]; i++)
-		if (is_word(t, o->words[i]))
-			return *value = i, 0;
-	return -EINVAL;
-}
-
-/* "exit+page" */
-static int parse_set(const struct option *o, struct text t, u64 *value)
-{
-	const char *end = t.at + t.len;
-
-	*value = 0;
-	if (is_word(t, "off"))
-		return 0;
-	for (;;) {
-		u64 bit;
-
-		for (t.len = 0; t.at + t.len < end && t.at[t.len] != '+'; t.len++)
-			;
-		if (parse_word(o, t, &bit))
-			return -EINVAL;
-		*value |= 1ull << bit;
-		if (t.at + t.len == end)
-			return 0;
-		t.at += t.len + 1;
-	}
-}
-
-/* "%p" and "%%" mean something; other uses of the sign are kept for later. */
-static int assign_path(char *path, struct text t)
-{
-	size_t i;
-
-	if (t.len >= NAR_STATS_FILE_BYTES)
-		return -EINVAL;
-	for (i = 0; i < t.len; i++)
-		if (t.at[i] == '%' && (++i == t.len || (t.at[i] != 'p' && t.at[i] != '%')))
-			return -EINVAL;
-	memcpy(path, t.at, t.len);
-	path[t.len] = '\0';
-	return 0;
-}
-
-static unsigned int suffix_shift(char c)
-{
-	switch (c) {
-	case 'K': return 10;
-	case 'M': return 20;
-	case 'G': return 30;
-	default: return 0;
-	}
-}
-
-static int parse_number(const struct option *o, struct text t, u64 *value)
-{
-	unsigned int shift;
-	size_t i, digits;
-	u64 n = 0;
-
-	if (o->word && is_word(t, o->word))
-		return *value = o->word_value, 0;
-	shift = t.len ? suffix_shift(t.at[t.len - 1]) : 0;
-	digits = t.len - !!shift;
-	if (!t.len || !digits || digits > 18)
-		return -EINVAL;
-	for (i = 0; i < digits; i++) {
-		if (t.at[i] < '0' || t.at[i] > '9')
-			return -EINVAL;
-		n = n * 10 + (u64)(t.at[i] - '0');
-	}
-	if (n > o->max >> shift)
-		return -EINVAL;
-	*value = n << shift;
-	return 0;
-}
-
-static int parse(const struct option *o, struct text t, u64 *value)
-{
-	if (o->is_set)
-		return parse_set(o, t, value);
-	return o->words ? parse_word(o, t, value) : parse_number(o, t, value);
-}
-
-static int option_assign(const struct option *o, struct text t)
+static int option_assign(const struct nar_setting *o, struct nar_text t)
 {
 	u64 value = 0;
-	int err;
+	int err = nar_setting_parse(o, t, &value);
 
-	if (o->path)
-		return assign_path(o->path, t);
-	err = parse(o, t, &value);
-	if (!err)
+	if (err)
+		return err;
+	if (o->is_path)
+		assign_path(t);
+	else
 		WRITE_ONCE(*value_of(o), value);
-	return err;
-}
-
-static struct text cut(const char **s, const char *stops)
-{
-	struct text t = { *s, strcspn(*s, stops) };
-
-	*s += t.len;
-	return t;
+	return 0;
 }
 
 /* Remembers the first bad one, so that one line tells of it. */
-static void read_settings(const char *s, struct text *bad)
+static void read_settings(const char *s, struct nar_text *bad)
 {
 	while (*s) {
-		const struct option *o;
-		struct text whole = { s, strcspn(s, ",") };
-		struct text name = cut(&s, ":,"), value = { s, 0 };
+		struct nar_setting_text t = nar_setting_cut(&s);
+		const struct nar_setting *o = nar_setting_find(t.name);
 
-		if (*s == ':') {
-			s++;
-			value = cut(&s, ",");
-		}
-		o = option_find(name);
-		if (whole.len && (!o || option_assign(o, value)) && !bad->len)
-			*bad = whole;
-		s += *s == ',';
+		if (t.whole.len && (!o || option_assign(o, t.value)) && !bad->len)
+			*bad = t.whole;
 	}
 }
 
@@ -249,7 +89,7 @@ static void raise_limit(void)
 void nar_options_read(void)
 {
 	const char *env = secure_getenv("NUMARENA_CONF");
-	struct text bad = { NULL, 0 };
+	struct nar_text bad = { NULL, 0 };
 
 	if (&numarena_conf && numarena_conf)
 		read_settings(numarena_conf, &bad);
@@ -265,7 +105,7 @@ void nar_options_read(void)
 		 (int)bad.len, bad.at);
 }
 
-static int print_set(const struct option *o, u64 bits, char *value, size_t size)
+static int print_set(const struct nar_setting *o, u64 bits, char *value, size_t size)
 {
 	char text[64] = "";
 	unsigned int i;
@@ -278,13 +118,13 @@ static int print_set(const struct option *o, u64 bits, char *value, size_t size)
 
 int nar_option_get(const char *name, char *value, size_t size)
 {
-	const struct option *o = option_find((struct text){ name, strlen(name) });
+	const struct nar_setting *o = nar_setting_find((struct nar_text){ name, strlen(name) });
 	u64 n;
 
 	if (!o)
 		return -ENOENT;
-	if (o->path)
-		return snprintf(value, size, "%s", o->path);
+	if (o->is_path)
+		return snprintf(value, size, "%s", nar_opt_stats_file);
 	n = READ_ONCE(*value_of(o));
 	if (o->is_set)
 		return print_set(o, n, value, size);
@@ -297,11 +137,11 @@ int nar_option_get(const char *name, char *value, size_t size)
 
 int nar_option_set(const char *name, const char *value)
 {
-	const struct option *o = option_find((struct text){ name, strlen(name) });
+	const struct nar_setting *o = nar_setting_find((struct nar_text){ name, strlen(name) });
 
 	if (!o)
 		return -ENOENT;
 	if (!o->is_live)
 		return -EPERM;
-	return option_assign(o, (struct text){ value, strlen(value) });
+	return option_assign(o, (struct nar_text){ value, strlen(value) });
 }

@@ -27,12 +27,17 @@ struct nar_region {
 	u32 next;		/* the one before it in its scope, or any that is kept; 0 */
 	size_t bytes;		/* constant */
 	size_t base;		/* position in the scope of its first byte */
-	size_t used_bytes;	/* handed out when its scope went on to another */
-	size_t filled_bytes;	/* harden: from the top to here it holds a pattern */
 	struct numarena_scope *scope;	/* NULL: kept for another; racy reads */
 	struct nar_place place;	/* where it is; constant */
 	bool is_single;		/* constant */
 	u32 nr_ended;		/* grains from the start that may still have ends of captured objects */
+
+	/* No 32 bits are too few: a single region is used, and filled, as a whole or not at all. */
+	u32 used_bytes;		/* handed out when its scope went on to another */
+	u32 filled_bytes;	/* harden: from the top to here it holds a pattern */
+	u32 filled_by_bytes;	/* ... below this since this scope has released it, */
+	u32 filled_by_life;	/* which had begun so often by then */
+	const struct numarena_scope *filled_by;
 };
 
 _Static_assert(sizeof(struct nar_region) <= sizeof(struct nar_slab), "a region fits a slab's slot");

@@ -168,23 +168,67 @@ static bool is_filling(void)
 	return nar_opt.harden && !NAR_HAS_ASAN;
 }
 
-static void fill(u32 region, char *from, char *top)
+/* Where the first @bytes of it end. */
+static char *part_end(u32 region, u32 bytes)
+{
+	if (bytes && nar_region_at(region)->is_single)
+		return nar_region_end(region);
+	return nar_region_start(region) + bytes;
+}
+
+/* What lies above @bytes, if anything does, another has filled before. */
+static void note_filler(struct nar_region *r, const struct numarena_scope *s, u32 bytes)
+{
+	if (r->filled_by != s || r->filled_by_life != s->nr_begun)
+		r->filled_by_bytes = 0;
+	r->filled_by = s;
+	r->filled_by_life = s->nr_begun;
+	r->filled_by_bytes = max_of(r->filled_by_bytes, bytes);
+}
+
+static void fill(const struct numarena_scope *s, u32 region, char *from, char *top)
 {
 	struct nar_region *r = nar_region_at(region);
+	u32 bytes = (u32)min_of((size_t)(top - nar_region_start(region)), (size_t)UINT32_MAX);
 
+	if (from == top)
+		return;
 	memset(from, FILL, (size_t)(top - from));
-	r->filled_bytes = max_of(r->filled_bytes, (size_t)(top - nar_region_start(region)));
+	r->filled_bytes = max_of(r->filled_bytes, bytes);
+	note_filler(r, s, bytes);
+}
+
+/* Who has filled it at @p; NULL if that is not known, or the structure has another name by now. */
+static const struct numarena_scope *filler_of(u32 region, const char *p)
+{
+	const struct nar_region *r = nar_region_at(region);
+	const struct numarena_scope *s = r->filled_by;
+
+	return p < part_end(region, r->filled_by_bytes) && s->nr_begun == r->filled_by_life ? s : NULL;
+}
+
+static noinline __cold __attribute__((__noreturn__)) void die_of_write(u32 region, const char *p)
+{
+	const struct numarena_scope *s = filler_of(region, p);
+	const char *start = nar_region_start(region);
+
+	if (!s)
+		nar_die("%p was written to after its scope had ended or was reset", (const void *)p);
+	if (!nar_region_at(region)->is_single)
+		nar_die("%p was written to after its scope \"%s\" had ended or was reset", (const void *)p, s->name);
+	nar_die("%p was written to after its scope \"%s\" had ended or was reset: byte %zu of the object at %p",
+		(const void *)p, s->name, (size_t)(p - start), (const void *)start);
 }
 
 /* @from to @to, as far as it was filled. */
 static void check_filled(u32 region, const char *from, const char *to)
 {
-	const char *end = nar_region_start(region) + nar_region_at(region)->filled_bytes, *p;
+	const char *end = part_end(region, nar_region_at(region)->filled_bytes), *p;
 
 	end = min_of(end, to);
 	for (p = from; p < end; p++)
 		if (*(const unsigned char *)p != FILL)
-			nar_die("%p was written to after its scope had ended or was reset", (const void *)p);
+			die_of_write(region, p);
 }
 
 static void check_region(u32 region, const char *from)
@@ -247,10 +291,10 @@ static size_t position(const struct numarena_scope *s)
 	return nar_region_at(s->region)->base + (size_t)(s->top - nar_region_start(s->region));
 }
 
-static void scrub(u32 region, char *from, char *top)
+static void scrub(const struct numarena_scope *s, u32 region, char *from, char *top)
 {
 	if (is_filling())
-		fill(region, from, top);
+		fill(s, region, from, top);
 	nar_poison(from, (size_t)(top - from));
 }
 
@@ -259,19 +303,19 @@ static void forget(struct numarena_scope *s, u32 region, char *from, char *top)
 {
 	if (s->is_capturing && !nar_region_at(region)->is_single)
 		nar_capture_forget(from, top);
-	scrub(region, from, top);
+	scrub(s, region, from, top);
 }
 
 static void drop(struct numarena_scope *s, u32 region)
 {
 	struct nar_region *r = nar_region_at(region);
-	char *start = nar_region_start(region), *top = start + r->used_bytes;
+	char *start = nar_region_start(region), *top = part_end(region, r->used_bytes);
 
 	if (is_filling())
 		check_region(region, top);
 	if (s->is_capturing && !r->is_single)
 		nar_capture_leave(region, top);
-	scrub(region, start, top);
+	scrub(s, region, start, top);
 	WRITE_ONCE(r->scope, NULL);
 	nar_kept_put(&mine.kept, region);
 }
@@ -295,7 +339,7 @@ static void drop_newest(struct numarena_scope *s)
 	u32 region = s->region;
 	char *start = nar_region_start(region);
 
-	nar_region_at(region)->used_bytes = (size_t)(s->top - start);
+	nar_region_at(region)->used_bytes = (u32)(s->top - start);
 	change_begin(s);
 	go_back(s, nar_region_at(region)->next, (uintptr_t)start - s->used_from);
 	WRITE_ONCE(s->held_pages, s->held_pages - pages_of(region));
@@ -350,7 +394,7 @@ static bool add_region(struct numarena_scope *s, size_t need)
 	if (!region)
 		return false;
 	if (before) {
-		nar_region_at(before)->used_bytes = (size_t)(s->top - nar_region_start(before));
+		nar_region_at(before)->used_bytes = (u32)(s->top - nar_region_start(before));
 		base = nar_region_at(before)->base + nar_region_at(before)->bytes;
 	}
 	own(s, region, base);
@@ -418,7 +462,7 @@ static void *alloc_single(struct numarena_scope *s, size_t bytes, size_t alignme
 		check_region(region, nar_region_start(region));
 	own(s, region, at);
 	nar_region_at(region)->filled_bytes = 0;
-	nar_region_at(region)->used_bytes = nar_region_at(region)->bytes;
+	nar_region_at(region)->used_bytes = UINT32_MAX;
 	nar_region_at(region)->next = s->single;
 	s->single = region;
 	change_begin(s);

@@ -42,6 +42,7 @@ numa/move		14
 numa/verify		14
 numa/hugetlb		14
 
+arena/setting	19
 arena/option	20
 arena/meta	20
 arena/account	20

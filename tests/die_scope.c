@@ -354,7 +354,12 @@ static void free_inside_large(void)
 
 static void expect_written(const void *p)
 {
-	expect_line("%p was written to after its scope had ended or was reset", p);
+	expect_line("%p was written to after its scope \"request\" had ended or was reset$", p);
+}
+
+static void expect_written_of_nobody(const void *p)
+{
+	expect_line("%p was written to after its scope had ended or was reset$", p);
 }
 
 static void written_after_end_seen_by_begin(void)
@@ -409,6 +414,85 @@ static void written_after_free_seen_by_malloc(void)
 	bad_call_returned();
 }
 
+static void written_after_end_of_large(void)
+{
+	struct numarena_scope *s = begin(0);
+	char *p = give(s, LARGE);
+
+	numarena_scope_end(s);
+	p[LARGE / 2] = 1;
+	expect_line("%p was written to after its scope \"request\" had ended or was reset: byte %u of the object at %p$",
+		    (void *)(p + LARGE / 2), LARGE / 2, (void *)p);
+	begin(0);
+	bad_call_returned();
+}
+
+/*
+ *	| another | request ... |	memory of the first scope, of which a second has used less
+ */
+static char *give_to_two(struct numarena_scope **another)
+{
+	struct numarena_scope *s = begin(0);
+	char *p = give(s, 100 * SIZE);
+
+	numarena_scope_end(s);
+	*another = numarena_scope_begin("another", 0);
+	require(give(*another, SIZE) == p, "not the same memory");
+	return p;
+}
+
+static void written_in_anothers_time(void)
+{
+	struct numarena_scope *another;
+	char *p = give_to_two(&another) + 50 * SIZE;
+
+	*p = 1;
+	expect_written(p);
+	numarena_scope_alloc(another, 100 * SIZE);
+	bad_call_returned();
+}
+
+/* The one that had it last. */
+static void written_after_anothers_end(void)
+{
+	struct numarena_scope *another;
+	char *p = give_to_two(&another);
+
+	numarena_scope_end(another);
+	*p = 1;
+	expect_line("%p was written to after its scope \"another\" had ended", p);
+	begin(0);
+	bad_call_returned();
+}
+
+/* Only who had it last is remembered, and that has not had this. */
+static void written_above_anothers(void)
+{
+	struct numarena_scope *another;
+	char *p = give_to_two(&another) + 50 * SIZE;
+
+	numarena_scope_end(another);
+	*p = 1;
+	expect_written_of_nobody(p);
+	begin(0);
+	bad_call_returned();
+}
+
+/* Its structure has served others since, and has their name. */
+static void written_long_after_end(void)
+{
+	struct numarena_scope *s = begin(0);
+	char *p = give(s, SIZE);
+
+	numarena_scope_end(s);
+	for (unsigned int i = 0; i < 50; i++)
+		numarena_scope_end(numarena_scope_begin("another", 0));
+	*p = 1;
+	expect_written_of_nobody(p);
+	begin(0);
+	bad_call_returned();
+}
+
 int main(int argc, char **argv)
 {
 	static const struct abuse abuses[] = {
@@ -443,7 +527,12 @@ int main(int argc, char **argv)
 		{ "written_after_reset_seen_by_alloc", "hardened", written_after_reset_seen_by_alloc },
 		{ "written_after_release_seen_by_end", "hardened", written_after_release_seen_by_end },
 		{ "written_after_free_seen_by_malloc", "hardened", written_after_free_seen_by_malloc },
+		{ "written_after_end_of_large", "hardened", written_after_end_of_large },
+		{ "written_in_anothers_time", "hardened", written_in_anothers_time },
+		{ "written_after_anothers_end", "hardened", written_after_anothers_end },
+		{ "written_above_anothers", "hardened", written_above_anothers },
+		{ "written_long_after_end", "hardened", written_long_after_end },
 	};
 
-	return die_main(argc, argv, abuses, ARRAY_SIZE(abuses) - (HAS_ASAN ? 4 : 0));
+	return die_main(argc, argv, abuses, ARRAY_SIZE(abuses) - (HAS_ASAN ? 9 : 0));
 }

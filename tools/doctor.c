@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -149,6 +150,7 @@ static void print_json(void)
 int cmd_doctor(int argc, char **argv)
 {
 	bool is_json = false, is_verbose = false;
+	char path[PATH_MAX];
 	int key;
 
 	while ((key = tool_option(&usage, argc, argv)) != -1) {
@@ -158,10 +160,10 @@ int cmd_doctor(int argc, char **argv)
 			text_root = optarg;
 	}
 	/* Else it would seem a machine that has nothing. */
-	if (*text_root && access(text_root, F_OK))
+	if (!text_path(path, sizeof(path), "/.") || access(path, F_OK))
 		tool_die(TOOL_FAILED, "%s: %s", text_root, strerror(errno));
 	if (optind < argc)
-		tool_usage_error(&usage, "what is '%s' for?", argv[optind]);
+		tool_usage_error(&usage, "what is '%s'? no operand is taken", argv[optind]);
 	doctor_pages();
 	doctor_nodes();
 	doctor_limits();

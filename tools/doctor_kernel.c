@@ -264,6 +264,45 @@ static void look_at_perf(const char *status)
 		finding_set(f, FINDING_MEND, "sysctl kernel.perf_event_paranoid=2");
 }
 
+#define TRACEFS "/sys/kernel/tracing"
+
+/* What this user may do there.  Return: 0 or the errno. */
+static int try_tracefs(const char *name, int how)
+{
+	char path[PATH_MAX];
+
+	if (!text_path(path, sizeof(path), TRACEFS "/%s", name))
+		return ENAMETOOLONG;
+	return faccessat(AT_FDCWD, path, how, AT_EACCESS) ? errno : 0;
+}
+
+/* The kernel goes by the modes of these files alone: CAP_PERFMON opens none of them. */
+static void look_at_probes(void)
+{
+	int err = try_tracefs("uprobe_events", W_OK);
+	struct finding *f;
+
+	if (try_tracefs("", F_OK))
+		return;
+	f = finding_add("probes", "perf stat -e 'sdt_numarena:*' counts slow steps and fallbacks of a program as it "
+				  "runs: who makes the probes writes to " TRACEFS ", who counts them reads there",
+			"USDT probes: ");
+	if (!err) {
+		finding_more(f, "this user may make and count them");
+	} else if (!try_tracefs("events/sdt_numarena/refill/id", R_OK)) {
+		finding_more(f, "they are made, and this user may count them");
+	} else if (err == ENOENT && !try_tracefs("events", F_OK)) {
+		finding_more(f, "this kernel cannot have any");
+		finding_set(f, FINDING_NOTE, "boot a kernel with CONFIG_UPROBE_EVENTS=y");
+	} else if (err == ENOENT && !geteuid()) {
+		finding_more(f, "perf mounts " TRACEFS " for root, who may make and count them");
+	} else {
+		finding_more(f, TRACEFS " is not open to this user");
+		finding_set(f, FINDING_NOTE, "run perf as root; or, as root: perf probe 'sdt_numarena:*'; chmod o+x " TRACEFS
+					     "; chmod -R o+rX " TRACEFS "/events/sdt_numarena");
+	}
+}
+
 /* ---- Libraries ---- */
 
 /* glibc 2.35; NULL before. */
@@ -335,5 +374,6 @@ void doctor_kernel(void)
 	look_at_calls();
 	look_at_rseq();
 	look_at_perf(status);
+	look_at_probes();
 	look_at_libraries();
 }

@@ -43,18 +43,22 @@ bool library_is_there(const char *name, char *path, size_t size)
 	return false;
 }
 
-void library_find(const char *name, char *path, size_t size)
+void library_require_loadable(const char *path, int status)
+{
+	if (strpbrk(path, " :\t"))
+		tool_die(status, "the loader takes no library with a space or colon in its path: %s", path);
+}
+
+void library_find(const char *name, char *path, size_t size, int status)
 {
 	char folder[PATH_MAX];
 
 	own_folder(folder, sizeof(folder));
 	if (!library_is_there(name, path, size))
-		tool_die(LAUNCH_FAILED,
+		tool_die(status,
 			 "there is no %s in %s/.. or %s/../lib: build it, or install the command with it",
 			 name, folder, folder);
-	if (strpbrk(path, " :\t"))
-		tool_die(LAUNCH_FAILED, "the loader takes no library with a space or colon in its path: %s",
-			 path);
+	library_require_loadable(path, status);
 }
 
 static void join_environment(const char *name, const char *first, const char *between,
@@ -89,6 +93,6 @@ void library_launch(char **argv)
 	if (preload_is_hopeless(argv[0], why, sizeof(why)))
 		tool_warn("%s: runs without the library", why);
 	err = preload_exec(argv);
-	tool_die(err == ENOENT ? LAUNCH_NOT_FOUND : LAUNCH_NOT_RUN, "cannot run %s: %s", argv[0],
-		 strerror(err));
+	tool_die(err == ENOENT ? LAUNCH_NOT_FOUND : LAUNCH_NOT_RUN, "cannot run %s: %s",
+		 *argv[0] ? argv[0] : "''", strerror(err));
 }

@@ -18,8 +18,11 @@ enum { LAUNCH_FAILED = 125, LAUNCH_NOT_RUN = 126, LAUNCH_NOT_FOUND = 127 };
  */
 bool library_is_there(const char *name, char *path, size_t size);
 
-/* Ends the process with LAUNCH_FAILED if it is not, or if its path cannot stand in LD_PRELOAD. */
-void library_find(const char *name, char *path, size_t size);
+/* Ends the process with @status if it is not, or if its path cannot stand in LD_PRELOAD. */
+void library_find(const char *name, char *path, size_t size, int status);
+
+/* The same of any path. */
+void library_require_loadable(const char *path, int status);
 
 /* Put it before what LD_PRELOAD has.  As if by setenv(). */
 void library_preload(const char *path);

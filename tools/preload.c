@@ -153,6 +153,13 @@ bool preload_is_hopeless(const char *name, char *why, size_t size)
 	return what;
 }
 
+bool preload_is_library(const char *path)
+{
+	struct head head;
+
+	return read_head(path, &head) && is_elf(&head) && !is_foreign(&head) && head.elf.e_type == ET_DYN;
+}
+
 int preload_exec(char **argv)
 {
 	char path[PATH_MAX];

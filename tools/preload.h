@@ -15,6 +15,9 @@
  */
 bool preload_is_hopeless(const char *name, char *why, size_t size);
 
+/* Whether @path is a shared library of this kind of machine; of others the loader tells in its own words. */
+bool preload_is_library(const char *path);
+
 /*
  * execvp(), but for a program of another machine: that would be run as a shell's script.  Return:
  * the errno.

@@ -71,11 +71,11 @@ int cmd_record(int argc, char **argv)
 
 	while (tool_option(&usage, argc, argv) != -1)
 		output = optarg;
-	if (!output)
+	if (!output || !*output)
 		tool_usage_error(&usage, "where to? -o FILE");
 	if (optind == argc)
 		tool_usage_error(&usage, "which program?");
-	library_find(LIBRARY_RECORD, library, sizeof(library));
+	library_find(LIBRARY_RECORD, library, sizeof(library), LAUNCH_FAILED);
 	create_output(output, path);
 	hand_on(path);
 	library_preload(library);

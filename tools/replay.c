@@ -7,6 +7,7 @@
 #include "library.h"
 #include "plan.h"
 #include "player.h"
+#include "preload.h"
 #include "summary.h"
 #include "timeline.h"
 #include "tool.h"
@@ -62,17 +63,26 @@ static const char *malloc_library(void)
 	return dladdr(address.object, &info) && info.dli_fname ? info.dli_fname : "(unknown)";
 }
 
+static void find_allocator(const char *allocator, char path[PATH_MAX])
+{
+	if (!realpath(allocator, path))
+		tool_die(TOOL_FAILED, "%s: %s", allocator, strerror(errno));
+	if (!preload_is_library(path))
+		tool_die(TOOL_FAILED, "%s is no shared library of this kind of machine, or cannot be read", allocator);
+	library_require_loadable(path, TOOL_FAILED);
+}
+
 static void preload(const char *allocator)
 {
 	char path[PATH_MAX];
 
 	unsetenv("LD_PRELOAD");
 	if (!strcmp(allocator, "numarena"))
-		library_find(LIBRARY_NUMARENA, path, sizeof(path));
+		library_find(LIBRARY_NUMARENA, path, sizeof(path), TOOL_FAILED);
 	else if (!strcmp(allocator, "system"))
 		return;
-	else if (!realpath(allocator, path))
-		tool_die(TOOL_FAILED, "%s: %s", allocator, strerror(errno));
+	else
+		find_allocator(allocator, path);
 	library_preload(path);
 }
 
@@ -109,7 +119,7 @@ static void expect_allocator(const char *allocator)
 	if (!allocator || !strcmp(allocator, "system"))
 		return;
 	if (!strcmp(allocator, "numarena"))
-		library_find(LIBRARY_NUMARENA, wanted, sizeof(wanted));
+		library_find(LIBRARY_NUMARENA, wanted, sizeof(wanted), TOOL_FAILED);
 	else if (!realpath(allocator, wanted))
 		tool_die(TOOL_FAILED, "%s: %s", allocator, strerror(errno));
 	if (!realpath(malloc_library(), has) || strcmp(wanted, has))
@@ -372,8 +382,12 @@ int cmd_replay(int argc, char **argv)
 		if (key == 'r')
 			nr_rounds = read_rounds(optarg);
 	}
-	if (optind != argc - 1)
-		tool_usage_error(&usage, optind == argc ? "which trace?" : "one trace at a time");
+	if (optind < argc - 1)
+		tool_usage_error(&usage, "one trace at a time");
+	if (optind == argc || !*argv[optind])
+		tool_usage_error(&usage, "which trace?");
+	if (allocator && !*allocator)
+		tool_usage_error(&usage, "--allocator cannot be ''");
 	if (is_summary && is_json)
 		tool_usage_error(&usage, "--summary is text only");
 	if (is_summary && nr_rounds)

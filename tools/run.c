@@ -16,6 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arena/setting.h"
+
+/* It has no letter. */
+#define KEY_SETTINGS 256
+
 static const struct tool_option options[] = {
 	{ "node", "LIST", 'n', "run on the CPUs of these nodes (0, or 0,2-3); memory follows" },
 	{ "huge", "KIND", 'H', "pages: auto, thp, hugetlb, off" },
@@ -23,6 +28,7 @@ static const struct tool_option options[] = {
 	{ "policy", "POLICY", 'p', "memory of a node: preferred, strict, interleave, inherit" },
 	{ "stats", "WHEN", 's', "statistics: exit, page, SIGUSR1, SIGUSR2, or some joined by +" },
 	{ "conf", "KEY:VALUE", 'c', "any settings, as in NUMARENA_CONF; may be repeated" },
+	{ "settings", NULL, KEY_SETTINGS, "print the settings and the words they take, a line each, and end" },
 	{ NULL, NULL, 0, NULL },
 };
 
@@ -40,81 +46,114 @@ static const struct tool_usage usage = {
 
 /* ---- Settings ---- */
 
-struct setting {
+/* Those that have an option of their own. */
+static const struct {
 	int key;
 	const char *name;
-	const char *const *words;
-	bool is_set;			/* several, joined by '+' */
+} own[] = {
+	{ 'H', "huge" },
+	{ 'm', "mode" },
+	{ 'p', "policy" },
+	{ 's', "stats" },
 };
 
-static const char *const huges[] = { "auto", "thp", "hugetlb", "off", NULL };
-static const char *const modes[] = { "arena", "baseline", "sharded", NULL };
-static const char *const policies[] = { "preferred", "strict", "interleave", "inherit", NULL };
-static const char *const outlets[] = { "off", "exit", "page", "SIGUSR1", "SIGUSR2", NULL };
+#define LIST_BYTES 128
 
-static const struct setting settings[] = {
-	{ 'H', "huge", huges, false },
-	{ 'm', "mode", modes, false },
-	{ 'p', "policy", policies, false },
-	{ 's', "stats", outlets, true },
-};
-
-static bool is_one_of(const char *const *words, const char *text, size_t len)
+static size_t add_word(char list[LIST_BYTES], size_t len, const char *between, const char *word)
 {
-	for (; *words; words++)
-		if (strlen(*words) == len && !memcmp(*words, text, len))
-			return true;
-	return false;
+	return len + (size_t)snprintf(list + len, LIST_BYTES - len, "%s%s", len ? between : "", word);
 }
 
-static const char *list_of(const char *const *words)
+/* All that it takes; none of a path, and of most numbers. */
+static const char *words_of(const struct nar_setting *o, const char *between)
 {
-	static char list[128];
+	static char list[LIST_BYTES];
+	const char *const *word;
 	size_t len = 0;
 
-	for (; *words; words++)
-		len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", len ? ", " : "", *words);
+	*list = '\0';
+	if (o->is_set)
+		len = add_word(list, len, between, "off");
+	for (word = o->words; word && *word; word++)
+		len = add_word(list, len, between, *word);
+	if (o->word)
+		add_word(list, len, between, o->word);
 	return list;
 }
 
-/* The library would ignore a wrong one, with a line on stderr: here it was typed just now. */
-static void check_words(const struct setting *s, const char *value)
+/* Completions ask for it. */
+static _Noreturn void list_settings(void)
 {
-	const char *at = value;
-	size_t len;
+	const struct nar_setting *o;
 
-	for (;; at += len + 1) {
-		len = s->is_set ? strcspn(at, "+") : strlen(at);
-		if (!is_one_of(s->words, at, len))
-			tool_usage_error(&usage, "--%s cannot be '%s'; there %s %s", s->name, value,
-					 s->is_set ? "are, joined by '+'," : "are", list_of(s->words));
-		if (!at[len])
-			return;
+	for (o = nar_settings; o->name; o++)
+		printf("%s%s%s\n", o->name, *words_of(o, " ") ? " " : "", words_of(o, " "));
+	exit(tool_end(TOOL_OK));
+}
+
+static const char *kind_of(const struct nar_setting *o)
+{
+	if (o->is_path)
+		return "it is a path, where %p is the process's number";
+	if (!o->words)
+		return o->word ? "it is a number, also with K, M or G, or " : "it is a number, also with K, M or G";
+	return o->is_set ? "there are, joined by '+', " : "there are ";
+}
+
+/* The library would ignore a wrong one, with a line on stderr: here it was typed just now. */
+static void check_value(const char *option, const struct nar_setting *o, struct nar_text value)
+{
+	uint64_t number;
+
+	if (nar_setting_parse(o, value, &number))
+		tool_usage_error(&usage, "%s cannot be '%.*s'; %s%s", option, (int)value.len, value.at,
+				 kind_of(o), words_of(o, ", "));
+}
+
+static void check_settings(const char *settings)
+{
+	char name[32];
+
+	while (*settings) {
+		struct nar_setting_text t = nar_setting_cut(&settings);
+		const struct nar_setting *o = nar_setting_find(t.name);
+
+		if (!t.whole.len)
+			continue;
+		if (!o)
+			tool_usage_error(&usage, "--conf: there is no setting '%.*s'; --settings lists them",
+					 (int)t.name.len, t.name.at);
+		snprintf(name, sizeof(name), "--conf: %s", o->name);
+		check_value(name, o, t.value);
 	}
 }
 
-static void add_setting(const char *name, const char *value)
+static void add_settings(const char *settings)
 {
-	char *text;
+	check_settings(settings);
+	library_configure(settings);
+}
 
-	if (!*value || strpbrk(value, ", "))
-		tool_usage_error(&usage, "--%s cannot be '%s'", name, value);
+static void add_own(const char *name, const char *value)
+{
+	const struct nar_text key = { name, strlen(name) };
+	char option[32], *text;
+
+	snprintf(option, sizeof(option), "--%s", name);
+	check_value(option, nar_setting_find(key), (struct nar_text){ value, strlen(value) });
 	if (asprintf(&text, "%s:%s", name, value) < 0)
 		tool_die(LAUNCH_FAILED, "%s", strerror(ENOMEM));
 	library_configure(text);
 	free(text);
 }
 
-static void add_named(int key, const char *value)
+static void add_by_key(int key, const char *value)
 {
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(settings); i++) {
-		if (settings[i].key != key)
-			continue;
-		check_words(&settings[i], value);
-		add_setting(settings[i].name, value);
-	}
+	for (i = 0; i < ARRAY_SIZE(own); i++)
+		if (own[i].key == key)
+			add_own(own[i].name, value);
 }
 
 /* ---- Nodes ---- */
@@ -189,14 +228,16 @@ int cmd_run(int argc, char **argv)
 	while ((key = tool_option(&usage, argc, argv)) != -1) {
 		if (key == 'n')
 			nodes = optarg;
+		else if (key == KEY_SETTINGS)
+			list_settings();
 		else if (key == 'c')
-			library_configure(optarg);
+			add_settings(optarg);
 		else
-			add_named(key, optarg);
+			add_by_key(key, optarg);
 	}
 	if (optind == argc)
 		tool_usage_error(&usage, "which program?");
-	library_find(LIBRARY_NUMARENA, library, sizeof(library));
+	library_find(LIBRARY_NUMARENA, library, sizeof(library), LAUNCH_FAILED);
 	library_preload(library);
 	if (nodes)
 		bind_to(nodes);

@@ -177,6 +177,26 @@ static _Noreturn void refuse(const struct tool_usage *usage, char **argv, const 
 	tool_usage_error(usage, "%s '%s'", what, argv[optind - 1]);
 }
 
+/* A part of a name may be of several. */
+static bool is_ambiguous(const struct forms *f, const char *word)
+{
+	const struct option *o;
+	unsigned int nr = 0;
+
+	if (strncmp(word, "--", 2))
+		return false;
+	for (o = f->longs; o->name; o++)
+		nr += !strncmp(o->name, word + 2, strcspn(word + 2, "="));
+	return nr > 1;
+}
+
+static const char *what_is_wrong(const struct forms *f, const char *word)
+{
+	if (optopt > 255 || (optopt && strchr(f->shorts, optopt)))
+		return "a value for an option that takes none:";
+	return !optopt && is_ambiguous(f, word) ? "several options begin with" : "there is no option";
+}
+
 int tool_option(const struct tool_usage *usage, int argc, char **argv)
 {
 	struct forms forms;
@@ -193,7 +213,7 @@ int tool_option(const struct tool_usage *usage, int argc, char **argv)
 	if (key == ':')
 		refuse(usage, argv, &forms, "no value for option");
 	if (key == '?')
-		refuse(usage, argv, &forms, "there is no option");
+		refuse(usage, argv, &forms, what_is_wrong(&forms, argv[optind - 1]));
 	return key;
 }
 

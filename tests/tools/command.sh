@@ -34,11 +34,17 @@ check 'an unknown letter' misused "no option '-x'" -x
 check 'an unknown letter behind a known one' misused "no option '-x'" doctor -jx
 check 'the same behind another option' misused "no option '-x'" doctor --json -xj
 check 'an unknown option behind an operand' misused "no option '--frobnicate'" audit 1 --frobnicate
-check 'a value for an option that takes none' misused "--json=yes" doctor --json=yes
+check 'a value for an option that takes none' misused "a value for an option that takes none: '--json=yes'" \
+	doctor --json=yes
+check 'the same for one without a letter' misused "takes none: '--settings=yes'" run --settings=yes
+check 'a part of two options' misused "several options begin with '--h'" run --h auto true
+check 'the same with a value' misused "several options begin with '--h=auto'" run --h=auto true
+check 'a part of one' exits 1 'there is no process' stat --js 2147483647
 check 'an option without its value' misused "no value for option '--node'" run --node
 check 'a letter without its value' misused "no value for option '-n'" run -n
 check 'closed or full stdout' complains_of_output --version
 check 'the same for help' complains_of_output help run
+check 'the same for a list' complains_of_output run --settings
 for command in $(commands); do
 	check "help $command" same_help "$command"
 	check "$command with an unknown option" misused "no option '--frobnicate'" "$command" --frobnicate

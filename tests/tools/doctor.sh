@@ -12,6 +12,7 @@ refuse=$build/tests/refuse
 root=$tap_dir/root
 thp=sys/kernel/mm/transparent_hugepage
 nodes=sys/devices/system/node
+tracing=sys/kernel/tracing
 
 # put FILE text
 put() {
@@ -53,6 +54,8 @@ Mems_allowed_list:	0-1"
 	put proc/self/cgroup 0::/user/worker
 	put sys/fs/cgroup/user/worker/memory.max max
 	put proc/sys/kernel/osrelease 6.12.1-amd64
+	put $tracing/uprobe_events ''
+	put $tracing/events/enable 0
 	put proc/sys/kernel/numa_balancing 0
 	put proc/sys/kernel/perf_event_paranoid 2
 	put proc/sys/vm/zone_reclaim_mode 0
@@ -200,6 +203,47 @@ perf_right() {
 	all_is_fine
 }
 
+# In a folder that nobody can enter, and whose files are this user's.
+diagnose_as_nobody() {
+	chmod 755 "$root"
+	(
+		root=$(mktemp -d)
+		chmod 755 "$root"
+		cp -r "$1"/. "$root"
+		call_as_nobody doctor --json --root "$root"
+		rm -rf "$root"
+		has_lines 0 err
+	)
+}
+
+probes_are() {
+	query "[f['level'] for f in d['findings'] if f['id'] == 'probes'] == ['$1']"
+}
+
+probes_of_others() {
+	put_machine
+	chmod 640 "$root/$tracing/uprobe_events"
+	diagnose_as_nobody "$root"
+	probes_are note
+	query "any(f['id'] == 'probes' and 'chmod -R o+rX /sys/kernel/tracing/events/sdt_numarena' in f['mend']
+	for f in d['findings'])"
+}
+
+probes_that_are_open() {
+	put_machine
+	chmod 640 "$root/$tracing/uprobe_events"
+	put $tracing/events/sdt_numarena/refill/id 1234
+	diagnose_as_nobody "$root"
+	probes_are fine
+}
+
+no_probes() {
+	put_machine
+	rm "$root/$tracing/uprobe_events"
+	diagnose
+	finds note probes CONFIG_UPROBE_EVENTS
+}
+
 limited() {
 	put_machine
 	(
@@ -265,6 +309,14 @@ check 'Linux 5.15' old_kernel 5.15.0 '"collapse": "note", "pagemap_scan": "note"
 check 'Linux 6.1' old_kernel 6.1.0-44-amd64 '"pagemap_scan": "note"'
 fault mend perf 'sysctl kernel.perf_event_paranoid=2' proc/sys/kernel/perf_event_paranoid 3
 check 'a user who may use perf anyway' perf_right
+check 'a kernel without probes' no_probes
+if can_be_nobody; then
+	check 'a user who may not make probes' probes_of_others
+	check 'a user for whom root has made them' probes_that_are_open
+else
+	skip 'a user who may not make probes' 'only root can be another'
+	skip 'a user for whom root has made them' 'only root can be another'
+fi
 check 'ulimit -v' limited -v 4000000 mend rlimit_as
 check 'ulimit -d' limited -d 4000000 mend rlimit_data
 check 'ulimit -n' limited -n 100 note rlimit_nofile
@@ -277,7 +329,8 @@ check 'no library' library_is '' 'make install'
 check 'a library that does not load' library_is 'not a library' 'apt-get install'
 
 check 'a machine that is not there' exits 1 'No such file' doctor --root "$tap_dir/none"
-check 'an operand' misused "what is 'x' for?" doctor x
+check 'an operand' misused "what is 'x'? no operand is taken" doctor x
+check 'a machine that is a file' exits 1 'Not a directory' doctor --root "$0"
 check 'closed or full stdout' complains_of_output doctor
 check 'the same with JSON' complains_of_output doctor --json
 

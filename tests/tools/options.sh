@@ -62,7 +62,7 @@ options_of_zsh() {
 	on && /^(}|$)/ { on = 0 }
 	on { print }' "$top/tools/completion/_numarena" |
 		sed -n -E "s/.*\{(-[A-Za-z]),(--[a-z]+)\}'\[[^]]*\](:?).*/\1 \2\3/p
-			s/.*'(--[a-z]+)\[[^]]*\](:?).*/\1\2/p" | sed 's/:$/=/' | sort
+			s/.*'(\(- \*\))?(--[a-z]+)\[[^]]*\](:?).*/\2\3/p" | sed 's/:$/=/' | sort
 }
 
 commands_of_zsh() {
@@ -73,17 +73,94 @@ is_not_empty() {
 	[[ $(options_of_help "$1") == *--help* ]]
 }
 
+# As bash has them: what has : and = in it is some.
+part_words() {
+	local word rest
+	COMP_WORDS=(numarena)
+	for word; do
+		rest=$word
+		while [[ $rest == *[:=]* ]]; do
+			[[ ! ${rest%%[:=]*} ]] || COMP_WORDS+=("${rest%%[:=]*}")
+			rest=${rest#"${rest%%[:=]*}"}
+			COMP_WORDS+=("${rest:0:1}")
+			rest=${rest:1}
+		done
+		[[ ! $rest && $word ]] || COMP_WORDS+=("$rest")
+	done
+	COMP_LINE="numarena $*"
+	COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+}
+
 # What bash would offer for these words, the last of them begun.
+offered() {
+	. "$top/tools/completion/numarena.bash"
+	part_words "$@"
+	_numarena "$numarena"
+	echo "${COMPREPLY[*]}"
+}
+
 completes() {
 	local expected=$1
 	shift
-	(
-		. "$top/tools/completion/numarena.bash"
-		COMP_WORDS=(numarena "$@")
-		COMP_CWORD=$#
-		_numarena
-		echo "${COMPREPLY[*]}"
-	) | grep -qxF -- "$expected"
+	(offered "$@") | grep -qxF -- "$expected"
+}
+
+settings() {
+	"$numarena" run --settings
+}
+
+words_of() {
+	settings | sed -n "s/^$1 //p"
+}
+
+# Its functions with others in the place of zsh's, which print what they are asked to offer.
+in_zsh() {
+	zsh -f -c '
+		_arguments() {}
+		_describe() { print -l ${(P)@[-1]} }
+		_call_program() { shift; "$@" }
+		_files() { print files }
+		compset() { [[ $PREFIX == ${~2}* ]] && PREFIX=${PREFIX##${~2}} }
+		compadd() { [[ $1 == -a ]] && print ${(P)2} || print ${@[4,-1]} }
+		words=($1) PREFIX=$3
+		source $2
+		shift 3
+		"$@"' zsh "$numarena" "$top/tools/completion/_numarena" "$@"
+}
+
+zsh_offers() {
+	local expected=$1
+	shift
+	in_zsh "$@" | grep -qxF -- "$expected"
+}
+
+# The processes that are offered: who maps it or has a page, and nobody else.
+offers_processes() {
+	sleep 1000 &
+	local other=$!
+	"$@" >"$tap_dir/offered"
+	kill "$other"
+	cat "$tap_dir/offered"
+	grep -qw "$pid" "$tap_dir/offered" && ! grep -qw "$other" "$tap_dir/offered" && ! grep -qw "$$" "$tap_dir/offered"
+}
+
+# with_page START command...: what it prints while this shell has a page that says so.
+with_page() {
+	local page=/dev/shm/numarena-$$-$1
+	shift
+	touch "$page"
+	"$@" >"$tap_dir/offered"
+	rm "$page"
+	cat "$tap_dir/offered"
+}
+
+has_page() {
+	with_page "$(sed 's/.*) //' /proc/$$/stat | cut -d ' ' -f 20)" "$@" | grep -qw "$$"
+}
+
+# It is of one that began at another time and had the number.
+page_is_left() {
+	! with_page 1 "$@" | grep -qw "$$"
 }
 
 zsh_reads() {
@@ -117,9 +194,46 @@ check 'bash: behind an option with a value' completes '--mode' run --huge off --
 check 'bash: a program' completes 'tap-program' run --huge off tap-pro
 check 'bash: no options behind the program' completes '' run true --po
 check 'bash: a command for help' completes 'replay' help rep
-check 'bash: a process' completes "$$" audit "$$"
+check 'bash: settings have words' test "$(settings | wc -l)" -ge 10
+for name in huge mode policy stats; do
+	check "bash: words of --$name" completes "$(words_of $name)" run --$name ''
+done
+check 'bash: the same behind a =' completes 'interleave inherit' run --policy=in
+check 'bash: an option behind such a one' completes '--mode' run --policy=inherit --mo
+check 'bash: several words behind an option' completes 'exit+page' run --stats exit+pa
+check 'bash: settings' completes "$(settings | sed 's/ .*//; s/$/:/' | tr '\n' ' ' | sed 's/ $//')" run --conf ''
+check 'bash: a setting' completes 'huge:' run --conf hu
+check 'bash: its words' completes 'thp' run --conf huge:t
+check 'bash: all its words' completes "$(words_of huge)" run -c huge:
+check 'bash: another one behind a comma' completes 'thp,mode:' run --conf huge:thp,mo
+check 'bash: the words of that' completes 'baseline' run --conf huge:thp,mode:b
+check 'bash: several words' completes 'exit+page' run --conf stats:exit+pa
+check 'bash: of a number none' completes '' run --conf decay_ms:
+check 'bash: an option behind a setting' completes '--node' run --conf huge:thp,mode:arena --no
+check 'bash: a program behind a setting' completes 'tap-program' run --conf huge:thp tap-pro
+
+# shellcheck source=tests/tools/holder.sh
+. "$here/holder.sh"
+start env LD_PRELOAD="$library" "$build/tests/tools/holder" 1
+check 'bash: a process that maps the library' offers_processes offered stat ''
+if [[ $(type -P zsh) ]]; then
+	check 'zsh: the same' offers_processes in_zsh '' _numarena_processes
+	check 'zsh: and its name' zsh_offers "$pid:holder" '' _numarena_processes
+fi
+stop
+check 'bash: a process with a page' has_page offered audit ''
+check 'bash: a page that was left behind' page_is_left offered audit ''
+
 if [[ $(type -P zsh) ]]; then
 	check 'zsh reads its file' zsh_reads
+	for name in huge mode policy stats; do
+		check "zsh: words of --$name" zsh_offers "$(words_of $name)" '' _numarena_word $name
+	done
+	check 'zsh: a process with a page' has_page in_zsh '' _numarena_processes
+	check 'zsh: a page that was left behind' page_is_left in_zsh '' _numarena_processes
+	check 'zsh: settings' zsh_offers "$(settings | sed 's/ .*//' | tr '\n' ' ' | sed 's/ $//')" '' _numarena_conf
+	check 'zsh: words of a setting' zsh_offers "$(words_of mode)" huge:thp,mode:b _numarena_conf
+	check 'zsh: a path' zsh_offers files stats_file:/t _numarena_conf
 else
 	skip 'zsh reads its file' 'there is no zsh'
 fi
@@ -132,7 +246,7 @@ fi
 # ---- Of the library ----
 
 library_options_of_code() {
-	sed -n -E 's/^\tOPTION\(([a-z_]+),.*/\1/p; s/^\t\{ "([a-z_]+)", .*/\1/p' "$top/arena/option.c" | sort
+	settings | sed 's/ .*//' | sort
 }
 
 library_options_of_manual() {

@@ -47,6 +47,18 @@ crew_is_recorded() {
 	counts_are "$(tail -n 1 "$tap_dir/said")" "$nr_threads"
 }
 
+# A copy of the command that lies alone finds no library; that is a failure of its own.
+replay_alone() {
+	cp "$numarena" "$tap_dir/numarena"
+	numarena=$tap_dir/numarena exits 1 'there is no libnumarena.so.0' replay "$trace"
+}
+
+library_with_space() {
+	mkdir -p "$tap_dir/a b"
+	cp "$library" "$tap_dir/a b/lib.so"
+	exits 1 'space or colon' replay -a "$tap_dir/a b/lib.so" "$trace"
+}
+
 runs_on() {
 	replay --allocator "$1"
 	query "'$2' in d['allocator']"
@@ -309,6 +321,7 @@ check 'a library that is not there' is_no_allocator "$tap_dir/none.so" 'No such 
 check 'a library without malloc' is_no_allocator "$build/tests/preload/witness.so" 'has none'
 
 check 'record: no file' misused 'where to? -o FILE' record true
+check 'record: a file without a name' misused 'where to? -o FILE' record -o '' true
 check 'record: no program' misused 'which program?' record -o "$trace"
 check 'record: no such folder' exits 125 'No such file' record -o "$tap_dir/no/trace" true
 check 'record: not a file' exits 125 'not a file that can be mapped' record -o /dev/null true
@@ -316,6 +329,11 @@ check 'record: no such program' exits 127 'cannot run no-such-program' record -o
 check 'record: not executable' exits 126 'Permission denied' record -o "$trace" "$tap_dir"
 check 'record: the program'"'"'s status' record 7 sh -c 'exit 7'
 check 'replay: no trace' misused 'which trace?' replay
+check 'replay: a trace without a name' misused 'which trace?' replay ''
+check 'replay: an allocator without a name' misused "--allocator cannot be ''" replay -a '' "$trace"
+check 'replay: an allocator that is none' exits 1 'no shared library' replay -a "$0" "$trace"
+check 'replay: one that the loader cannot take' library_with_space
+check 'replay: no library' replay_alone
 check 'replay: two traces' misused 'one trace at a time' replay a b
 check 'replay: two forms' misused 'text only' replay --summary --json "$trace"
 check 'replay: no forms of rounds' misused 'replays nothing' replay --summary --repeat 2 "$trace"

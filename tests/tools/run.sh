@@ -99,6 +99,23 @@ setuid_program() {
 	((status == 0)) && has_lines 1 err && grep -qF 'gains rights' "$tap_dir/err"
 }
 
+# All that it lists is taken, by itself and by the library: which would say so on stderr.
+lists_settings() {
+	local name words word
+	call run --settings
+	((status == 0)) && has_lines 0 err && grep -qx 'huge auto thp hugetlb off' "$tap_dir/out"
+	cp "$tap_dir/out" "$tap_dir/settings"
+	while read -r name words; do
+		[[ $name != *_file ]] || words=$tap_dir/statistics
+		for word in ${words:-7}; do
+			call run -c "abort_conf:true,stats_file:$tap_dir/statistics" -c "$name:$word" true
+			((status == 0)) && has_lines 0 err && continue
+			# Such pages are few, and others' groups full.
+			[[ $word == hugetlb || $word == cgroup ]] || return 1
+		done
+	done <"$tap_dir/settings"
+}
+
 touch "$tap_dir/plain"
 node=$(sed 's/[-,].*//' /sys/devices/system/node/has_cpu)
 cpus=$(cat "/sys/devices/system/node/node$node/cpulist")
@@ -125,6 +142,7 @@ check 'status 0' exit_status_is 0 true
 check 'status 7' exit_status_is 7 sh -c 'exit 7'
 check 'a signal' exit_status_is 143 sh -c 'kill $$'
 check 'no such program: 127' exits 127 'cannot run no-such-program' run no-such-program
+check 'no name: 127' exits 127 "cannot run '': No such file" run ''
 check 'no such path: 127' exits 127 'No such file' run ./no/such/program
 check 'not executable: 126' exits 126 'Permission denied' run "$tap_dir/plain"
 check 'a folder: 126' exits 126 'Permission denied' run "$tap_dir"
@@ -135,6 +153,19 @@ check 'unknown mode' misused "--mode cannot be ''" run --mode '' true
 check 'unknown policy' misused "--policy cannot be 'strict,mode:arena'" run --policy strict,mode:arena true
 check 'statistics at a wrong time' misused "--stats cannot be 'exit+now'" run --stats exit+now true
 check 'two settings in one' misused "--stats cannot be 'exit,mode:arena'" run --stats exit,mode:arena true
+check 'two in --conf' environment_is NUMARENA_CONF stats:exit+page,limit:cgroup,harden:on \
+	"$numarena" run -c stats:exit+page,limit:cgroup -c harden:on
+check 'an unknown setting' misused "--conf: there is no setting 'hug'" run --conf harden:1,hug:off true
+check 'a setting without a value' misused "--conf: huge cannot be ''" run --conf huge true
+check 'an unknown word' misused "--conf: huge cannot be 'tiny'; there are auto, thp, hugetlb, off" \
+	run --conf huge:tiny true
+check 'no number' misused "--conf: decay_ms cannot be '5s'; it is a number, also with K, M or G" \
+	run --conf decay_ms:5s true
+check 'nor a word' misused "--conf: limit cannot be 'x'; it is a number, also with K, M or G, or cgroup" \
+	run --conf limit:x true
+check 'a path with a sign that means nothing' misused "--conf: stats_file cannot be '/tmp/%d'" \
+	run --conf stats_file:/tmp/%d true
+check '--settings' lists_settings
 for wrong in '' x 0- 1-0 0,,1 -1 99999 '0 1'; do
 	check "a node called '$wrong'" misused "--node cannot be '$wrong'" run --node="$wrong" true
 done

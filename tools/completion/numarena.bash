@@ -7,7 +7,7 @@
 _numarena_options() {
 	case $1 in
 	'') echo '--version --help' ;;
-	run) echo '--node= --huge= --mode= --policy= --stats= --conf= --help' ;;
+	run) echo '--node= --huge= --mode= --policy= --stats= --conf= --settings --help' ;;
 	stat | audit) echo '--json --help' ;;
 	top) echo '--interval= --count= --once --sort= --help' ;;
 	doctor) echo '--json --verbose --root= --help' ;;
@@ -19,21 +19,69 @@ _numarena_options() {
 
 _numarena_commands='run stat top audit doctor record replay help'
 
+# Those that use the library: that have a page of statistics, or map it, as far as that may be read.
 _numarena_processes() {
-	local comm
-	for comm in /proc/[0-9]*; do
-		echo "${comm#/proc/}"
+	local page pid stat
+	for page in /dev/shm/numarena-*-*; do
+		pid=${page#/dev/shm/numarena-}
+		pid=${pid%-*}
+		# A page that was left behind is of a process that began at another time.
+		read -r stat 2>/dev/null <"/proc/$pid/stat" || continue
+		read -ra stat <<<"${stat##*) }"
+		[[ ${page##*-} == "${stat[19]}" ]] && echo "$pid"
 	done
+	grep -ls '/libnumarena\.so' /proc/[0-9]*/maps 2>/dev/null | while IFS=/ read -r _ _ pid _; do
+		echo "$pid"
+	done
+}
+
+# The words that a setting takes; without one, the settings, a colon behind each.
+_numarena_settings() {
+	local name words
+	"$numarena" run --settings 2>/dev/null | while read -r name words; do
+		if (($# == 0)); then
+			echo "$name:"
+		elif [[ $name == "$1" ]]; then
+			echo "$words"
+		fi
+	done
+}
+
+# _numarena_before TEXT word...: each with the text before it.
+_numarena_before() {
+	local before=$1 word
+	shift
+	for word; do
+		echo "$before$word"
+	done
+}
+
+# Words of a setting, behind those that are joined by + in its value already.
+_numarena_words() {
+	# shellcheck disable=SC2046
+	_numarena_before "${2%"${2##*+}"}" $(_numarena_settings "$1")
+}
+
+# The same for --conf: the names of settings, and words behind the name.
+_numarena_conf() {
+	local before=${1%"${1##*,}"} last=${1##*,}
+	# shellcheck disable=SC2046
+	if [[ $last == *:* ]]; then
+		_numarena_before "$before${last%%:*}:" $(_numarena_words "${last%%:*}" "${last#*:}")
+	else
+		_numarena_before "$before" $(_numarena_settings)
+	fi
 }
 
 # Words for the value of an option of $command; files where nothing is said.
 _numarena_values() {
 	local node
 	case "$command $1" in
-	'run --huge' | 'run -H') echo 'auto thp hugetlb off' ;;
-	'run --mode' | 'run -m') echo 'arena baseline sharded' ;;
-	'run --policy' | 'run -p') echo 'preferred strict interleave inherit' ;;
-	'run --stats' | 'run -s') echo 'exit page SIGUSR1 SIGUSR2' ;;
+	'run --huge' | 'run -H') _numarena_words huge "$2" ;;
+	'run --mode' | 'run -m') _numarena_words mode "$2" ;;
+	'run --policy' | 'run -p') _numarena_words policy "$2" ;;
+	'run --stats' | 'run -s') _numarena_words stats "$2" ;;
+	'run --conf' | 'run -c') _numarena_conf "$2" ;;
 	'run --node' | 'run -n')
 		for node in /sys/devices/system/node/node[0-9]*; do
 			echo "${node##*/node}"
@@ -62,6 +110,42 @@ _numarena_reply() {
 	mapfile -t COMPREPLY < <(compgen -W "$1" -- "$cur")
 }
 
+# For the value of an option: what is there of it is $cur.
+_numarena_reply_value() {
+	_numarena_reply "$(_numarena_values "$1" "$cur")"
+	[[ ${COMPREPLY[*]} != *: ]] || compopt -o nospace 2>/dev/null || true
+	# The shell takes a word for some, parted by : and =, and wants the last of them.
+	COMPREPLY=("${COMPREPLY[@]#"${cur%"${cur##*[:=]}"}"}")
+}
+
+# What the shell has parted at : and = is one word again.  $at: where each begins in COMP_WORDS.
+_numarena_join_words() {
+	local rest=${COMP_LINE} i
+	words=() at=()
+	for ((i = 0; i <= COMP_CWORD; i++)); do
+		if ((i == 0)) || [[ $rest == [[:blank:]]* ]]; then
+			words+=("${COMP_WORDS[i]}")
+			at+=("$i")
+		else
+			words[-1]+=${COMP_WORDS[i]}
+		fi
+		rest=${rest#"${rest%%[![:blank:]]*}"}
+		rest=${rest#"${COMP_WORDS[i]}"}
+	done
+}
+
+# An option, or its value behind a =.
+_numarena_option() {
+	local options word=${cur%%=*}
+	if [[ $cur == --*=* ]] && _numarena_takes_value "$command" "$word"; then
+		cur=${cur#*=}
+		_numarena_reply_value "$word"
+		return
+	fi
+	options=$(_numarena_options "$command")
+	_numarena_reply "${options//=/}"
+}
+
 # Programs and their arguments.
 _numarena_program() {
 	if declare -F _command_offset >/dev/null; then
@@ -72,19 +156,22 @@ _numarena_program() {
 }
 
 _numarena() {
-	local cur=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]} i word options
+	local numarena=$1 cur command i word last options
+	local -a words at
+	_numarena_join_words
+	last=$((${#words[@]} - 1)) cur=${words[-1]} command=${words[1]}
 	COMPREPLY=()
 
-	if ((COMP_CWORD == 1)); then
+	if ((last == 1)); then
 		options=$(_numarena_options '')
 		_numarena_reply "$_numarena_commands $options"
 		return
 	fi
-	for ((i = 2; i < COMP_CWORD; i++)); do
-		word=${COMP_WORDS[i]}
+	for ((i = 2; i < last; i++)); do
+		word=${words[i]}
 		if _numarena_takes_value "$command" "$word"; then
-			if ((i + 1 == COMP_CWORD)); then
-				_numarena_reply "$(_numarena_values "$word")"
+			if ((i + 1 == last)); then
+				_numarena_reply_value "$word"
 				return
 			fi
 			i=$((i + 1))
@@ -95,13 +182,12 @@ _numarena() {
 			break
 		fi
 	done
-	if [[ $cur == -* ]] && ((i == COMP_CWORD)) && [[ ${COMP_WORDS[i - 1]} != -- ]]; then
-		options=$(_numarena_options "$command")
-		_numarena_reply "${options//=/}"
+	if [[ $cur == -* ]] && ((i == last)) && [[ ${words[i - 1]} != -- ]]; then
+		_numarena_option
 		return
 	fi
 	case $command in
-	run | record) _numarena_program "$i" ;;
+	run | record) _numarena_program "${at[i]}" ;;
 	stat | audit) _numarena_reply "$(_numarena_processes)" ;;
 	help) _numarena_reply "$_numarena_commands" ;;
 	esac
