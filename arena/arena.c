@@ -223,7 +223,7 @@ static bool is_dead(const struct nar_arena *a)
 static u32 make_slab(struct nar_arena *a, unsigned int class, unsigned int node)
 {
 	enum nar_pool pool = nar_pool_for(a->heap->policy, READ_ONCE(a->slab_bytes) < YOUNG_BYTES);
-	struct nar_slab_shape grown = nar_class_grown_shape(class, READ_ONCE(a->nr_slices[class]));
+	struct nar_slab_shape grown = nar_class_grown_shape(class, READ_ONCE(a->bins[class].nr_slices));
 	const struct nar_slab_shape *plain = &nar_class[class].shape;
 	struct nar_place place = nar_heap_place(a->heap, node);
 	u32 slab = 0;
@@ -487,8 +487,6 @@ u32 nar_arena_bury(struct nar_arena *a, u32 slabs, size_t *bytes)
 		slabs = nar_slabs_bury(&a->bins[class], slabs, bytes);
 	a->kept_bytes = 0;
 	WRITE_ONCE(a->slab_bytes, 0);
-	for (class = 0; class < NAR_MAX_CLASSES; class++)
-		WRITE_ONCE(a->nr_slices[class], 0);
 	nar_stock_unlock(a);
 	/* What is in the queue is of no heap now. */
 	nar_post_drain_all(a);

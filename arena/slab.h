@@ -71,6 +71,11 @@ enum nar_bin {
 
 struct nar_bins {
 	u32 head[NR_SLAB_BINS];
+	/* Of the slabs in them.  The owner's lock; relaxed reads. */
+	u32 nr_slabs;
+	u32 nr_slices;
+	u64 nr_objects;		/* that fit */
+	u64 nr_out;		/* in use or in a magazine */
 };
 
 /* What a slab is made of. */

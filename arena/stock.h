@@ -71,7 +71,6 @@ struct nar_arena {
 	u32 doomed;			/* empty slabs to destroy once unlocked */
 	size_t kept_bytes;		/* in empty slabs, kept for the next refill */
 	size_t slab_bytes;		/* relaxed reads */
-	u32 nr_slices[NAR_MAX_CLASSES];	/* of a class's slabs; relaxed reads */
 	struct nar_message *inbox;	/* taken from the queue; the first may have begun */
 
 	/* Anybody's. */
