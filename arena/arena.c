@@ -493,15 +493,13 @@ u32 nar_arena_bury(struct nar_arena *a, u32 slabs, size_t *bytes)
 	return slabs;
 }
 
-size_t nar_arena_live_bytes(struct nar_arena *a)
+size_t nar_arena_live_bytes(const struct nar_arena *a)
 {
 	unsigned int class;
 	size_t sum = 0;
 
-	nar_lock(&a->lock);
 	for (class = 0; class < nar_class_count(); class++)
-		sum += nar_slabs_live_bytes(&a->bins[class]);
-	nar_unlock(&a->lock);
+		sum += nar_class_out_bytes(class, &a->bins[class]);
 	return sum;
 }
 

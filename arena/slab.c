@@ -242,34 +242,6 @@ void nar_slabs_destroy_buried(u32 slabs)
 	}
 }
 
-size_t nar_slabs_live_bytes(const struct nar_bins *bins)
-{
-	unsigned int bin;
-	size_t sum = 0;
-	u32 slab;
-
-	for (bin = 0; bin < BIN_EMPTY; bin++) {
-		for (slab = bins->head[bin]; slab; slab = nar_slab_at(slab)->next) {
-			const struct nar_slab *s = nar_slab_at(slab);
-
-			sum += (size_t)(s->nr_objects - s->nr_free - s->nr_fresh) * s->size;
-		}
-	}
-	return sum;
-}
-
-size_t nar_slabs_bytes(const struct nar_bins *bins)
-{
-	unsigned int bin;
-	size_t sum = 0;
-	u32 slab;
-
-	for (bin = 0; bin < NR_SLAB_BINS; bin++)
-		for (slab = bins->head[bin]; slab; slab = nar_slab_at(slab)->next)
-			sum += nar_slab_bytes(slab);
-	return sum;
-}
-
 /* ---- Objects out and in ---- */
 
 static unsigned int take_freed(u32 slab, struct nar_slab *s, void **to, unsigned int nr)
