@@ -97,6 +97,19 @@ const struct nar_figure nar_scope_figures[] = {
 	OF_SCOPE(nr_resets, COUNTER, "Resets of the scope since it began."),
 };
 
+#define OF_TOTAL(field, kind, help) \
+	{ #field, help, offsetof(struct nar_total_line, field), FIGURE_##kind, false }
+
+/* The same for the process, by another way: all that is counted and not known to numarena.h. */
+const struct nar_figure nar_total_figures[] = {
+	OF_TOTAL(live_bytes, GAUGE, "What the program holds, with what waits in messages between threads."),
+	OF_TOTAL(cached_bytes, GAUGE, "Free objects in magazines and free blocks that wait with a thread."),
+	OF_TOTAL(resident_bytes, GAUGE, "Pages of the windows in memory."),
+	OF_TOTAL(huge_bytes, GAUGE, "Of those, on huge pages."),
+	OF_TOTAL(huge_coverage, RATIO, "Huge bytes a resident byte."),
+	OF_TOTAL(fragmentation, RATIO, "Resident bytes that nothing alive fills, a resident byte."),
+};
+
 #define OF_CLASS(field, kind, help) \
 	{ #field, help, offsetof(struct nar_class_line, field), FIGURE_##kind, false }
 

@@ -5,6 +5,7 @@
 
 #include "census.h"
 #include "ledger.h"
+#include "roster.h"
 #include "stats.h"
 
 _Static_assert(NAR_HEAP_LINE_NAME == NUMARENA_HEAP_NAME_MAX + 1, "names fit");
@@ -137,6 +138,7 @@ static void look_at_arena(struct nar_ledger *l, const struct nar_arena *a)
 	}
 	waiting = nar_census_waiting_bytes(a);
 	sum->waiting_bytes += waiting;
+	l->waiting_bytes += waiting;
 	line.cached_bytes += waiting;
 	list_thread(l, &line);
 }
@@ -225,7 +227,7 @@ bool nar_ledger_see_heap(struct nar_heap_line *to, u32 id)
 	return true;
 }
 
-static void sum_up(struct nar_heap_line *to, const struct nar_ledger_sum *sum)
+static void sum_up_heap(struct nar_heap_line *to, const struct nar_ledger_sum *sum)
 {
 	to->slabs = sum->nr_slabs;
 	to->slab_bytes = sum->slab_bytes;
@@ -258,7 +260,7 @@ static void look_at_heap(struct nar_ledger *l, u32 id)
 		line.large_bytes = READ_ONCE(h->block_bytes);
 	l->block_bytes += line.large_bytes;
 	l->has_policies |= id && id < NAR_FIRST_HEAP;
-	sum_up(&line, sum);
+	sum_up_heap(&line, sum);
 	/* What was seen is of two heaps, of which one has gone. */
 	if (READ_ONCE(h->handle) == handle)
 		list_heap(l, &line);
@@ -283,6 +285,7 @@ void nar_ledger_begin(struct nar_ledger *l)
 	l->next_heap = 0;
 	l->has_policies = false;
 	l->block_bytes = 0;
+	l->waiting_bytes = 0;
 }
 
 /* The next heap there is, or one past the last. */
@@ -335,6 +338,29 @@ static void settle_large(struct nar_ledger *l, u64 large_bytes)
 	}
 }
 
+static void sum_up_all(struct nar_ledger *l, u64 large_bytes)
+{
+	u64 used_bytes[NAR_MAX_NODES] = { 0 };
+	struct nar_total_line *t = &l->total;
+	unsigned int node, class;
+
+	*t = (struct nar_total_line){
+		.live_bytes = large_bytes - min_of(large_bytes, l->waiting_bytes),
+		.cached_bytes = l->waiting_bytes,
+		.resident_bytes = NAR_LEDGER_UNKNOWN,
+		.huge_bytes = NAR_LEDGER_UNKNOWN,
+		.huge_coverage = NAR_LEDGER_UNKNOWN,
+		.fragmentation = NAR_LEDGER_UNKNOWN,
+	};
+	nar_roster_add_used(used_bytes);
+	for (node = 0; node < nar_nodes.nr; node++)
+		t->live_bytes += used_bytes[node];
+	for (class = 0; class < nar_class_count(); class++) {
+		t->live_bytes += l->class[class].live_bytes;
+		t->cached_bytes += l->class[class].cached_bytes;
+	}
+}
+
 void nar_ledger_close(struct nar_ledger *l, u64 large_bytes)
 {
 	unsigned int class;
@@ -347,4 +373,5 @@ void nar_ledger_close(struct nar_ledger *l, u64 large_bytes)
 		line->fragmentation = NAR_LEDGER_UNKNOWN;
 	}
 	settle_large(l, large_bytes);
+	sum_up_all(l, large_bytes);
 }

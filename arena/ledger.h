@@ -41,6 +41,7 @@ struct nar_ledger_sum {
 
 /* Zero is one that has made no turn.  Of one thread at a time. */
 struct nar_ledger {
+	struct nar_total_line total;
 	struct nar_class_line class[NAR_MAX_CLASSES];	/* by number */
 	struct nar_heap_line heap[NAR_STATPAGE_HEAPS];
 	struct nar_thread_line thread[NAR_STATPAGE_THREADS];
@@ -51,6 +52,7 @@ struct nar_ledger {
 	u32 next_arena, next_heap;
 	bool has_policies;		/* default heaps beside the first */
 	u64 block_bytes;		/* large, of the program's heaps */
+	u64 waiting_bytes;		/* blocks that wait with a thread */
 	u64 heap_has[NAR_STATPAGE_HEAPS], thread_has[NAR_STATPAGE_THREADS];
 	struct nar_ledger_sum sum[NAR_MAX_HEAPS];
 };
@@ -60,7 +62,10 @@ void nar_ledger_begin(struct nar_ledger *l);
 /* Return: whether the turn is at its end; false: it was @until_ns, and more is to be done. */
 bool nar_ledger_go_on(struct nar_ledger *l, u64 until_ns);
 
-/* Lines are whole from now on.  @large_bytes: of the process, see numarena_stats_get(). */
+/*
+ * Lines are whole from now on.  @large_bytes: of the process, see numarena_stats_get(); copies
+ * that numarena_replicate() has made are among them.
+ */
 void nar_ledger_close(struct nar_ledger *l, u64 large_bytes);
 
 /*

@@ -89,7 +89,8 @@ static void lay_out(struct nar_statpage *p)
 	at = add_part(p, STATPAGE_SCOPES, at, sizeof(struct nar_roster_line), NAR_STATPAGE_SCOPES);
 	at = add_part(p, STATPAGE_CLASSES, at, sizeof(struct nar_class_line), NAR_STATPAGE_CLASSES);
 	at = add_part(p, STATPAGE_HEAPS, at, sizeof(struct nar_heap_line), NAR_STATPAGE_HEAPS);
-	p->bytes = add_part(p, STATPAGE_THREADS, at, sizeof(struct nar_thread_line), NAR_STATPAGE_THREADS);
+	at = add_part(p, STATPAGE_THREADS, at, sizeof(struct nar_thread_line), NAR_STATPAGE_THREADS);
+	p->bytes = add_part(p, STATPAGE_TOTALS, at, sizeof(struct nar_total_line), 1);
 }
 
 static void *part_of(struct nar_statpage *p, unsigned int id)
@@ -150,6 +151,7 @@ static void fill_ledger(struct nar_statpage *p)
 	struct nar_ledger *l = &own.ledger;
 
 	nar_ledger_close(l, stats->large_bytes);
+	memcpy(part_of(p, STATPAGE_TOTALS), &l->total, sizeof(l->total));
 	memcpy(part_of(p, STATPAGE_CLASSES), l->class, sizeof(l->class));
 	copy_lines(part_of(p, STATPAGE_HEAPS), &l->heaps);
 	copy_lines(part_of(p, STATPAGE_THREADS), &l->threads);

@@ -108,19 +108,6 @@ static bool read_process(struct nar_report *r, unsigned int i, struct nar_line *
 	return true;
 }
 
-/* The same for the process, by another way: all that is counted and not known to numarena.h. */
-static const struct nar_figure total_figures[] = {
-	{ .name = "live_bytes", .kind = FIGURE_GAUGE,
-	  .help = "What the program holds, with what waits in messages between threads." },
-	{ .name = "cached_bytes", .kind = FIGURE_GAUGE,
-	  .help = "Free objects in magazines and free blocks that wait with a thread." },
-	{ .name = "resident_bytes", .kind = FIGURE_GAUGE, .help = "Pages of the windows in memory." },
-	{ .name = "huge_bytes", .kind = FIGURE_GAUGE, .help = "Of those, on huge pages." },
-	{ .name = "huge_coverage", .kind = FIGURE_RATIO, .help = "Huge bytes a resident byte." },
-	{ .name = "fragmentation", .kind = FIGURE_RATIO,
-	  .help = "Resident bytes that nothing alive fills, a resident byte." },
-};
-
 static u64 coverage(u64 huge, u64 resident)
 {
 	if (huge == NAR_UNKNOWN || !resident)
@@ -129,14 +116,18 @@ static u64 coverage(u64 huge, u64 resident)
 	return (u64)(min_of(huge, resident) * (unsigned __int128)NAR_RATIO_ONE / resident);
 }
 
-static void read_totals(u64 *value, const struct nar_tally *t, u64 huge)
+static void read_totals(struct nar_line *line, const struct nar_tally *t, u64 huge)
 {
-	value[0] = t->live_bytes;
-	value[1] = t->cached_bytes;
-	value[2] = t->resident_bytes;
-	value[3] = huge;
-	value[4] = coverage(huge, t->resident_bytes);
-	value[5] = nar_tally_fragmentation(t);
+	const struct nar_total_line total = {
+		.live_bytes = t->live_bytes,
+		.cached_bytes = t->cached_bytes,
+		.resident_bytes = t->resident_bytes,
+		.huge_bytes = huge,
+		.huge_coverage = coverage(huge, t->resident_bytes),
+		.fragmentation = nar_tally_fragmentation(t),
+	};
+
+	take_figures(line, nar_total_figures, NAR_NR_TOTAL_FIGURES, &total);
 }
 
 static bool read_total(struct nar_report *r, unsigned int i, struct nar_line *line)
@@ -146,7 +137,7 @@ static bool read_total(struct nar_report *r, unsigned int i, struct nar_line *li
 	(void)i;
 	for (i = 0; i < nar_nodes.nr && huge != NAR_UNKNOWN; i++)
 		huge = r->huge_bytes[i] == NAR_UNKNOWN ? NAR_UNKNOWN : huge + r->huge_bytes[i];
-	read_totals(line->value, &r->census.all, huge);
+	read_totals(line, &r->census.all, huge);
 	return true;
 }
 
@@ -170,7 +161,7 @@ static bool read_node(struct nar_report *r, unsigned int i, struct nar_line *lin
 static bool read_placement(struct nar_report *r, unsigned int i, struct nar_line *line)
 {
 	line->key[0] = number(nar_nodes.id[i]);
-	read_totals(line->value, &r->census.node[i], r->huge_bytes[i]);
+	read_totals(line, &r->census.node[i], r->huge_bytes[i]);
 	return true;
 }
 
@@ -417,7 +408,7 @@ static bool read_pair(struct nar_report *r, unsigned int i, struct nar_line *lin
 #define FIGURES(f) .figure = (f), .nr_figures = ARRAY_SIZE(f)
 
 static const struct nar_table totals = {
-	.name = "totals", .one = "", FIGURES(total_figures),
+	.name = "totals", .one = "", FIGURES(nar_total_figures),
 	.nr_lines = one_line, .read = read_total,
 };
 
@@ -432,7 +423,7 @@ static const struct nar_table nodes = {
 };
 
 static const struct nar_table placement = {
-	.name = "residence", .one = "node", .key = { "node" }, FIGURES(total_figures),
+	.name = "residence", .one = "node", .key = { "node" }, FIGURES(nar_total_figures),
 	.nr_lines = a_line_a_node, .read = read_placement,
 };
 

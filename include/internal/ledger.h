@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is told of a class, a heap and a thread: by reports, on the stats page, and by who
+ * What is told of all memory, a class, a heap and a thread: by reports, on the stats page, and by who
  * reads that.
  */
 #ifndef NAR_LEDGER_LINE_H
@@ -10,6 +10,15 @@
 
 /* What only a walk over all slabs would tell: on the page nobody knows it. */
 #define NAR_LEDGER_UNKNOWN UINT64_MAX
+
+struct nar_total_line {
+	u64 live_bytes;
+	u64 cached_bytes;
+	u64 resident_bytes;
+	u64 huge_bytes;
+	u64 huge_coverage;		/* of the resident bytes, in parts of 10000 */
+	u64 fragmentation;		/* the same */
+};
 
 struct nar_class_line {
 	u64 size;			/* bytes an object; 0: no line */
@@ -21,7 +30,7 @@ struct nar_class_line {
 	u64 live_bytes;
 	u64 cached_bytes;
 	u64 resident_bytes;
-	u64 fragmentation;		/* of the resident bytes, in parts of 10000 */
+	u64 fragmentation;
 };
 
 #define NAR_HEAP_LINE_NAME 32

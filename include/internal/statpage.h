@@ -45,6 +45,7 @@ enum nar_statpage_part_id {
 	STATPAGE_CLASSES,	/* struct nar_class_line of internal/ledger.h; of no size: none */
 	STATPAGE_HEAPS,		/* struct nar_heap_line, the first the process's own; those that have the most */
 	STATPAGE_THREADS,	/* struct nar_thread_line; the same */
+	STATPAGE_TOTALS,	/* one struct nar_total_line: what is there of it, the reader is to ask */
 	STATPAGE_NR_PARTS,
 	STATPAGE_MAX_PARTS = 16,
 };
@@ -101,7 +102,7 @@ struct nar_statpage {
 	u64 nr_scopes_left_off;		/* open, and without a line in STATPAGE_SCOPES */
 	u64 nr_heaps_left_off;		/* ... in STATPAGE_HEAPS */
 	u64 nr_threads_left_off;	/* ... in STATPAGE_THREADS */
-	u64 counted_ns;			/* CLOCK_MONOTONIC: when those three were gone through last */
+	u64 counted_ns;			/* CLOCK_MONOTONIC: when these four were gone through last */
 	u64 reserved[1];
 };
 
