@@ -195,6 +195,8 @@ static void take_parts(struct page *p, const char *file)
 	memset(p->lap, 0, sizeof(p->lap));
 	copy_part(p->lap, sizeof(p->lap[0]), NR_STEPS, file, &part[STATPAGE_LAPS]);
 	take_scopes(p, file);
+	memset(&p->total, 0, sizeof(p->total));
+	copy_part(&p->total, sizeof(p->total), 1, file, &part[STATPAGE_TOTALS]);
 	take_classes(p, file);
 	take_heaps(p, file);
 	take_threads(p, file);

@@ -52,6 +52,23 @@ static _Noreturn void refuse(int pid, enum page_result why)
 	}
 }
 
+/* In parts of NAR_RATIO_ONE. */
+static uint64_t ratio(uint64_t part, uint64_t whole)
+{
+	return part < whole ? part * NAR_RATIO_ONE / whole : NAR_RATIO_ONE;
+}
+
+/* Which pages are there the process does not ask: that would take it milliseconds. */
+static void complete_totals(struct nar_total_line *t, const struct finding *f)
+{
+	t->resident_bytes = (audit_sum(f->meant_kib) + f->unbound_kib) << 10;
+	t->huge_bytes = (audit_sum(f->huge_kib) + f->unbound_huge_kib) << 10;
+	if (!t->resident_bytes)
+		return;
+	t->huge_coverage = ratio(t->huge_bytes, t->resident_bytes);
+	t->fragmentation = NAR_RATIO_ONE - ratio(t->live_bytes, t->resident_bytes);
+}
+
 static void look(struct view *v, int pid)
 {
 	enum page_result result = page_read(&v->page, pid);
@@ -60,6 +77,8 @@ static void look(struct view *v, int pid)
 		refuse(pid, result);
 	v->finding.pid = pid;
 	v->is_found = !audit_look(&v->finding);
+	if (v->is_found)
+		complete_totals(&v->page.total, &v->finding);
 }
 
 static uint64_t age_ns(const struct page *p)
@@ -235,6 +254,7 @@ static void print_text(const struct view *v)
 {
 	print_head(&v->page);
 	print_process(&v->page);
+	tables_print_totals(&v->page);
 	print_nodes(v);
 	print_losses(&v->page);
 	tables_print(&v->page, v->finding.pid);
@@ -330,6 +350,7 @@ static void print_json(const struct view *v)
 	json_open("stats", '{');
 	tables_json_figures(nar_process_figures, NAR_NR_PROCESS_FIGURES, &p->stats);
 	json_close();
+	tables_json_totals(p);
 	json_nodes(v);
 	tables_json(p, v->finding.pid);
 	json_open("remote", '{');

@@ -63,6 +63,27 @@ static void print_rest(const struct page *p, unsigned int id, unsigned int nr, u
 		printf("none\n");
 }
 
+static const char *percent(char cell[CELL], uint64_t ratio)
+{
+	snprintf(cell, CELL, ratio == UNKNOWN ? "-" : "%.1f%%", (double)ratio * 100 / NAR_RATIO_ONE);
+	return cell;
+}
+
+void tables_print_totals(const struct page *p)
+{
+	unsigned int i;
+
+	if (!has_part(p, STATPAGE_TOTALS))
+		return;
+	for (i = 0; i < NAR_NR_TOTAL_FIGURES; i++) {
+		const struct nar_figure *f = &nar_total_figures[i];
+		uint64_t value = nar_figure_of(f, &p->total);
+		char cell[CELL];
+
+		printf("%-20s %20s\n", f->name, f->kind == FIGURE_RATIO ? percent(cell, value) : count(cell, value));
+	}
+}
+
 static void print_classes(const struct page *p)
 {
 	const struct nar_class_line *c;
@@ -177,6 +198,17 @@ void tables_json_figures(const struct nar_figure *f, size_t nr, const void *stat
 
 	for (i = 0; i < nr; i++)
 		json_figure(&f[i], nar_figure_of(&f[i], stats));
+}
+
+void tables_json_totals(const struct page *p)
+{
+	if (!has_part(p, STATPAGE_TOTALS)) {
+		json_string("totals", NULL);
+		return;
+	}
+	json_open("totals", '{');
+	tables_json_figures(nar_total_figures, NAR_NR_TOTAL_FIGURES, &p->total);
+	json_close();
 }
 
 /* Return: whether there is a list to fill; a page without that part has none. */
