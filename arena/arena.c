@@ -161,7 +161,7 @@ static struct nar_arena *arena_begin(struct nar_heap *heap, u64 handle, unsigned
 	if (!a)
 		return NULL;
 	/* Before it can be found: a fork may make an orphan of it at any step, which leaves its heap. */
-	a->heap = heap;
+	WRITE_ONCE(a->heap, heap);
 	if (!nar_registry_try_name(&a->member) || (is_of_heaps && !try_enter(a, heap, handle)))
 		return nar_registry_put(&a->member), NULL;
 	WRITE_ONCE(a->keeper, is_of_heaps ? nar_keeper_self() : NULL);

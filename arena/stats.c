@@ -161,9 +161,12 @@ void nar_stats_read(struct numarena_stats *s)
 		add_node(s, node);
 	for (id = OWNER_FIRST_ARENA; id < nar_registry_end(); id++)
 		nar_stats_add_arena(s, nar_arena_of(id));
-	for (id = 0; id < NAR_MAX_HEAPS; id++)
-		if (load_acquire(&nar_heaps[id]))
-			add_heap(s, nar_heaps[id]);
+	for (id = 0; id < NAR_MAX_HEAPS; id++) {
+		const struct nar_heap *h = load_acquire(&nar_heaps[id]);
+
+		if (h)
+			add_heap(s, h);
+	}
 	add_node_events(s);
 	add_events(s);
 }
