@@ -245,13 +245,15 @@ static void list_heap(struct nar_ledger *l, const struct nar_heap_line *seen)
 		*line = *seen;
 }
 
+/* There is one, or was. */
 static void look_at_heap(struct nar_ledger *l, u32 id)
 {
 	const struct nar_heap *h = load_acquire(&nar_heaps[id]);
-	u64 handle = h ? READ_ONCE(h->handle) : HANDLE_DEAD;
+	u64 handle = READ_ONCE(h->handle);
 	struct nar_ledger_sum *sum;
 	struct nar_heap_line line;
 
+	nar_stats_add_heap(&l->shards, h);
 	if (!nar_ledger_see_heap(&line, id))
 		return;
 	sum = sum_of(l, id, handle);
@@ -278,6 +280,7 @@ static struct nar_ledger_list empty_list(void *line, size_t line_bytes, u64 *has
 void nar_ledger_begin(struct nar_ledger *l)
 {
 	memset(l->class, 0, sizeof(l->class));
+	memset(&l->shards, 0, sizeof(l->shards));
 	l->heaps = empty_list(l->heap, sizeof(l->heap[0]), l->heap_has, NAR_STATPAGE_HEAPS);
 	l->threads = empty_list(l->thread, sizeof(l->thread[0]), l->thread_has, NAR_STATPAGE_THREADS);
 	l->turn++;

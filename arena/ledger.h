@@ -42,6 +42,7 @@ struct nar_ledger_sum {
 /* Zero is one that has made no turn.  Of one thread at a time. */
 struct nar_ledger {
 	struct nar_total_line total;
+	struct numarena_stats shards;	/* see nar_stats_add_heap(); all else is zero */
 	struct nar_class_line class[NAR_MAX_CLASSES];	/* by number */
 	struct nar_heap_line heap[NAR_STATPAGE_HEAPS];
 	struct nar_thread_line thread[NAR_STATPAGE_THREADS];

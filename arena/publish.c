@@ -42,6 +42,7 @@ static struct {
 	struct nar_statpage *draft;	/* as large */
 	bool is_refused;		/* and said so */
 	struct nar_ledger ledger;	/* whose turn begins with the page */
+	struct numarena_stats shards;	/* as the last turn has found them */
 } own;				/* of who holds it */
 
 /* Zeros in a child, which the kernel sees to. */
@@ -158,6 +159,7 @@ static void fill_ledger(struct nar_statpage *p)
 	p->nr_heaps_left_off = l->heaps.nr_left_off;
 	p->nr_threads_left_off = l->threads.nr_left_off;
 	p->counted_ns = p->published_ns;
+	own.shards = l->shards;
 }
 
 /* A page that has no lines yet is to have some. */
@@ -173,12 +175,19 @@ static void go_on_with_ledger(struct nar_statpage *p, bool is_whole)
 	nar_ledger_begin(&own.ledger);
 }
 
+static void add_shards(struct numarena_stats *to, const struct numarena_stats *shards)
+{
+	to->nr_orphans += shards->nr_orphans;
+	to->nr_adopted += shards->nr_adopted;
+	to->lock_contended += shards->lock_contended;
+}
+
 static void fill_parts(struct nar_statpage *p, bool is_whole)
 {
 	struct numarena_node_stats *node_stats = part_of(p, STATPAGE_NODES);
 	unsigned int node;
 
-	nar_stats_read(part_of(p, STATPAGE_STATS));
+	nar_stats_read_but_heaps(part_of(p, STATPAGE_STATS));
 	fill_windows(part_of(p, STATPAGE_WINDOWS));
 	for (node = 0; node < nar_nodes.nr; node++)
 		nar_stats_read_node(&node_stats[node], node);
@@ -186,6 +195,7 @@ static void fill_parts(struct nar_statpage *p, bool is_whole)
 	nar_report_laps(part_of(p, STATPAGE_LAPS));
 	fill_scopes(p);
 	go_on_with_ledger(p, is_whole);
+	add_shards(part_of(p, STATPAGE_STATS), &own.shards);
 }
 
 /* Readers retry while it is odd, and when it has changed. */
