@@ -30,9 +30,16 @@ static const char *mib(char cell[CELL], uint64_t bytes)
 	return cell;
 }
 
-/* Cells live as long as the expression that prints them. */
+static const char *percent(char cell[CELL], uint64_t ratio)
+{
+	snprintf(cell, CELL, ratio == UNKNOWN ? "-" : "%.1f%%", (double)ratio * 100 / NAR_RATIO_ONE);
+	return cell;
+}
+
+/* Cells live as long as the block that prints them. */
 #define COUNT(n) count((char[CELL]){ 0 }, n)
 #define MIB_OF(bytes) mib((char[CELL]){ 0 }, bytes)
+#define PERCENT(ratio) percent((char[CELL]){ 0 }, ratio)
 
 /* Whoever named it may have done so with what moves the cursor. */
 static void print_plain(const char *text)
@@ -63,12 +70,6 @@ static void print_rest(const struct page *p, unsigned int id, unsigned int nr, u
 		printf("none\n");
 }
 
-static const char *percent(char cell[CELL], uint64_t ratio)
-{
-	snprintf(cell, CELL, ratio == UNKNOWN ? "-" : "%.1f%%", (double)ratio * 100 / NAR_RATIO_ONE);
-	return cell;
-}
-
 void tables_print_totals(const struct page *p)
 {
 	unsigned int i;
@@ -78,9 +79,9 @@ void tables_print_totals(const struct page *p)
 	for (i = 0; i < NAR_NR_TOTAL_FIGURES; i++) {
 		const struct nar_figure *f = &nar_total_figures[i];
 		uint64_t value = nar_figure_of(f, &p->total);
-		char cell[CELL];
 
-		printf("%-20s %20s\n", f->name, f->kind == FIGURE_RATIO ? percent(cell, value) : count(cell, value));
+		printf("%-20s %20s\n", f->name,
+		       f->kind == FIGURE_RATIO ? PERCENT(value) : COUNT(value));
 	}
 }
 

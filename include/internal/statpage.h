@@ -43,9 +43,9 @@ enum nar_statpage_part_id {
 	STATPAGE_LAPS,		/* struct nar_lap of internal/lap.h, by enum nar_step */
 	STATPAGE_SCOPES,	/* struct nar_roster_line of internal/roster.h; of no thread: none */
 	STATPAGE_CLASSES,	/* struct nar_class_line of internal/ledger.h; of no size: none */
-	STATPAGE_HEAPS,		/* struct nar_heap_line, the first the process's own; those that have the most */
-	STATPAGE_THREADS,	/* struct nar_thread_line; the same */
-	STATPAGE_TOTALS,	/* one struct nar_total_line: what is there of it, the reader is to ask */
+	STATPAGE_HEAPS,		/* struct nar_heap_line, the process's own first; not there: none */
+	STATPAGE_THREADS,	/* struct nar_thread_line; of no arena: none */
+	STATPAGE_TOTALS,	/* one struct nar_total_line; the kernel knows the rest */
 	STATPAGE_NR_PARTS,
 	STATPAGE_MAX_PARTS = 16,
 };
