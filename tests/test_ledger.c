@@ -313,6 +313,21 @@ START_TEST(heaps_without_a_line_are_told)
 }
 END_TEST
 
+/* Expect: with two default heaps, nobody says whose a block is; all of them together are known. */
+START_TEST(policies_share_blocks)
+{
+	must_give(numarena_malloc(MIB(4)));
+	ck_assert_ptr_nonnull(nar_heap_of_policy(POLICY_OURS + 1));
+	take_whole();
+	nar_census_take(&census);
+	ck_assert_uint_eq(heap_line("default")->large_bytes, NAR_LEDGER_UNKNOWN);
+	ck_assert_uint_eq(heap_line("default")->live_bytes, NAR_LEDGER_UNKNOWN);
+	ck_assert_uint_eq(heap_line("default")->slab_bytes, census.heap[0].slab_bytes);
+	ck_assert_uint_eq(heap_line("policy")->live_bytes, NAR_LEDGER_UNKNOWN);
+	ck_assert_uint_eq(ledger.total.live_bytes, census.all.live_bytes);
+}
+END_TEST
+
 /* ---- Amid a turn ---- */
 
 /*
@@ -441,6 +456,7 @@ int main(void)
 	tcase_add_test(tc, a_census_agrees);
 	tcase_add_test(tc, threads_without_a_line_are_told);
 	tcase_add_test(tc, heaps_without_a_line_are_told);
+	tcase_add_test(tc, policies_share_blocks);
 	tcase_add_test(tc, heaps_change_amid_a_turn);
 	tcase_add_test(tc, changing_ones_are_seen);
 	tcase_add_test(tc, child_has_its_own);
