@@ -160,8 +160,11 @@ static struct nar_arena *arena_begin(struct nar_heap *heap, u64 handle, unsigned
 
 	if (!a)
 		return NULL;
-	/* Before it can be found: a fork may make an orphan of it at any step, which leaves its heap. */
-	WRITE_ONCE(a->heap, heap);
+	/*
+	 * Before it can be found: a fork may make an orphan of it at any step, which leaves its heap.
+	 * Release: pairs with the acquire of who looks from outside, for the heap's number.
+	 */
+	store_release(&a->heap, heap);
 	if (!nar_registry_try_name(&a->member) || (is_of_heaps && !try_enter(a, heap, handle)))
 		return nar_registry_put(&a->member), NULL;
 	WRITE_ONCE(a->keeper, is_of_heaps ? nar_keeper_self() : NULL);

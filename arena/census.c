@@ -216,7 +216,7 @@ static void tally_cached(struct nar_tally *t, u64 nr, u64 bytes)
 
 static void count_magazines(struct nar_census *c, const struct nar_arena *a)
 {
-	const struct nar_heap *heap = READ_ONCE(a->heap);
+	const struct nar_heap *heap = load_acquire(&a->heap);
 	unsigned int class;
 
 	/* What is in one of a heap that was destroyed is nobody's; a new one has nothing yet. */

@@ -93,7 +93,7 @@ static struct nar_ledger_sum *sum_of(struct nar_ledger *l, u32 id, u64 handle)
 /* The arena may be going from one heap to another: the handle alone tells. */
 static struct nar_ledger_sum *sum_of_arena(struct nar_ledger *l, const struct nar_arena *a)
 {
-	const struct nar_heap *heap = READ_ONCE(a->heap);
+	const struct nar_heap *heap = load_acquire(&a->heap);
 	u64 handle = READ_ONCE(a->handle);
 
 	if (!heap || handle == HANDLE_DEAD)
@@ -145,7 +145,7 @@ static void look_at_arena(struct nar_ledger *l, const struct nar_arena *a)
 
 void nar_ledger_see_thread(struct nar_thread_line *to, const struct nar_arena *a)
 {
-	const struct nar_heap *heap = READ_ONCE(a->heap);
+	const struct nar_heap *heap = load_acquire(&a->heap);
 	bool is_gone = READ_ONCE(a->is_gone);
 	struct numarena_stats s = { 0 };
 

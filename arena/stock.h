@@ -44,7 +44,7 @@ struct nar_arena {
 
 	/* The thread's own. */
 	struct nar_member member;
-	struct nar_heap *heap;			/* racy reads */
+	struct nar_heap *heap;			/* release-stored; racy reads */
 	u8 nr_wanted[NAR_MAX_CLASSES];	/* times that a shard has served the class */
 	u32 nr_posts;			/* since all outboxes were empty at once */
 	struct nar_message *outbox[NR_ALL_OUTBOXES];	/* or nar_message_none */
