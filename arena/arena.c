@@ -160,8 +160,11 @@ static struct nar_arena *arena_begin(struct nar_heap *heap, u64 handle, unsigned
 
 	if (!a)
 		return NULL;
-	/* Before it can be found: a fork may make an orphan of it at any step, which leaves its heap. */
-	a->heap = heap;
+	/*
+	 * Before it can be found: a fork may make an orphan of it at any step, which leaves its heap.
+	 * Release: pairs with the acquire of who looks from outside, for the heap's number.
+	 */
+	store_release(&a->heap, heap);
 	if (!nar_registry_try_name(&a->member) || (is_of_heaps && !try_enter(a, heap, handle)))
 		return nar_registry_put(&a->member), NULL;
 	WRITE_ONCE(a->keeper, is_of_heaps ? nar_keeper_self() : NULL);
@@ -223,7 +226,7 @@ static bool is_dead(const struct nar_arena *a)
 static u32 make_slab(struct nar_arena *a, unsigned int class, unsigned int node)
 {
 	enum nar_pool pool = nar_pool_for(a->heap->policy, READ_ONCE(a->slab_bytes) < YOUNG_BYTES);
-	struct nar_slab_shape grown = nar_class_grown_shape(class, READ_ONCE(a->nr_slices[class]));
+	struct nar_slab_shape grown = nar_class_grown_shape(class, READ_ONCE(a->bins[class].nr_slices));
 	const struct nar_slab_shape *plain = &nar_class[class].shape;
 	struct nar_place place = nar_heap_place(a->heap, node);
 	u32 slab = 0;
@@ -487,23 +490,19 @@ u32 nar_arena_bury(struct nar_arena *a, u32 slabs, size_t *bytes)
 		slabs = nar_slabs_bury(&a->bins[class], slabs, bytes);
 	a->kept_bytes = 0;
 	WRITE_ONCE(a->slab_bytes, 0);
-	for (class = 0; class < NAR_MAX_CLASSES; class++)
-		WRITE_ONCE(a->nr_slices[class], 0);
 	nar_stock_unlock(a);
 	/* What is in the queue is of no heap now. */
 	nar_post_drain_all(a);
 	return slabs;
 }
 
-size_t nar_arena_live_bytes(struct nar_arena *a)
+size_t nar_arena_live_bytes(const struct nar_arena *a)
 {
 	unsigned int class;
 	size_t sum = 0;
 
-	nar_lock(&a->lock);
 	for (class = 0; class < nar_class_count(); class++)
-		sum += nar_slabs_live_bytes(&a->bins[class]);
-	nar_unlock(&a->lock);
+		sum += nar_class_out_bytes(class, &a->bins[class]);
 	return sum;
 }
 

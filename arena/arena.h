@@ -86,7 +86,7 @@ void nar_arena_flush_all(struct nar_arena *a);
 u32 nar_arena_bury(struct nar_arena *a, u32 slabs, size_t *bytes);
 
 /* Bytes of objects in use or in its magazines. */
-size_t nar_arena_live_bytes(struct nar_arena *a);
+size_t nar_arena_live_bytes(const struct nar_arena *a);
 
 /* Destroy empty slabs that are kept. */
 void nar_arena_trim(struct nar_arena *a);

@@ -179,7 +179,7 @@ static void each_run(unsigned int node, void (*fn)(void *arg, const struct nar_r
 /* ---- Magazines ---- */
 
 /* Its thread pushes and pops, and may be moving it to other slots. */
-static noinline __no_tsan unsigned int nr_in_magazine(const struct nar_arena *a, unsigned int class)
+noinline __no_tsan unsigned int nar_census_nr_in_magazine(const struct nar_arena *a, unsigned int class)
 {
 	void **top = *(void **const volatile *)&a->mag.top[class];
 	void **start = *(void **const volatile *)&a->mag.start[class];
@@ -201,7 +201,7 @@ u64 nar_census_magazine_bytes(const struct nar_arena *a)
 	u64 sum = 0;
 
 	for (class = 0; class < nar_class_count(); class++)
-		sum += (u64)nr_in_magazine(a, class) * nar_class[class].shape.size;
+		sum += (u64)nar_census_nr_in_magazine(a, class) * nar_class[class].shape.size;
 	return sum;
 }
 
@@ -216,7 +216,7 @@ static void tally_cached(struct nar_tally *t, u64 nr, u64 bytes)
 
 static void count_magazines(struct nar_census *c, const struct nar_arena *a)
 {
-	const struct nar_heap *heap = READ_ONCE(a->heap);
+	const struct nar_heap *heap = load_acquire(&a->heap);
 	unsigned int class;
 
 	/* What is in one of a heap that was destroyed is nobody's; a new one has nothing yet. */
@@ -224,7 +224,7 @@ static void count_magazines(struct nar_census *c, const struct nar_arena *a)
 		return;
 
 	for (class = 0; class < nar_class_count(); class++) {
-		u64 nr = nr_in_magazine(a, class), bytes = nr * nar_class[class].shape.size;
+		u64 nr = nar_census_nr_in_magazine(a, class), bytes = nr * nar_class[class].shape.size;
 
 		if (!nr)
 			continue;

@@ -36,7 +36,8 @@ struct nar_census {
 /* Zeroes it first.  Takes extent locks for moments. */
 void nar_census_take(struct nar_census *c);
 
-/* What one arena's magazines hold, in bytes; and the blocks that wait. */
+/* What one arena's magazines hold: objects of a class, all in bytes; and the blocks that wait. */
+unsigned int nar_census_nr_in_magazine(const struct nar_arena *a, unsigned int class);
 u64 nar_census_magazine_bytes(const struct nar_arena *a);
 u64 nar_census_waiting_bytes(const struct nar_arena *a);
 

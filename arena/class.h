@@ -33,6 +33,12 @@ struct nar_class {
 
 extern struct nar_class nar_class[NAR_MAX_CLASSES];
 
+/* What slabs of @class have handed out. */
+static inline size_t nar_class_out_bytes(unsigned int class, const struct nar_bins *bins)
+{
+	return READ_ONCE(bins->nr_out) * nar_class[class].shape.size;
+}
+
 static inline size_t nar_size_step(size_t size)
 {
 	return (size + NAR_GRAIN - 1) / NAR_GRAIN;

@@ -97,6 +97,69 @@ const struct nar_figure nar_scope_figures[] = {
 	OF_SCOPE(nr_resets, COUNTER, "Resets of the scope since it began."),
 };
 
+#define OF_TOTAL(field, kind, help) \
+	{ #field, help, offsetof(struct nar_total_line, field), FIGURE_##kind, false }
+
+/* The same for the process, by another way: all that is counted and not known to numarena.h. */
+const struct nar_figure nar_total_figures[] = {
+	OF_TOTAL(live_bytes, GAUGE, "What the program holds, with what waits in messages between threads."),
+	OF_TOTAL(cached_bytes, GAUGE, "Free objects in magazines and free blocks that wait with a thread."),
+	OF_TOTAL(resident_bytes, GAUGE, "Pages of the windows in memory."),
+	OF_TOTAL(huge_bytes, GAUGE, "Of those, on huge pages."),
+	OF_TOTAL(huge_coverage, RATIO, "Huge bytes a resident byte."),
+	OF_TOTAL(fragmentation, RATIO, "Resident bytes that nothing alive fills, a resident byte."),
+};
+
+#define OF_CLASS(field, kind, help) \
+	{ #field, help, offsetof(struct nar_class_line, field), FIGURE_##kind, false }
+
+const struct nar_figure nar_class_figures[] = {
+	OF_CLASS(slabs, GAUGE, "Slabs of the class."),
+	OF_CLASS(slab_bytes, GAUGE, "... and their size."),
+	OF_CLASS(objects, GAUGE, "Objects that fit into them."),
+	OF_CLASS(live_objects, GAUGE, "Objects that the program holds."),
+	OF_CLASS(cached_objects, GAUGE, "Free objects in magazines."),
+	OF_CLASS(live_bytes, GAUGE, "Objects that the program holds."),
+	OF_CLASS(cached_bytes, GAUGE, "Free objects in magazines."),
+	OF_CLASS(resident_bytes, GAUGE, "Pages of the slabs in memory."),
+	OF_CLASS(fragmentation, RATIO, "Resident bytes that nothing alive fills, a resident byte."),
+};
+
+#define OF_HEAP(field, kind, help) \
+	{ #field, help, offsetof(struct nar_heap_line, field), FIGURE_##kind, false }
+
+const struct nar_figure nar_heap_figures[] = {
+	OF_HEAP(slabs, GAUGE, "Slabs of the heap."),
+	OF_HEAP(slab_bytes, GAUGE, "... and their size."),
+	OF_HEAP(large_bytes, GAUGE, "Blocks above 32 KiB."),
+	OF_HEAP(live_bytes, GAUGE, "What the program holds."),
+	OF_HEAP(cached_bytes, GAUGE, "Free objects in magazines and free blocks that wait with a thread."),
+	OF_HEAP(resident_bytes, GAUGE, "Pages of all that in memory."),
+	OF_HEAP(fragmentation, RATIO, "Resident bytes that nothing alive fills, a resident byte."),
+	OF_HEAP(charged_bytes, GAUGE, "What counts against the heap's limit, of heaps that the program has made."),
+	OF_HEAP(peak_bytes, GAUGE, "The most that was."),
+	OF_HEAP(limit_bytes, GAUGE, "The heap's limit; 0 is none."),
+	OF_HEAP(nr_limit_hit, COUNTER, "Allocations that met the limit."),
+};
+
+#define OF_THREAD(field, kind, help) \
+	{ #field, help, offsetof(struct nar_thread_line, field), FIGURE_##kind, false }
+
+const struct nar_figure nar_thread_figures[] = {
+	OF_THREAD(heap, GAUGE, "The heap that it allocates in, by number."),
+	OF_THREAD(slab_bytes, GAUGE, "Slabs that the thread owns."),
+	OF_THREAD(live_bytes, GAUGE, "Of those, what the program holds, whoever does."),
+	OF_THREAD(cached_bytes, GAUGE, "Free objects in its magazines and free blocks that wait with it."),
+	OF_THREAD(resident_bytes, GAUGE, "Pages of these slabs in memory."),
+	OF_THREAD(fragmentation, RATIO, "Resident bytes that nothing alive fills, a resident byte."),
+	OF_THREAD(queued_bytes, GAUGE, "What others have freed and it has not collected yet."),
+	OF_THREAD(nr_refills, COUNTER, "Magazines filled."),
+	OF_THREAD(nr_flushes, COUNTER, "Magazines flushed because full."),
+	OF_THREAD(nr_remote_frees, COUNTER, "Objects posted to the arena of another thread."),
+	OF_THREAD(nr_remote_batches, COUNTER, "Batches they were sent in."),
+	OF_THREAD(lock_contended, COUNTER, "Acquisitions of its arena's lock that had to wait."),
+};
+
 const char *const nar_missing_names[NR_MISSING] = {
 	"get_mempolicy", "mbind", "move_pages", "sysfs", "libnuma", "rseq", "thp", "populate",
 	"collapse",

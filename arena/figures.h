@@ -9,8 +9,12 @@
 #include <numarena.h>
 
 #include "internal/lap.h"
+#include "internal/ledger.h"
 #include "internal/roster.h"
 #include "internal/stat.h"
+
+/* Ratios are in parts of this. */
+#define NAR_RATIO_ONE 10000u
 
 enum nar_figure_kind {
 	FIGURE_COUNTER,		/* only ever grows */
@@ -35,6 +39,16 @@ extern const struct nar_figure nar_node_figures[NAR_NR_NODE_FIGURES];
 /* Of struct nar_roster_line. */
 #define NAR_NR_SCOPE_FIGURES ((sizeof(struct nar_roster_line) - offsetof(struct nar_roster_line, node)) / sizeof(u64))
 extern const struct nar_figure nar_scope_figures[NAR_NR_SCOPE_FIGURES];
+
+/* Of the lines of internal/ledger.h. */
+#define NAR_NR_TOTAL_FIGURES (sizeof(struct nar_total_line) / sizeof(u64))
+#define NAR_NR_CLASS_FIGURES ((sizeof(struct nar_class_line) - offsetof(struct nar_class_line, slabs)) / sizeof(u64))
+#define NAR_NR_HEAP_FIGURES ((sizeof(struct nar_heap_line) - offsetof(struct nar_heap_line, slabs)) / sizeof(u64))
+#define NAR_NR_THREAD_FIGURES ((sizeof(struct nar_thread_line) - offsetof(struct nar_thread_line, heap)) / sizeof(u64))
+extern const struct nar_figure nar_total_figures[NAR_NR_TOTAL_FIGURES];
+extern const struct nar_figure nar_class_figures[NAR_NR_CLASS_FIGURES];
+extern const struct nar_figure nar_heap_figures[NAR_NR_HEAP_FIGURES];
+extern const struct nar_figure nar_thread_figures[NAR_NR_THREAD_FIGURES];
 
 static inline u64 nar_figure_of(const struct nar_figure *f, const void *stats)
 {

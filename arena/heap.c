@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "internal/option.h"
 
@@ -137,12 +138,12 @@ void nar_heap_set_name(struct nar_heap *h, const char *name)
 	size_t i;
 
 	WRITE_ONCE(h->name_life, 0);
-	/* Not whole from here on; pairs with the fence in read_name(). */
+	/* Not whole from here on; pairs with the fence in nar_heap_try_name(). */
 	nar_fence_release();
 	for (i = 0; i < NUMARENA_HEAP_NAME_MAX && name[i]; i++)
 		WRITE_ONCE(h->name[i], name[i]);
 	WRITE_ONCE(h->name[i], '\0');
-	/* All of it is there; pairs with read_name(). */
+	/* All of it is there; pairs with nar_heap_try_name(). */
 	store_release(&h->name_life, h->nr_lives + 1);
 }
 
@@ -180,8 +181,7 @@ struct nar_heap *nar_heap_find(u64 handle)
 	return h && load_acquire(&h->handle) == handle ? h : NULL;
 }
 
-/* Return: whether it is the name of who had @handle, all of it. */
-static bool read_name(u64 handle, char name[NUMARENA_HEAP_NAME_MAX + 1])
+bool nar_heap_try_name(u64 handle, char name[NUMARENA_HEAP_NAME_MAX + 1])
 {
 	const struct nar_heap *h = of_number(handle);
 	u64 life = handle >> HANDLE_ID_BITS;
@@ -191,7 +191,7 @@ static bool read_name(u64 handle, char name[NUMARENA_HEAP_NAME_MAX + 1])
 		return false;
 	for (i = 0; i < NUMARENA_HEAP_NAME_MAX && (name[i] = READ_ONCE(h->name[i])); i++)
 		;
-	name[i] = '\0';
+	memset(name + i, 0, NUMARENA_HEAP_NAME_MAX + 1 - i);
 	nar_fence_acquire();
 	return READ_ONCE(h->name_life) == life;
 }
@@ -201,7 +201,7 @@ const char *nar_heap_label(u64 handle, char label[NAR_HEAP_LABEL_BYTES])
 	char name[NUMARENA_HEAP_NAME_MAX + 1];
 
 	*label = '\0';
-	if (read_name(handle, name))
+	if (nar_heap_try_name(handle, name))
 		snprintf(label, NAR_HEAP_LABEL_BYTES, " (\"%s\")", name);
 	return label;
 }

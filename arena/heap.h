@@ -60,6 +60,9 @@ void nar_heap_unmake(struct nar_heap *h);
 /* NULL if it was destroyed, or there never was one. */
 struct nar_heap *nar_heap_find(u64 handle);
 
+/* The name of who has or had @handle, to the end zeros.  Return: whether that is still known. */
+bool nar_heap_try_name(u64 handle, char name[NUMARENA_HEAP_NAME_MAX + 1]);
+
 /* For messages: ' ("name")', or nothing if no heap had the handle or another has the number by now. */
 #define NAR_HEAP_LABEL_BYTES (NUMARENA_HEAP_NAME_MAX + sizeof(" (\"\")"))
 const char *nar_heap_label(u64 handle, char label[NAR_HEAP_LABEL_BYTES]);

@@ -187,7 +187,7 @@ static u64 live_in_shards(struct nar_heap *h)
 
 	for (node = 0; node < nar_nodes.nr; node++)
 		for (class = 0; class < nar_class_count(); class++)
-			sum += nar_shard_live_bytes(nar_heap_shard(h, node, class));
+			sum += nar_class_out_bytes(class, &nar_heap_shard(h, node, class)->bins);
 	return sum;
 }
 
@@ -228,7 +228,7 @@ static u64 slabs_in_shards(struct nar_heap *h)
 
 	for (node = 0; node < nar_nodes.nr; node++)
 		for (class = 0; class < nar_class_count(); class++)
-			sum += nar_shard_slab_bytes(nar_heap_shard(h, node, class));
+			sum += nar_bins_bytes(&nar_heap_shard(h, node, class)->bins);
 	return sum;
 }
 

@@ -3,6 +3,7 @@
 
 #include "numa/text.h"
 
+#include "figures.h"
 #include "pen.h"
 
 /* As many digits as 2^64 has, a sign, and an end. */

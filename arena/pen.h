@@ -11,9 +11,6 @@
 /* What is not known; written as nothing would be. */
 #define NAR_UNKNOWN UINT64_MAX
 
-/* Ratios are in parts of this. */
-#define NAR_RATIO_ONE 10000u
-
 void nar_pen_text(struct nar_sink *s, const char *text);
 void nar_pen_char(struct nar_sink *s, char c);
 void nar_pen_u64(struct nar_sink *s, u64 n);

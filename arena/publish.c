@@ -4,6 +4,9 @@
  * 100 ms and for at most a fiftieth of the time.  Statistics are gathered in a draft first,
  * so the page is odd for no longer than it takes to copy them.
  *
+ * Arenas and heaps may be thousands, and who comes by only wants memory: so the ledger is gone
+ * on with for a bounded time, and its lines are published when a turn is at its end.
+ *
  * What is not the process's own is its parent's: a fork's child notices, leaves that page alone
  * and makes one for itself when it next comes by.  One that has its exec before that leaves no
  * trace.  Its number alone would not tell: in a namespace of its own it may have its parent's.
@@ -18,6 +21,7 @@
 #include "numa/cancel.h"
 #include "numa/process.h"
 
+#include "ledger.h"
 #include "option.h"
 #include "pane.h"
 #include "publish.h"
@@ -28,10 +32,17 @@
 #define PERIOD_NS 100000000
 #define COST_PART 50
 
+/* For the ledger: some tens of arenas that other CPUs write to.  A thousandth of the period. */
+#define LEDGER_NS 100000
+
+_Static_assert(NAR_STATPAGE_CLASSES == NAR_MAX_CLASSES, "a page has no room for all");
+
 static struct {
 	struct nar_board board;
 	struct nar_statpage *draft;	/* as large */
 	bool is_refused;		/* and said so */
+	struct nar_ledger ledger;	/* whose turn begins with the page */
+	struct numarena_stats shards;	/* as the last turn has found them */
 } own;				/* of who holds it */
 
 /* Zeros in a child, which the kernel sees to. */
@@ -76,7 +87,11 @@ static void lay_out(struct nar_statpage *p)
 	at = add_part(p, STATPAGE_FREES, at, sizeof(u64), nr * nr);
 	at = add_part(p, STATPAGE_BYTES, at, sizeof(u64), nr * nr);
 	at = add_part(p, STATPAGE_LAPS, at, sizeof(struct nar_lap), NR_STEPS);
-	p->bytes = add_part(p, STATPAGE_SCOPES, at, sizeof(struct nar_roster_line), NAR_STATPAGE_SCOPES);
+	at = add_part(p, STATPAGE_SCOPES, at, sizeof(struct nar_roster_line), NAR_STATPAGE_SCOPES);
+	at = add_part(p, STATPAGE_CLASSES, at, sizeof(struct nar_class_line), NAR_STATPAGE_CLASSES);
+	at = add_part(p, STATPAGE_HEAPS, at, sizeof(struct nar_heap_line), NAR_STATPAGE_HEAPS);
+	at = add_part(p, STATPAGE_THREADS, at, sizeof(struct nar_thread_line), NAR_STATPAGE_THREADS);
+	p->bytes = add_part(p, STATPAGE_TOTALS, at, sizeof(struct nar_total_line), 1);
 }
 
 static void *part_of(struct nar_statpage *p, unsigned int id)
@@ -123,18 +138,64 @@ static void fill_scopes(struct nar_statpage *p)
 	memset(line + nr, 0, (NAR_STATPAGE_SCOPES - nr) * sizeof(*line));
 }
 
-static void fill_parts(struct nar_statpage *p)
+static void copy_lines(void *to, const struct nar_ledger_list *from)
+{
+	size_t bytes = from->nr * from->line_bytes;
+
+	memcpy(to, from->line, bytes);
+	memset((char *)to + bytes, 0, (from->max - from->nr) * from->line_bytes);
+}
+
+static void fill_ledger(struct nar_statpage *p)
+{
+	const struct numarena_stats *stats = part_of(p, STATPAGE_STATS);
+	struct nar_ledger *l = &own.ledger;
+
+	nar_ledger_close(l, stats->large_bytes);
+	memcpy(part_of(p, STATPAGE_TOTALS), &l->total, sizeof(l->total));
+	memcpy(part_of(p, STATPAGE_CLASSES), l->class, sizeof(l->class));
+	copy_lines(part_of(p, STATPAGE_HEAPS), &l->heaps);
+	copy_lines(part_of(p, STATPAGE_THREADS), &l->threads);
+	p->nr_heaps_left_off = l->heaps.nr_left_off;
+	p->nr_threads_left_off = l->threads.nr_left_off;
+	p->counted_ns = p->published_ns;
+	own.shards = l->shards;
+}
+
+/* A page that has no lines yet is to have some. */
+static void go_on_with_ledger(struct nar_statpage *p, bool is_whole)
+{
+	u64 until = is_whole || !p->counted_ns ? UINT64_MAX : nar_process_clock_ns() + LEDGER_NS;
+
+	if (is_whole)
+		nar_ledger_begin(&own.ledger);
+	if (!nar_ledger_go_on(&own.ledger, until))
+		return;
+	fill_ledger(p);
+	nar_ledger_begin(&own.ledger);
+}
+
+static void add_shards(struct numarena_stats *to, const struct numarena_stats *shards)
+{
+	to->nr_orphans += shards->nr_orphans;
+	to->nr_adopted += shards->nr_adopted;
+	to->lock_contended += shards->lock_contended;
+}
+
+static void fill_parts(struct nar_statpage *p, bool is_whole)
 {
 	struct numarena_node_stats *node_stats = part_of(p, STATPAGE_NODES);
 	unsigned int node;
 
-	nar_stats_read(part_of(p, STATPAGE_STATS));
+	nar_stats_read_but_heaps(part_of(p, STATPAGE_STATS));
 	fill_windows(part_of(p, STATPAGE_WINDOWS));
 	for (node = 0; node < nar_nodes.nr; node++)
 		nar_stats_read_node(&node_stats[node], node);
 	nar_stats_read_matrix(part_of(p, STATPAGE_FREES), part_of(p, STATPAGE_BYTES));
 	nar_report_laps(part_of(p, STATPAGE_LAPS));
 	fill_scopes(p);
+	go_on_with_ledger(p, is_whole);
+	add_shards(part_of(p, STATPAGE_STATS), &own.shards);
 }
 
 /* Readers retry while it is odd, and when it has changed. */
@@ -149,18 +210,22 @@ static void copy_out(struct nar_statpage *to, const struct nar_statpage *from, u
 	to->published_ns = from->published_ns;
 	to->nr_published = from->nr_published;
 	to->nr_scopes_left_off = from->nr_scopes_left_off;
+	to->nr_heaps_left_off = from->nr_heaps_left_off;
+	to->nr_threads_left_off = from->nr_threads_left_off;
+	to->counted_ns = from->counted_ns;
 	memcpy(to + 1, from + 1, from->bytes - sizeof(*from));
 	/* Release: all of it is written; pairs with the reader's first look. */
 	store_release(&to->sequence, before + 2);
 }
 
-static void publish(u32 state)
+/* @is_whole: the ledger too, however long that takes. */
+static void publish(u32 state, bool is_whole)
 {
 	u64 begun = nar_process_clock_ns(), cost;
 
 	own.draft->published_ns = begun;
 	own.draft->nr_published++;
-	fill_parts(own.draft);
+	fill_parts(own.draft, is_whole);
 	copy_out(own.board.memory, own.draft, state);
 	cost = nar_process_clock_ns() - begun;
 	WRITE_ONCE(next_ns, begun + max_of((u64)PERIOD_NS, cost * COST_PART));
@@ -193,6 +258,7 @@ static bool make_page(u32 pid)
 		refuse(err);
 		return false;
 	}
+	nar_ledger_begin(&own.ledger);
 	*own.draft = head;
 	*(struct nar_statpage *)own.board.memory = head;
 	return true;
@@ -205,7 +271,7 @@ static bool has_page(u32 pid)
 	return make_page(pid);
 }
 
-static void publish_as(u32 state)
+static void publish_live(bool is_whole)
 {
 	u32 pid = nar_process_id();
 	int cancel;
@@ -214,20 +280,20 @@ static void publish_as(u32 state)
 		return;
 	cancel = nar_cancel_forbid();
 	if (has_page(pid))
-		publish(state);
+		publish(STATPAGE_LIVE, is_whole);
 	release();
 	nar_cancel_restore(cancel);
 }
 
 void nar_publish_now(void)
 {
-	publish_as(STATPAGE_LIVE);
+	publish_live(true);
 }
 
 void nar_publish_poll(void)
 {
 	if (READ_ONCE(is_wanted) && nar_process_clock_ns() >= READ_ONCE(next_ns))
-		publish_as(STATPAGE_LIVE);
+		publish_live(false);
 }
 
 void nar_publish_begin(void)
@@ -255,6 +321,6 @@ void nar_publish_end(void)
 	if (!own.board.memory)
 		return;
 	if (tries < END_TRIES)
-		publish(STATPAGE_OVER);
+		publish(STATPAGE_OVER, true);
 	nar_board_remove(&own.board);
 }

@@ -3,11 +3,13 @@
 
 #include "numa/process.h"
 
+#include "ledger.h"
 #include "pen.h"
 #include "report.h"
 #include "stats.h"
 
 _Static_assert(NAR_NR_PROCESS_FIGURES <= NAR_FIGURES_MAX, "a line has no room for all");
+_Static_assert(NAR_LEDGER_UNKNOWN == NAR_UNKNOWN, "what is not known is not known");
 _Static_assert(NAR_ROSTER_UNCOUNTED == NAR_UNKNOWN, "what is not counted is not known");
 
 /* ---- Gathering ---- */
@@ -79,6 +81,14 @@ static struct nar_key word(const char *text)
 	return (struct nar_key){ text, KEY_NONE };
 }
 
+static void take_figures(struct nar_line *line, const struct nar_figure *f, unsigned int nr, const void *from)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		line->value[i] = nar_figure_of(&f[i], from);
+}
+
 static unsigned int one_line(const struct nar_report *r)
 {
 	(void)r;
@@ -93,23 +103,10 @@ static unsigned int a_line_a_node(const struct nar_report *r)
 
 static bool read_process(struct nar_report *r, unsigned int i, struct nar_line *line)
 {
-	for (i = 0; i < NAR_NR_PROCESS_FIGURES; i++)
-		line->value[i] = nar_figure_of(&nar_process_figures[i], &r->stats);
+	(void)i;
+	take_figures(line, nar_process_figures, NAR_NR_PROCESS_FIGURES, &r->stats);
 	return true;
 }
-
-/* The same for the process, by another way: all that is counted and not known to numarena.h. */
-static const struct nar_figure total_figures[] = {
-	{ .name = "live_bytes", .kind = FIGURE_GAUGE,
-	  .help = "What the program holds, with what waits in messages between threads." },
-	{ .name = "cached_bytes", .kind = FIGURE_GAUGE,
-	  .help = "Free objects in magazines and free blocks that wait with a thread." },
-	{ .name = "resident_bytes", .kind = FIGURE_GAUGE, .help = "Pages of the windows in memory." },
-	{ .name = "huge_bytes", .kind = FIGURE_GAUGE, .help = "Of those, on huge pages." },
-	{ .name = "huge_coverage", .kind = FIGURE_RATIO, .help = "Huge bytes a resident byte." },
-	{ .name = "fragmentation", .kind = FIGURE_RATIO,
-	  .help = "Resident bytes that nothing alive fills, a resident byte." },
-};
 
 static u64 coverage(u64 huge, u64 resident)
 {
@@ -119,14 +116,18 @@ static u64 coverage(u64 huge, u64 resident)
 	return (u64)(min_of(huge, resident) * (unsigned __int128)NAR_RATIO_ONE / resident);
 }
 
-static void read_totals(u64 *value, const struct nar_tally *t, u64 huge)
+static void read_totals(struct nar_line *line, const struct nar_tally *t, u64 huge)
 {
-	value[0] = t->live_bytes;
-	value[1] = t->cached_bytes;
-	value[2] = t->resident_bytes;
-	value[3] = huge;
-	value[4] = coverage(huge, t->resident_bytes);
-	value[5] = nar_tally_fragmentation(t);
+	const struct nar_total_line total = {
+		.live_bytes = t->live_bytes,
+		.cached_bytes = t->cached_bytes,
+		.resident_bytes = t->resident_bytes,
+		.huge_bytes = huge,
+		.huge_coverage = coverage(huge, t->resident_bytes),
+		.fragmentation = nar_tally_fragmentation(t),
+	};
+
+	take_figures(line, nar_total_figures, NAR_NR_TOTAL_FIGURES, &total);
 }
 
 static bool read_total(struct nar_report *r, unsigned int i, struct nar_line *line)
@@ -136,7 +137,7 @@ static bool read_total(struct nar_report *r, unsigned int i, struct nar_line *li
 	(void)i;
 	for (i = 0; i < nar_nodes.nr && huge != NAR_UNKNOWN; i++)
 		huge = r->huge_bytes[i] == NAR_UNKNOWN ? NAR_UNKNOWN : huge + r->huge_bytes[i];
-	read_totals(line->value, &r->census.all, huge);
+	read_totals(line, &r->census.all, huge);
 	return true;
 }
 
@@ -151,18 +152,16 @@ static const struct numarena_node_stats *node_stats(struct nar_report *r, unsign
 static bool read_node(struct nar_report *r, unsigned int i, struct nar_line *line)
 {
 	const struct numarena_node_stats *s = node_stats(r, i);
-	unsigned int k;
 
 	line->key[0] = number(s->node);
-	for (k = 0; k < NAR_NR_NODE_FIGURES; k++)
-		line->value[k] = nar_figure_of(&nar_node_figures[k], s);
+	take_figures(line, nar_node_figures, NAR_NR_NODE_FIGURES, s);
 	return true;
 }
 
 static bool read_placement(struct nar_report *r, unsigned int i, struct nar_line *line)
 {
 	line->key[0] = number(nar_nodes.id[i]);
-	read_totals(line->value, &r->census.node[i], r->huge_bytes[i]);
+	read_totals(line, &r->census.node[i], r->huge_bytes[i]);
 	return true;
 }
 
@@ -221,19 +220,6 @@ static bool read_loss(struct nar_report *r, unsigned int i, struct nar_line *lin
 
 /* ---- Classes, heaps ---- */
 
-static const struct nar_figure class_figures[] = {
-	{ .name = "slabs", .kind = FIGURE_GAUGE, .help = "Slabs of the class." },
-	{ .name = "slab_bytes", .kind = FIGURE_GAUGE, .help = "... and their size." },
-	{ .name = "objects", .kind = FIGURE_GAUGE, .help = "Objects that fit into them." },
-	{ .name = "live_objects", .kind = FIGURE_GAUGE, .help = "Objects that the program holds." },
-	{ .name = "cached_objects", .kind = FIGURE_GAUGE, .help = "Free objects in magazines." },
-	{ .name = "live_bytes", .kind = FIGURE_GAUGE, .help = "Objects that the program holds." },
-	{ .name = "cached_bytes", .kind = FIGURE_GAUGE, .help = "Free objects in magazines." },
-	{ .name = "resident_bytes", .kind = FIGURE_GAUGE, .help = "Pages of the slabs in memory." },
-	{ .name = "fragmentation", .kind = FIGURE_RATIO,
-	  .help = "Resident bytes that nothing alive fills, a resident byte." },
-};
-
 static unsigned int nr_classes(const struct nar_report *r)
 {
 	return (unsigned int)r->stats.nr_classes;
@@ -242,92 +228,50 @@ static unsigned int nr_classes(const struct nar_report *r)
 static bool read_class(struct nar_report *r, unsigned int i, struct nar_line *line)
 {
 	const struct nar_tally *t = &r->census.class[i];
-	const u64 value[] = { t->nr_slabs, t->slab_bytes, t->nr_objects, t->nr_live, t->nr_cached,
-			      t->live_bytes, t->cached_bytes, t->resident_bytes,
-			      nar_tally_fragmentation(t) };
+	const struct nar_class_line c = {
+		.slabs = t->nr_slabs,
+		.slab_bytes = t->slab_bytes,
+		.objects = t->nr_objects,
+		.live_objects = t->nr_live,
+		.cached_objects = t->nr_cached,
+		.live_bytes = t->live_bytes,
+		.cached_bytes = t->cached_bytes,
+		.resident_bytes = t->resident_bytes,
+		.fragmentation = nar_tally_fragmentation(t),
+	};
 
 	line->key[0] = number(nar_class[i].shape.size);
-	memcpy(line->value, value, sizeof(value));
+	take_figures(line, nar_class_figures, NAR_NR_CLASS_FIGURES, &c);
 	return true;
 }
-
-static const struct nar_figure heap_figures[] = {
-	{ .name = "slabs", .kind = FIGURE_GAUGE, .help = "Slabs of the heap." },
-	{ .name = "slab_bytes", .kind = FIGURE_GAUGE, .help = "... and their size." },
-	{ .name = "large_bytes", .kind = FIGURE_GAUGE, .help = "Blocks above 32 KiB." },
-	{ .name = "live_bytes", .kind = FIGURE_GAUGE, .help = "What the program holds." },
-	{ .name = "cached_bytes", .kind = FIGURE_GAUGE,
-	  .help = "Free objects in magazines and free blocks that wait with a thread." },
-	{ .name = "resident_bytes", .kind = FIGURE_GAUGE, .help = "Pages of all that in memory." },
-	{ .name = "fragmentation", .kind = FIGURE_RATIO,
-	  .help = "Resident bytes that nothing alive fills, a resident byte." },
-	{ .name = "charged_bytes", .kind = FIGURE_GAUGE,
-	  .help = "What counts against the heap's limit, of heaps that the program has made." },
-	{ .name = "peak_bytes", .kind = FIGURE_GAUGE, .help = "The most that was." },
-	{ .name = "limit_bytes", .kind = FIGURE_GAUGE, .help = "The heap's limit; 0 is none." },
-	{ .name = "nr_limit_hit", .kind = FIGURE_COUNTER, .help = "Allocations that met the limit." },
-};
 
 static unsigned int nr_heaps(const struct nar_report *r)
 {
 	return r->census.heaps_end;
 }
 
-/* It may be given to another heap of that number meanwhile. */
-static noinline __no_tsan void copy_name(char to[NAR_LINE_NAME_BYTES], const char *from)
-{
-	const volatile char *at = from;
-	unsigned int i;
-
-	for (i = 0; i < NAR_LINE_NAME_BYTES - 1 && i < NUMARENA_HEAP_NAME_MAX && at[i]; i++)
-		to[i] = at[i];
-	to[i] = '\0';
-}
-
 static bool read_heap(struct nar_report *r, unsigned int i, struct nar_line *line)
 {
 	const struct nar_tally *t = &r->census.heap[i];
-	const struct nar_heap *h = load_acquire(&nar_heaps[i]);
-	const struct nar_account *a = &nar_accounts[i];
-	const u64 value[] = { t->nr_slabs, t->slab_bytes, t->large_bytes, t->live_bytes,
-			      t->cached_bytes, t->resident_bytes, nar_tally_fragmentation(t),
-			      READ_ONCE(a->used_bytes), READ_ONCE(a->peak_bytes),
-			      READ_ONCE(a->limit_bytes), READ_ONCE(a->nr_hit) };
+	struct nar_heap_line h;
 
-	if (!h || !r->census.has_heap[i])
+	if (!r->census.has_heap[i] || !nar_ledger_see_heap(&h, i))
 		return false;
+	h.slabs = t->nr_slabs;
+	h.slab_bytes = t->slab_bytes;
+	h.large_bytes = t->large_bytes;
+	h.live_bytes = t->live_bytes;
+	h.cached_bytes = t->cached_bytes;
+	h.resident_bytes = t->resident_bytes;
+	h.fragmentation = nar_tally_fragmentation(t);
+	memcpy(line->name, h.name, sizeof(h.name));
 	line->key[0] = number(i);
-	line->key[1] = word(i ? "policy" : "default");
-	if (i >= NAR_FIRST_HEAP) {
-		copy_name(line->name, h->name);
-		line->key[1] = word(line->name);
-	}
-	memcpy(line->value, value, sizeof(value));
+	line->key[1] = word(line->name);
+	take_figures(line, nar_heap_figures, NAR_NR_HEAP_FIGURES, &h);
 	return true;
 }
 
 /* ---- Threads ---- */
-
-static const struct nar_figure thread_figures[] = {
-	{ .name = "heap", .kind = FIGURE_GAUGE, .help = "The heap that it allocates in, by number." },
-	{ .name = "slab_bytes", .kind = FIGURE_GAUGE, .help = "Slabs that the thread owns." },
-	{ .name = "live_bytes", .kind = FIGURE_GAUGE,
-	  .help = "Of those, what the program holds, whoever does." },
-	{ .name = "cached_bytes", .kind = FIGURE_GAUGE,
-	  .help = "Free objects in its magazines and free blocks that wait with it." },
-	{ .name = "resident_bytes", .kind = FIGURE_GAUGE, .help = "Pages of these slabs in memory." },
-	{ .name = "fragmentation", .kind = FIGURE_RATIO,
-	  .help = "Resident bytes that nothing alive fills, a resident byte." },
-	{ .name = "queued_bytes", .kind = FIGURE_GAUGE,
-	  .help = "What others have freed and it has not collected yet." },
-	{ .name = "nr_refills", .kind = FIGURE_COUNTER, .help = "Magazines filled." },
-	{ .name = "nr_flushes", .kind = FIGURE_COUNTER, .help = "Magazines flushed because full." },
-	{ .name = "nr_remote_frees", .kind = FIGURE_COUNTER,
-	  .help = "Objects posted to the arena of another thread." },
-	{ .name = "nr_remote_batches", .kind = FIGURE_COUNTER, .help = "Batches they were sent in." },
-	{ .name = "lock_contended", .kind = FIGURE_COUNTER,
-	  .help = "Acquisitions of its arena's lock that had to wait." },
-};
 
 static unsigned int nr_arenas(const struct nar_report *r)
 {
@@ -345,16 +289,14 @@ static const struct nar_holding *holding_of(struct nar_report *r, u32 id)
 }
 
 /* An arena whose thread has ended has counted, and may wait with what it has. */
-static void name_thread(const struct nar_arena *a, struct nar_line *line)
+static void name_thread(const struct nar_thread_line *t, struct nar_line *line)
 {
-	u32 tid = READ_ONCE(a->tid);
-
-	if (READ_ONCE(a->is_gone))
-		strcpy(line->name, "(ended)");
+	if (t->tid)
+		nar_process_name(t->tid, line->name);
 	else
-		nar_process_name(tid, line->name);
-	line->key[0] = number(a->member.id);
-	line->key[1] = number(READ_ONCE(a->is_gone) ? 0 : tid);
+		strcpy(line->name, "(ended)");
+	line->key[0] = number(t->arena);
+	line->key[1] = number(t->tid);
 	line->key[2] = word(line->name);
 }
 
@@ -363,27 +305,19 @@ static bool read_thread(struct nar_report *r, unsigned int i, struct nar_line *l
 	const struct nar_arena *a = nar_arena_of(OWNER_FIRST_ARENA + i);
 	const struct nar_holding *held = holding_of(r, OWNER_FIRST_ARENA + i);
 	u64 in_magazines = nar_census_magazine_bytes(a);
-	const struct nar_heap *heap = READ_ONCE(a->heap);
-	struct nar_tally t = {
+	struct nar_tally tally = {
 		.live_bytes = held->out_bytes - min_of(held->out_bytes, in_magazines),
 		.resident_bytes = held->resident_bytes,
 	};
-	struct numarena_stats s = { 0 };
+	struct nar_thread_line t;
 
-	nar_stats_add_arena(&s, a);
-	name_thread(a, line);
-	line->value[0] = heap && !READ_ONCE(a->is_gone) ? heap->id : 0;
-	line->value[1] = READ_ONCE(a->slab_bytes);
-	line->value[2] = t.live_bytes;
-	line->value[3] = in_magazines + nar_census_waiting_bytes(a);
-	line->value[4] = t.resident_bytes;
-	line->value[5] = nar_tally_fragmentation(&t);
-	line->value[6] = READ_ONCE(a->queue.bytes);
-	line->value[7] = s.nr_refills;
-	line->value[8] = s.nr_flushes;
-	line->value[9] = s.nr_remote_frees;
-	line->value[10] = s.nr_remote_batches;
-	line->value[11] = s.lock_contended;
+	nar_ledger_see_thread(&t, a);
+	t.live_bytes = tally.live_bytes;
+	t.cached_bytes = in_magazines + nar_census_waiting_bytes(a);
+	t.resident_bytes = tally.resident_bytes;
+	t.fragmentation = nar_tally_fragmentation(&tally);
+	name_thread(&t, line);
+	take_figures(line, nar_thread_figures, NAR_NR_THREAD_FIGURES, &t);
 	return true;
 }
 
@@ -402,13 +336,11 @@ static u64 nr_scopes_left_off(const struct nar_report *r)
 static bool read_scope(struct nar_report *r, unsigned int i, struct nar_line *line)
 {
 	const struct nar_roster_line *s = &r->scope[i];
-	unsigned int k;
 
 	line->key[0] = number(s->tid);
 	line->key[1] = number(s->depth);
 	line->key[2] = *s->name ? word(s->name) : number(KEY_NONE);
-	for (k = 0; k < NAR_NR_SCOPE_FIGURES; k++)
-		line->value[k] = nar_figure_of(&nar_scope_figures[k], s);
+	take_figures(line, nar_scope_figures, NAR_NR_SCOPE_FIGURES, s);
 	return true;
 }
 
@@ -476,7 +408,7 @@ static bool read_pair(struct nar_report *r, unsigned int i, struct nar_line *lin
 #define FIGURES(f) .figure = (f), .nr_figures = ARRAY_SIZE(f)
 
 static const struct nar_table totals = {
-	.name = "totals", .one = "", FIGURES(total_figures),
+	.name = "totals", .one = "", FIGURES(nar_total_figures),
 	.nr_lines = one_line, .read = read_total,
 };
 
@@ -491,7 +423,7 @@ static const struct nar_table nodes = {
 };
 
 static const struct nar_table placement = {
-	.name = "residence", .one = "node", .key = { "node" }, FIGURES(total_figures),
+	.name = "residence", .one = "node", .key = { "node" }, FIGURES(nar_total_figures),
 	.nr_lines = a_line_a_node, .read = read_placement,
 };
 
@@ -501,17 +433,17 @@ static const struct nar_table losses = {
 };
 
 static const struct nar_table classes = {
-	.name = "classes", .one = "class", .key = { "size" }, FIGURES(class_figures),
+	.name = "classes", .one = "class", .key = { "size" }, FIGURES(nar_class_figures),
 	.nr_lines = nr_classes, .read = read_class, .is_sparse = true,
 };
 
 static const struct nar_table heaps = {
-	.name = "heaps", .one = "heap", .key = { "heap", "name" }, FIGURES(heap_figures),
+	.name = "heaps", .one = "heap", .key = { "heap", "name" }, FIGURES(nar_heap_figures),
 	.nr_lines = nr_heaps, .read = read_heap,
 };
 
 static const struct nar_table threads = {
-	.name = "threads", .one = "thread", .key = { "arena", "tid", "name" }, FIGURES(thread_figures),
+	.name = "threads", .one = "thread", .key = { "arena", "tid", "name" }, FIGURES(nar_thread_figures),
 	.nr_lines = nr_arenas, .read = read_thread, .is_sparse = true,
 };
 

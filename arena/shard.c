@@ -157,30 +157,6 @@ u32 nar_shard_bury(struct nar_shard *s, u32 slabs, size_t *bytes)
 	return slabs;
 }
 
-size_t nar_shard_live_bytes(struct nar_shard *s)
-{
-	size_t bytes = 0;
-
-	if (!READ_ONCE(s->nr_slabs))
-		return 0;
-	nar_lock(s->lock);
-	bytes = nar_slabs_live_bytes(&s->bins);
-	nar_unlock(s->lock);
-	return bytes;
-}
-
-size_t nar_shard_slab_bytes(struct nar_shard *s)
-{
-	size_t bytes;
-
-	if (!READ_ONCE(s->nr_slabs))
-		return 0;
-	nar_lock(s->lock);
-	bytes = nar_slabs_bytes(&s->bins);
-	nar_unlock(s->lock);
-	return bytes;
-}
-
 void nar_shard_trim(struct nar_shard *s)
 {
 	u32 slab, doomed = 0;

@@ -43,12 +43,6 @@ bool nar_shard_try_give_of(struct nar_shard *s, void *p, u64 handle);
 /* Its heap is destroyed, and has no handle: as nar_slabs_bury(). */
 u32 nar_shard_bury(struct nar_shard *s, u32 slabs, size_t *bytes);
 
-/* Bytes of objects in use. */
-size_t nar_shard_live_bytes(struct nar_shard *s);
-
-/* Bytes of its slabs. */
-size_t nar_shard_slab_bytes(struct nar_shard *s);
-
 /* Put a new slab on the shelf and take its first object; NULL if the heap was destroyed. */
 void *nar_shard_take_new(struct nar_shard *s, u32 slab);
 

@@ -35,7 +35,7 @@ static unsigned int bin_for(const struct nar_slab *s)
 	return BIN_DENSE + (4 * left > all) + (2 * left > all) + (4 * left > 3 * all);
 }
 
-void nar_slab_link(struct nar_bins *bins, u32 slab)
+static void list_add(struct nar_bins *bins, u32 slab)
 {
 	struct nar_slab *s = nar_slab_at(slab);
 	u32 *head;
@@ -49,7 +49,7 @@ void nar_slab_link(struct nar_bins *bins, u32 slab)
 	*head = slab;
 }
 
-void nar_slab_unlink(struct nar_bins *bins, u32 slab)
+static void list_del(struct nar_bins *bins, u32 slab)
 {
 	struct nar_slab *s = nar_slab_at(slab);
 
@@ -61,12 +61,33 @@ void nar_slab_unlink(struct nar_bins *bins, u32 slab)
 		bins->head[s->bin] = s->next;
 }
 
-static void slab_rebin(struct nar_bins *bins, u32 slab)
+static void rebin(struct nar_bins *bins, u32 slab)
 {
 	if (bin_for(nar_slab_at(slab)) == nar_slab_at(slab)->bin)
 		return;
-	nar_slab_unlink(bins, slab);
-	nar_slab_link(bins, slab);
+	list_del(bins, slab);
+	list_add(bins, slab);
+}
+
+/* @sign: 1 or -1, for one slab more or less. */
+static void count(struct nar_bins *bins, const struct nar_slab *s, int sign)
+{
+	count_own(bins->nr_slabs, (u32)sign);
+	count_own(bins->nr_slices, (u32)(sign * s->nr_slices));
+	count_own(bins->nr_objects, (u64)(sign * s->nr_objects));
+	count_own(bins->nr_out, (u64)(sign * (int)(s->nr_objects - nr_left(s))));
+}
+
+void nar_slab_link(struct nar_bins *bins, u32 slab)
+{
+	list_add(bins, slab);
+	count(bins, nar_slab_at(slab), 1);
+}
+
+void nar_slab_unlink(struct nar_bins *bins, u32 slab)
+{
+	list_del(bins, slab);
+	count(bins, nar_slab_at(slab), -1);
 }
 
 u32 nar_slab_densest(const struct nar_bins *bins)
@@ -221,34 +242,6 @@ void nar_slabs_destroy_buried(u32 slabs)
 	}
 }
 
-size_t nar_slabs_live_bytes(const struct nar_bins *bins)
-{
-	unsigned int bin;
-	size_t sum = 0;
-	u32 slab;
-
-	for (bin = 0; bin < BIN_EMPTY; bin++) {
-		for (slab = bins->head[bin]; slab; slab = nar_slab_at(slab)->next) {
-			const struct nar_slab *s = nar_slab_at(slab);
-
-			sum += (size_t)(s->nr_objects - s->nr_free - s->nr_fresh) * s->size;
-		}
-	}
-	return sum;
-}
-
-size_t nar_slabs_bytes(const struct nar_bins *bins)
-{
-	unsigned int bin;
-	size_t sum = 0;
-	u32 slab;
-
-	for (bin = 0; bin < NR_SLAB_BINS; bin++)
-		for (slab = bins->head[bin]; slab; slab = nar_slab_at(slab)->next)
-			sum += nar_slab_bytes(slab);
-	return sum;
-}
-
 /* ---- Objects out and in ---- */
 
 static unsigned int take_freed(u32 slab, struct nar_slab *s, void **to, unsigned int nr)
@@ -293,7 +286,8 @@ unsigned int nar_slab_take(struct nar_bins *bins, u32 slab, void **to, unsigned 
 
 	if (n < nr)
 		n += take_fresh(slab, s, to, nr - n);
-	slab_rebin(bins, slab);
+	count_own(bins->nr_out, n);
+	rebin(bins, slab);
 	if (n < nr)
 		__builtin_memmove(to, to + (nr - n), n * sizeof(*to));
 	return n;
@@ -351,7 +345,8 @@ unsigned int nar_slab_give_run(struct nar_bins *bins, u32 slab, void *const *p, 
 	}
 	s->first_word = (u16)min_of((u32)s->first_word, lowest / 64);
 	s->nr_free = (u16)(s->nr_free + i);
-	slab_rebin(bins, slab);
+	count_own(bins->nr_out, -(u64)i);
+	rebin(bins, slab);
 	return i;
 }
 

@@ -71,6 +71,11 @@ enum nar_bin {
 
 struct nar_bins {
 	u32 head[NR_SLAB_BINS];
+	/* Of the slabs in them.  The owner's lock; relaxed reads. */
+	u32 nr_slabs;
+	u32 nr_slices;
+	u64 nr_objects;		/* that fit */
+	u64 nr_out;		/* in use or in a magazine */
 };
 
 /* What a slab is made of. */
@@ -107,12 +112,6 @@ u32 nar_slabs_bury(struct nar_bins *bins, u32 slabs, size_t *bytes);
 
 /* The same slabs, later: they go, whatever is in use in them. */
 void nar_slabs_destroy_buried(u32 slabs);
-
-/* Bytes of objects in use in the slabs of @bins, by the size of the class. */
-size_t nar_slabs_live_bytes(const struct nar_bins *bins);
-
-/* Bytes of the slabs themselves. */
-size_t nar_slabs_bytes(const struct nar_bins *bins);
 
 /* ---- The owner's lock is held from here on ---- */
 
@@ -161,6 +160,12 @@ static inline char *nar_slab_base(u32 slab)
 static inline size_t nar_slab_bytes(u32 slab)
 {
 	return (size_t)nar_slab_at(slab)->nr_slices << SLICE_SHIFT;
+}
+
+/* Of all slabs in @bins. */
+static inline size_t nar_bins_bytes(const struct nar_bins *bins)
+{
+	return (size_t)READ_ONCE(bins->nr_slices) << SLICE_SHIFT;
 }
 
 static inline bool nar_slab_is_empty(u32 slab)

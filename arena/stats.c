@@ -76,7 +76,7 @@ static void add_shard(struct numarena_stats *s, const struct nar_shard *shard)
 	s->lock_contended += READ_ONCE(shard->own.nr_contended);
 }
 
-static void add_heap(struct numarena_stats *s, const struct nar_heap *h)
+void nar_stats_add_heap(struct numarena_stats *s, const struct nar_heap *h)
 {
 	unsigned int node, class;
 
@@ -145,7 +145,7 @@ static void add_scopes(struct numarena_stats *s)
 	s->scope_open_bytes = open.held_bytes;
 }
 
-void nar_stats_read(struct numarena_stats *s)
+void nar_stats_read_but_heaps(struct numarena_stats *s)
 {
 	unsigned int node;
 	u32 id;
@@ -161,11 +161,21 @@ void nar_stats_read(struct numarena_stats *s)
 		add_node(s, node);
 	for (id = OWNER_FIRST_ARENA; id < nar_registry_end(); id++)
 		nar_stats_add_arena(s, nar_arena_of(id));
-	for (id = 0; id < NAR_MAX_HEAPS; id++)
-		if (load_acquire(&nar_heaps[id]))
-			add_heap(s, nar_heaps[id]);
 	add_node_events(s);
 	add_events(s);
+}
+
+void nar_stats_read(struct numarena_stats *s)
+{
+	u32 id;
+
+	nar_stats_read_but_heaps(s);
+	for (id = 0; id < NAR_MAX_HEAPS; id++) {
+		const struct nar_heap *h = load_acquire(&nar_heaps[id]);
+
+		if (h)
+			nar_stats_add_heap(s, h);
+	}
 }
 
 size_t nar_stats_used_bytes(const struct numarena_stats *s)

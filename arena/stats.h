@@ -12,6 +12,16 @@
 /* Without stopping anyone; see struct numarena_stats. */
 void nar_stats_read(struct numarena_stats *s);
 
+/*
+ * All but what the shards of heaps have counted (nr_orphans, nr_adopted, a part of
+ * lock_contended): heaps may be thousands, of more than a hundred shards each.
+ */
+void nar_stats_read_but_heaps(struct numarena_stats *s);
+
+/* Add what those of one heap have, one that was destroyed included. */
+struct nar_heap;
+void nar_stats_add_heap(struct numarena_stats *s, const struct nar_heap *h);
+
 /* Of one node, by dense number. */
 void nar_stats_read_node(struct numarena_node_stats *s, unsigned int node);
 

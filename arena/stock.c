@@ -14,7 +14,6 @@ void nar_stock_link(struct nar_arena *a, unsigned int class, u32 slab)
 {
 	nar_slab_link(&a->bins[class], slab);
 	WRITE_ONCE(a->slab_bytes, a->slab_bytes + nar_slab_bytes(slab));
-	WRITE_ONCE(a->nr_slices[class], a->nr_slices[class] + nar_slab_at(slab)->nr_slices);
 }
 
 /* An empty slab that was kept is used, or goes. */
@@ -31,7 +30,6 @@ void nar_stock_unlink(struct nar_arena *a, unsigned int class, u32 slab)
 {
 	nar_slab_unlink(&a->bins[class], slab);
 	WRITE_ONCE(a->slab_bytes, a->slab_bytes - nar_slab_bytes(slab));
-	WRITE_ONCE(a->nr_slices[class], a->nr_slices[class] - nar_slab_at(slab)->nr_slices);
 	nar_stock_unkeep(a, slab);
 }
 

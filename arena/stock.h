@@ -44,7 +44,7 @@ struct nar_arena {
 
 	/* The thread's own. */
 	struct nar_member member;
-	struct nar_heap *heap;
+	struct nar_heap *heap;			/* release-stored; racy reads */
 	u8 nr_wanted[NAR_MAX_CLASSES];	/* times that a shard has served the class */
 	u32 nr_posts;			/* since all outboxes were empty at once */
 	struct nar_message *outbox[NR_ALL_OUTBOXES];	/* or nar_message_none */
@@ -71,7 +71,6 @@ struct nar_arena {
 	u32 doomed;			/* empty slabs to destroy once unlocked */
 	size_t kept_bytes;		/* in empty slabs, kept for the next refill */
 	size_t slab_bytes;		/* relaxed reads */
-	u32 nr_slices[NAR_MAX_CLASSES];	/* of a class's slabs; relaxed reads */
 	struct nar_message *inbox;	/* taken from the queue; the first may have begun */
 
 	/* Anybody's. */

@@ -843,7 +843,7 @@ struct numarena_heap_stats {
  * @stats: where they go
  * @size: sizeof(struct numarena_heap_stats) of the caller, as in numarena_stats_get()
  *
- * Takes the locks of the heap's arenas for a moment each.  Does not allocate.
+ * Takes the lock of the heap for a moment.  Does not allocate.
  *
  * Return: 0; -1 with errno EINVAL if @size is 0, @stats or @heap is NULL: the process's figures are
  * numarena_stats_get()'s.

@@ -31,7 +31,8 @@ void nar_process_name(u32 tid, char name[NAR_NAME_BYTES])
 	if (tid)
 		make_path(path, "/proc/self/task/", tid, "/comm");
 	nar_text_read(path, text, sizeof(text));
-	end = strchr(text, '\n');
+	/* The last: a name may have others. */
+	end = strrchr(text, '\n');
 	if (end)
 		*end = '\0';
 	text[NAR_NAME_BYTES - 1] = '\0';

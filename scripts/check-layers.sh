@@ -94,6 +94,7 @@ arena/hand	72
 arena/step	72
 arena/stats	80
 arena/figures	20
+arena/ledger	81
 arena/report	82
 arena/print_json	83
 arena/print_prometheus	83

@@ -169,6 +169,43 @@ START_TEST(densest_is_taken_first)
 END_TEST
 
 /*
+ *	a: 3 of nr in use	b: full		c: another's, 5 in use
+ *
+ * Expect: as many slabs, slices and objects as there are in the lists, whatever moves between them.
+ */
+static void must_have(u32 nr_slabs, u64 nr_out, const struct nar_slab_shape *shape)
+{
+	ck_assert_uint_eq(bins.nr_slabs, nr_slabs);
+	ck_assert_uint_eq(bins.nr_slices, nr_slabs * shape->nr_slices);
+	ck_assert_uint_eq(bins.nr_objects, nr_slabs * shape->nr_objects);
+	ck_assert_uint_eq(bins.nr_out, nr_out);
+}
+
+START_TEST(bins_count)
+{
+	unsigned int class = nar_class_builtin(64);
+	const struct nar_slab_shape *shape = &nar_class[class].shape;
+	u32 a = slab_new(class), b = slab_new(class), c = slab_new(class);
+	struct nar_bins others = { .nr_slabs = 0 };
+	size_t bytes = 0;
+
+	must_have(3, 0, shape);
+	nar_slab_take(&bins, a, object, 3);
+	nar_slab_take(&bins, c, object, 5);
+	must_have(3, take_all(b) + 8, shape);
+	nar_slab_give_run(&bins, b, object, 4);
+	must_have(3, shape->nr_objects + 4, shape);
+	nar_slab_unlink(&bins, c);
+	must_have(2, shape->nr_objects - 1, shape);
+	nar_slab_link(&others, c);
+	ck_assert_uint_eq(others.nr_out, 5);
+	ck_assert_uint_eq(others.nr_slabs, 1);
+	nar_slabs_bury(&bins, 0, &bytes);
+	must_have(0, 0, shape);
+}
+END_TEST
+
+/*
  *	slab of several slices	| entry | entry | ...	same owner and class
  *
  * Expect: each of its slices leads to it, and to its owner; nobody after it is gone.
@@ -353,6 +390,7 @@ int main(void)
 	tcase_add_test(tc, freed_objects_first_and_lowest);
 	tcase_add_test(tc, lists_follow_fullness);
 	tcase_add_test(tc, densest_is_taken_first);
+	tcase_add_test(tc, bins_count);
 	tcase_add_test(tc, map_leads_to_the_slab);
 	tcase_add_loop_test(tc, starts_are_found_exactly, 0, NAR_NR_BUILTIN);
 	tcase_add_test(tc, next_slab_here_begins_clean);

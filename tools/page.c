@@ -6,6 +6,7 @@
  * leads outside of it.
  */
 #include "page.h"
+#include "task.h"
 #include "text.h"
 
 #include <errno.h>
@@ -23,22 +24,10 @@
 #define TRIES 200
 #define PAUSE_NS 1000000
 
-/* A page for 64 nodes has some 90 KiB; one that says more is none. */
+/* A page for 64 nodes has some 130 KiB; one that says more is none. */
 #define MAX_BYTES MIB(1)
 
 /* ---- Finding it ---- */
-
-/* The page's name has the number that the process has for itself: the last of NSpid. */
-static unsigned int own_pid(pid_t pid)
-{
-	char status[16384], value[256], *last;
-
-	if (!text_read(status, sizeof(status), "/proc/%d/status", (int)pid) ||
-	    !text_field(status, "NSpid:", value, sizeof(value)))
-		return (unsigned int)pid;
-	last = strrchr(value, '\t');
-	return (unsigned int)strtoul(last ? last : value, NULL, 10);
-}
 
 /* Field 22 of stat; the second, a name in brackets, may hold anything. */
 static unsigned long long start_ticks(pid_t pid)
@@ -53,9 +42,10 @@ static unsigned long long start_ticks(pid_t pid)
 	return ticks;
 }
 
+/* It has the number that the process has for itself. */
 static void page_name(char name[64], pid_t pid)
 {
-	snprintf(name, 64, NAR_STATPAGE_FORMAT, own_pid(pid), start_ticks(pid));
+	snprintf(name, 64, NAR_STATPAGE_FORMAT, task_own_number(pid, pid), start_ticks(pid));
 }
 
 /* In its own file system first: a container's /dev/shm is not ours. */
@@ -159,6 +149,35 @@ static void take_scopes(struct page *p, const char *file)
 		p->scope[p->nr_scopes].name[NAR_ROSTER_NAME - 1] = '\0';
 }
 
+/* A class without slabs has nothing else either. */
+static void take_classes(struct page *p, const char *file)
+{
+	unsigned int nr = copy_part(p->class, sizeof(p->class[0]), ARRAY_SIZE(p->class), file,
+				    &p->head.part[STATPAGE_CLASSES]), i;
+
+	for (p->nr_classes = i = 0; i < nr; i++)
+		if (p->class[i].size && p->class[i].slabs)
+			p->class[p->nr_classes++] = p->class[i];
+}
+
+static void take_heaps(struct page *p, const char *file)
+{
+	unsigned int nr = copy_part(p->heap, sizeof(p->heap[0]), ARRAY_SIZE(p->heap), file,
+				    &p->head.part[STATPAGE_HEAPS]);
+
+	for (p->nr_heaps = 0; p->nr_heaps < nr && p->heap[p->nr_heaps].is_there; p->nr_heaps++)
+		p->heap[p->nr_heaps].name[NAR_HEAP_LINE_NAME - 1] = '\0';
+}
+
+static void take_threads(struct page *p, const char *file)
+{
+	unsigned int nr = copy_part(p->thread, sizeof(p->thread[0]), ARRAY_SIZE(p->thread), file,
+				    &p->head.part[STATPAGE_THREADS]);
+
+	for (p->nr_threads = 0; p->nr_threads < nr && p->thread[p->nr_threads].arena; p->nr_threads++)
+		;
+}
+
 static void take_parts(struct page *p, const char *file)
 {
 	const struct nar_statpage_part *part = p->head.part;
@@ -176,6 +195,11 @@ static void take_parts(struct page *p, const char *file)
 	memset(p->lap, 0, sizeof(p->lap));
 	copy_part(p->lap, sizeof(p->lap[0]), NR_STEPS, file, &part[STATPAGE_LAPS]);
 	take_scopes(p, file);
+	memset(&p->total, 0, sizeof(p->total));
+	copy_part(&p->total, sizeof(p->total), 1, file, &part[STATPAGE_TOTALS]);
+	take_classes(p, file);
+	take_heaps(p, file);
+	take_threads(p, file);
 	p->head.name[sizeof(p->head.name) - 1] = '\0';
 	p->head.library[sizeof(p->head.library) - 1] = '\0';
 }

@@ -21,7 +21,11 @@ struct page {
 	uint64_t frees[NUMARENA_MAX_NODES * NUMARENA_MAX_NODES];	/* rows of nr_nodes */
 	uint64_t bytes[NUMARENA_MAX_NODES * NUMARENA_MAX_NODES];
 	struct nar_lap lap[NR_STEPS];
-	unsigned int nr_scopes;
+	struct nar_total_line total;
+	unsigned int nr_classes, nr_heaps, nr_threads, nr_scopes;
+	struct nar_class_line class[NAR_STATPAGE_CLASSES];	/* those that have slabs */
+	struct nar_heap_line heap[NAR_STATPAGE_HEAPS];
+	struct nar_thread_line thread[NAR_STATPAGE_THREADS];
 	struct nar_roster_line scope[NAR_STATPAGE_SCOPES];
 };
 

@@ -6,6 +6,7 @@
 #include "audit.h"
 #include "json.h"
 #include "page.h"
+#include "tables.h"
 #include "tool.h"
 
 #include <getopt.h>
@@ -51,6 +52,23 @@ static _Noreturn void refuse(int pid, enum page_result why)
 	}
 }
 
+/* In parts of NAR_RATIO_ONE. */
+static uint64_t ratio(uint64_t part, uint64_t whole)
+{
+	return part < whole ? part * NAR_RATIO_ONE / whole : NAR_RATIO_ONE;
+}
+
+/* Which pages are there the process does not ask: that would take it milliseconds. */
+static void complete_totals(struct nar_total_line *t, const struct finding *f)
+{
+	t->resident_bytes = (audit_sum(f->meant_kib) + f->unbound_kib) << 10;
+	t->huge_bytes = (audit_sum(f->huge_kib) + f->unbound_huge_kib) << 10;
+	if (!t->resident_bytes)
+		return;
+	t->huge_coverage = ratio(t->huge_bytes, t->resident_bytes);
+	t->fragmentation = NAR_RATIO_ONE - ratio(t->live_bytes, t->resident_bytes);
+}
+
 static void look(struct view *v, int pid)
 {
 	enum page_result result = page_read(&v->page, pid);
@@ -59,6 +77,8 @@ static void look(struct view *v, int pid)
 		refuse(pid, result);
 	v->finding.pid = pid;
 	v->is_found = !audit_look(&v->finding);
+	if (v->is_found)
+		complete_totals(&v->page.total, &v->finding);
 }
 
 static uint64_t age_ns(const struct page *p)
@@ -101,6 +121,9 @@ static void print_head(const struct page *p)
 	printf("%-20s %s\n", "numarena", p->head.library);
 	printf("%-20s %.1f s after start, %.1f s ago%s\n", "published", (double)uptime_ns(p) / 1e9,
 	       (double)age_ns(p) / 1e9, p->head.state == STATPAGE_OVER ? ", for the last time" : "");
+	if (p->head.counted_ns && p->head.counted_ns != p->head.published_ns)
+		printf("%-20s %.1f s before that: classes, heaps and threads\n", "counted",
+		       (double)(p->head.published_ns - p->head.counted_ns) / 1e9);
 	printf("%-20s", "missing");
 	for (i = 0; i < NR_MISSING; i++)
 		if (p->stats.missing >> i & 1)
@@ -227,62 +250,19 @@ static void print_laps(const struct page *p)
 	}
 }
 
-/* Whoever named it may have done so with what moves the cursor. */
-static void print_plain(const char *text)
-{
-	for (; *text; text++)
-		putchar((unsigned char)*text < ' ' || *text == 127 ? '?' : *text);
-}
-
-static void print_scope(const struct nar_roster_line *s)
-{
-	char captured[24] = "-";
-
-	if (s->nr_captured != NAR_ROSTER_UNCOUNTED)
-		snprintf(captured, sizeof(captured), "%" PRIu64, s->nr_captured);
-	printf("%-8" PRIu32 " %5" PRIu32 " %4" PRIu64 " %10.1f %10.1f %10.1f %10s %10" PRIu64 "  ", s->tid,
-	       s->depth, s->node, mib(s->used_bytes), mib(s->peak_bytes), mib(s->held_bytes), captured,
-	       s->nr_resets);
-	print_plain(*s->name ? s->name : "-");
-	printf("\n");
-}
-
-static void print_scopes(const struct page *p)
-{
-	unsigned int i;
-
-	printf("\nopen scopes, MiB\n");
-	if (p->nr_scopes)
-		printf("%-8s %5s %4s %10s %10s %10s %10s %10s  %s\n", "thread", "depth", "node", "used",
-		       "peak", "held", "captured", "resets", "name");
-	for (i = 0; i < p->nr_scopes; i++)
-		print_scope(&p->scope[i]);
-	if (p->head.nr_scopes_left_off)
-		printf("and %" PRIu64 " more\n", p->head.nr_scopes_left_off);
-	else if (!p->nr_scopes)
-		printf("none\n");
-}
-
 static void print_text(const struct view *v)
 {
 	print_head(&v->page);
 	print_process(&v->page);
+	tables_print_totals(&v->page);
 	print_nodes(v);
 	print_losses(&v->page);
-	print_scopes(&v->page);
+	tables_print(&v->page, v->finding.pid);
 	print_matrix(&v->page);
 	print_laps(&v->page);
 }
 
 /* ---- JSON ---- */
-
-static void json_figures(const struct nar_figure *f, size_t nr, const void *stats)
-{
-	size_t i;
-
-	for (i = 0; i < nr; i++)
-		json_number(f[i].name, nar_figure_of(&f[i], stats));
-}
 
 static void json_nodes(const struct view *v)
 {
@@ -295,7 +275,7 @@ static void json_nodes(const struct view *v)
 
 		json_open(NULL, '{');
 		json_number("node", (uint64_t)node);
-		json_figures(nar_node_figures, NAR_NR_NODE_FIGURES, &v->page.node[i]);
+		tables_json_figures(nar_node_figures, NAR_NR_NODE_FIGURES, &v->page.node[i]);
 		if (v->is_found) {
 			json_number("resident_bytes", kib_at(f, f->meant_kib, node) << 10);
 			json_number("misplaced_bytes", kib_at(f, f->misplaced_kib, node) << 10);
@@ -304,35 +284,6 @@ static void json_nodes(const struct view *v)
 		json_close();
 	}
 	json_close();
-}
-
-static void json_scope_figure(const struct nar_figure *f, uint64_t value)
-{
-	if (value == NAR_ROSTER_UNCOUNTED)
-		json_string(f->name, NULL);
-	else
-		json_number(f->name, value);
-}
-
-static void json_scopes(const struct page *p)
-{
-	unsigned int i;
-	size_t k;
-
-	json_open("scopes", '[');
-	for (i = 0; i < p->nr_scopes; i++) {
-		const struct nar_roster_line *s = &p->scope[i];
-
-		json_open(NULL, '{');
-		json_number("tid", s->tid);
-		json_number("depth", s->depth);
-		json_string("name", *s->name ? s->name : NULL);
-		for (k = 0; k < NAR_NR_SCOPE_FIGURES; k++)
-			json_scope_figure(&nar_scope_figures[k], nar_figure_of(&nar_scope_figures[k], s));
-		json_close();
-	}
-	json_close();
-	json_number("scopes_left_off", p->head.nr_scopes_left_off);
 }
 
 static void json_matrix(const struct page *p, const char *name, const uint64_t *matrix)
@@ -397,10 +348,11 @@ static void print_json(const struct view *v)
 	json_number("age_ns", age_ns(p));
 	json_missing(p);
 	json_open("stats", '{');
-	json_figures(nar_process_figures, NAR_NR_PROCESS_FIGURES, &p->stats);
+	tables_json_figures(nar_process_figures, NAR_NR_PROCESS_FIGURES, &p->stats);
 	json_close();
+	tables_json_totals(p);
 	json_nodes(v);
-	json_scopes(p);
+	tables_json(p, v->finding.pid);
 	json_open("remote", '{');
 	json_matrix(p, "frees", p->frees);
 	json_matrix(p, "bytes", p->bytes);

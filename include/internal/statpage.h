@@ -24,6 +24,7 @@
 #define NAR_STATPAGE_H
 
 #include "internal/compiler.h"
+#include "internal/ledger.h"
 #include "internal/roster.h"
 
 #define NAR_STATPAGE_DIR "/dev/shm"
@@ -41,12 +42,19 @@ enum nar_statpage_part_id {
 	STATPAGE_BYTES,		/* the same in bytes */
 	STATPAGE_LAPS,		/* struct nar_lap of internal/lap.h, by enum nar_step */
 	STATPAGE_SCOPES,	/* struct nar_roster_line of internal/roster.h; of no thread: none */
+	STATPAGE_CLASSES,	/* struct nar_class_line of internal/ledger.h; of no size: none */
+	STATPAGE_HEAPS,		/* struct nar_heap_line, the process's own first; not there: none */
+	STATPAGE_THREADS,	/* struct nar_thread_line; of no arena: none */
+	STATPAGE_TOTALS,	/* one struct nar_total_line; the kernel knows the rest */
 	STATPAGE_NR_PARTS,
 	STATPAGE_MAX_PARTS = 16,
 };
 
-/* Scopes that have room on a page. */
+/* Lines that have room on a page.  Of heaps and threads: those that have the most slabs. */
 #define NAR_STATPAGE_SCOPES 64
+#define NAR_STATPAGE_HEAPS 64
+#define NAR_STATPAGE_THREADS 128
+#define NAR_STATPAGE_CLASSES 128
 
 struct nar_statpage_part {
 	u32 offset;		/* in the file; a multiple of 8.  0: there is none */
@@ -92,7 +100,10 @@ struct nar_statpage {
 	u64 published_ns;		/* CLOCK_MONOTONIC: what rates are to be divided by */
 	u64 nr_published;
 	u64 nr_scopes_left_off;		/* open, and without a line in STATPAGE_SCOPES */
-	u64 reserved[4];
+	u64 nr_heaps_left_off;		/* ... in STATPAGE_HEAPS */
+	u64 nr_threads_left_off;	/* ... in STATPAGE_THREADS */
+	u64 counted_ns;			/* CLOCK_MONOTONIC: when these four were gone through last */
+	u64 reserved[1];
 };
 
 #endif /* NAR_STATPAGE_H */

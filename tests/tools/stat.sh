@@ -33,6 +33,42 @@ while sys.stdin.readline():
     publish()
     print("again", flush=True)'
 
+# More: two heaps, of which one has met its limit, under names that would move the cursor; a
+# thread that has such a name, and more threads than there are lines.  All figures, as it prints
+# them itself, go to the file that is named.
+crowd='import ctypes, sys, threading
+lib = ctypes.CDLL(None, use_errno=True)
+class Attr(ctypes.Structure):
+    _fields_ = [("size", ctypes.c_size_t), ("nodes", ctypes.c_uint64 * 16), ("policy", ctypes.c_uint32),
+                ("huge", ctypes.c_uint32), ("limit_bytes", ctypes.c_uint64), ("decay_ms", ctypes.c_int32),
+                ("reserved", ctypes.c_uint32), ("name", ctypes.c_char_p), ("low_memory", ctypes.c_void_p),
+                ("arg", ctypes.c_void_p)]
+lib.numarena_heap_create.restype = lib.numarena_heap_alloc.restype = ctypes.c_void_p
+def heap(name, limit):
+    attr = Attr(size=ctypes.sizeof(Attr), name=name, limit_bytes=limit)
+    return ctypes.c_void_p(lib.numarena_heap_create(ctypes.byref(attr)))
+def alloc(heap, size):
+    return lib.numarena_heap_alloc(heap, ctypes.c_size_t(size))
+weights = heap(b"we\nigh\"ts\x1b[2J", 8 << 20)
+assert all(alloc(weights, 1000) for i in range(1000)) and alloc(weights, 4 << 20)
+assert not alloc(weights, 16 << 20)
+empty = heap(b"", 0)
+go_on = threading.Event()
+def hold(nr, ready):
+    lib.prctl(15, b"a\nb\x1b[2J")
+    held = [bytes(2000) for i in range(nr)]
+    ready.set()
+    go_on.wait()
+for nr in [20000] + [600] * 140:
+    ready = threading.Event()
+    threading.Thread(target=hold, args=(nr, ready)).start()
+    ready.wait()
+own = open(sys.argv[1], "w")
+assert not lib.numarena_stats_print(own.fileno(), 1)
+print("ready", flush=True)
+sys.stdin.read()
+go_on.set()'
+
 pages() {
 	ls /dev/shm | grep -c "^numarena-$1-" || true
 }
@@ -67,6 +103,75 @@ lists_scopes() {
 	grep -q '^open scopes, MiB$' "$tap_dir/out"
 	grep -Eq "^$pid +0 +[0-9]+ +0\.0 +1\.0 +[0-9.]+ +- +1  we\?igh\"ts$" "$tap_dir/out"
 	grep -Eq "^$pid +1 .* -$" "$tap_dir/out"
+}
+
+# Classes and heaps are those that the process prints, but for what only a walk tells; a name is
+# as it was given.
+tables_agree() {
+	call stat "$pid" --json
+	((status == 0)) && has_lines 0 err
+	"$python" -c 'import json, sys
+page, own = (json.load(open(path)) for path in sys.argv[1:])
+def known(line):
+    return {k: v for k, v in line.items() if k not in ("resident_bytes", "fragmentation")}
+def lines(table):
+    return [known(line) for line in table]
+assert page["counted_before_ns"] == 0
+assert lines(page["classes"]) == [known(c) for c in own["classes"] if c["slabs"]]
+key = lambda line: line["heap"]
+assert sorted(lines(page["heaps"]), key=key) == sorted(lines(own["heaps"]), key=key)
+heap = {h["name"]: h for h in page["heaps"]}
+assert list(heap) == ["default", "we\nigh\"ts\x1b[2J", ""]
+weights = heap["we\nigh\"ts\x1b[2J"]
+assert weights["limit_bytes"] == 8 << 20 and weights["nr_limit_hit"] >= 1
+assert weights["charged_bytes"] == weights["slab_bytes"] + weights["large_bytes"] >= 1000 * 1000 + (4 << 20)
+assert weights["live_bytes"] >= 1000 * 1000 + (4 << 20) and weights["resident_bytes"] is None
+assert page["heaps_left_off"] == 0
+for name in "live_bytes", "cached_bytes":
+    assert page["totals"][name] == own["totals"][name], name
+assert 0 <= page["totals"]["fragmentation"] < 1
+assert page["totals"]["resident_bytes"] > 64 << 20
+threads = {t["arena"]: t for t in own["threads"]}
+assert len(page["threads"]) == 128
+assert page["threads_left_off"] >= 15
+for line in page["threads"]:
+    assert known(line) == known(threads[line["arena"]]), (line, threads[line["arena"]])
+held = [t["slab_bytes"] for t in page["threads"]]
+assert held == sorted(held, reverse=True)
+assert page["threads"][0]["slab_bytes"] > 40_000_000
+assert page["threads"][0]["name"] == "a\nb\x1b[2J"' "$tap_dir/out" "$tap_dir/own"
+}
+
+# Nothing in the text moves the cursor.
+tables_are_plain() {
+	call stat "$pid"
+	((status == 0)) && has_lines 0 err
+	grep -q '^heaps, MiB$' "$tap_dir/out"
+	grep -Eq '^0 .*  default$' "$tap_dir/out"
+	grep -Eq '^[0-9]+ .* 8\.0 +[1-9]  we\?igh"ts\?\[2J$' "$tap_dir/out"
+	grep -Eq '^[0-9]+ .* none +0  -$' "$tap_dir/out"
+	grep -Eq '^[0-9]+ +[0-9]+ +0 .*  a\?b\?\[2J$' "$tap_dir/out"
+	grep -Eq '^and [0-9]+ more$' "$tap_dir/out"
+	grep -Eq '^fragmentation +[0-9.]+%$' "$tap_dir/out"
+	! grep -q $'\033' "$tap_dir/out"
+}
+
+# As a library wrote it that knew no parts after the scopes: what is not there is not none.
+is_of_older_layout() {
+	"$python" -c 'import glob, sys
+page = open(glob.glob("/dev/shm/numarena-" + sys.argv[1] + "-*")[0], "r+b")
+PARTS, PART_BYTES, SCOPES, LEFT_OFF = 88, 16, 6, 376
+page.seek(PARTS + (SCOPES + 1) * PART_BYTES)
+page.write(bytes((16 - SCOPES - 1) * PART_BYTES))
+page.seek(LEFT_OFF)
+page.write(bytes(24))' "$pid"
+	call stat "$pid" --json
+	((status == 0)) && has_lines 0 err
+	query "d['classes'] is d['heaps'] is d['threads'] is d['totals'] is d['counted_before_ns'] is None"
+	query "d['scopes'] == [] and d['stats']['slab_bytes'] >= 40 << 20"
+	call stat "$pid"
+	((status == 0)) && has_lines 0 err
+	(($(grep -c '^not on this page: the process has an older numarena$' "$tap_dir/out") == 3))
 }
 
 # Options may come first, and both forms have the same numbers while nothing is published.
@@ -191,6 +296,12 @@ fi
 check 'one page' test "$(pages "$pid")" = 1
 stop
 check 'no page is left' test "$(pages "$pid")" = 0
+
+start "$numarena" run --stats page -- "$python" -c "$crowd" "$tap_dir/own"
+check 'classes, heaps and threads are those of the process' tables_agree
+check 'names are printed plainly' tables_are_plain
+check 'a page of an older layout' is_of_older_layout
+stop
 
 start "$numarena" run --stats page -- "$python" -c "$worker"
 check 'a page that is damaged' is_not_believed
