@@ -301,6 +301,38 @@ START_TEST(outboxes_are_sent)
 }
 END_TEST
 
+static struct numarena_heap *heap;
+
+static void *hold_in_heap(void *arg)
+{
+	void **p = arg;
+
+	*p = numarena_heap_alloc(heap, SIZE);
+	pthread_barrier_wait(&barrier);		/* to be freed */
+	pthread_barrier_wait(&barrier);		/* was sent */
+	return (void *)(uintptr_t)!nar_queue_is_empty(&nar_arena_of(nar_entry_owner(nar_entry_of(*p)))->queue);
+}
+
+/* So does one for a thread's arena in a heap of the program's. */
+START_TEST(outboxes_of_heaps_are_sent)
+{
+	pthread_t thread;
+	void *p, *got;
+
+	begin();
+	heap = must_give(numarena_heap_create(NULL));
+	pthread_barrier_init(&barrier, NULL, 2);
+	thread = thread_start(hold_in_heap, &p);
+	pthread_barrier_wait(&barrier);
+	numarena_free(p);
+	ck_assert_uint_eq(step(ALL), 0);
+	pthread_barrier_wait(&barrier);
+	ck_assert_int_eq(pthread_join(thread, &got), 0);
+	ck_assert_ptr_nonnull(got);
+	numarena_heap_destroy(heap);
+}
+END_TEST
+
 /*
  *	node 2: | away | away | away |		node 3: | away |
  *
@@ -404,6 +436,7 @@ int main(void)
 	tcase_add_test(tc, what_the_kernel_refuses_is_no_work);
 	tcase_add_test(tc, remote_frees_come_home);
 	tcase_add_test(tc, outboxes_are_sent);
+	tcase_add_test(tc, outboxes_of_heaps_are_sent);
 	tcase_add_test(tc, what_is_elsewhere_is_brought_home);
 	tcase_add_test(tc, what_has_filled_is_made_huge);
 	tcase_add_test(tc, threads_share_the_work);
