@@ -244,6 +244,56 @@ START_TEST(trim_turns_out)
 }
 END_TEST
 
+static void *alloc_by_malloc(size_t size)
+{
+	return numarena_malloc(size);
+}
+
+static void *alloc_by_hand(size_t size)
+{
+	return numarena_alloc_on(NODE, size, 1);
+}
+
+static struct numarena_heap *heap;
+
+static void *alloc_of_heap(size_t size)
+{
+	heap = heap ? heap : numarena_heap_create(NULL);
+	ck_assert_ptr_nonnull(heap);
+	return numarena_heap_alloc(heap, size);
+}
+
+static struct numarena_scope *scope;
+
+static void *alloc_of_scope(size_t size)
+{
+	scope = scope ? scope : numarena_scope_begin("need", 0);
+	ck_assert_ptr_nonnull(scope);
+	return numarena_scope_alloc(scope, size);
+}
+
+static void *(*const ways[])(size_t size) = { alloc_by_malloc, alloc_by_hand, alloc_of_heap, alloc_of_scope };
+static const size_t sizes[] = { 64, KIB(40) };
+
+/*
+ *	node 1: | one object, slices and objects that are free |	no memory from the kernel
+ *
+ * Expect: before somebody is told so, no arena waits with what he could have had.
+ */
+START_TEST(none_waits_in_need)
+{
+	void *(*alloc)(size_t size) = ways[(size_t)_i / ARRAY_SIZE(sizes)];
+	size_t size = sizes[(size_t)_i % ARRAY_SIZE(sizes)];
+	struct visit v = visit_of(NODE);
+
+	ck_assert_ptr_nonnull(alloc(size));
+	fake.refuse_commit = FAKE_ALL_NODES;
+	while (alloc(size))
+		;
+	ck_assert_uint_eq(owner_of(v.kept), OWNER_SHARD);
+}
+END_TEST
+
 /* In the child: the arena is no lost thread's, and serves the child's. */
 static int child_goes_on(const struct visit *first)
 {
@@ -286,6 +336,7 @@ int main(void)
 	tcase_add_test(tc, step_turns_out);
 	tcase_add_test(tc, no_decay_no_wait);
 	tcase_add_test(tc, trim_turns_out);
+	tcase_add_loop_test(tc, none_waits_in_need, 0, ARRAY_SIZE(ways) * ARRAY_SIZE(sizes));
 	tcase_add_test(tc, waits_through_a_fork);
 	suite_add_tcase(suite, tc);
 	return tap_run(suite);
