@@ -347,7 +347,7 @@ static const struct nar_holding *holding_of(struct nar_report *r, u32 id)
 /* An arena whose thread has ended has counted, and may wait with what it has. */
 static void name_thread(const struct nar_arena *a, struct nar_line *line)
 {
-	u32 tid = READ_ONCE(a->tid);
+	u32 tid = READ_ONCE(a->member.tid);
 
 	if (READ_ONCE(a->is_gone))
 		strcpy(line->name, "(ended)");
