@@ -145,7 +145,6 @@ static struct nar_arena *arena_open(struct nar_arena *a)
 {
 	a->away_refills = 0;
 	nar_arena_update_classes(a);
-	WRITE_ONCE(a->tid, nar_tid());
 	__atomic_store_n(&a->is_gone, false, __ATOMIC_SEQ_CST);
 	add_relaxed(&nr_live, 1);
 	return a;
@@ -433,10 +432,11 @@ static void shelve_all(struct nar_arena *a)
 /* Who posts puts it back from here on. */
 static void arena_close(struct nar_arena *a)
 {
+	/* First: to a fork in a signal handler here it is one too many, never too few. */
+	sub_relaxed(&nr_live, 1);
 	/* Sequentially consistent: a poster that does not see this is seen by the drain. */
 	__atomic_store_n(&a->is_gone, true, __ATOMIC_SEQ_CST);
 	nar_post_drain_all(a);
-	sub_relaxed(&nr_live, 1);
 }
 
 static void arena_dissolve(struct nar_arena *a)
@@ -515,21 +515,25 @@ static void forget_thread(struct nar_arena *a)
 	a->recent = (struct nar_recent){ 0 };
 }
 
-/* @self is the one thread there is: nothing changes meanwhile. */
-void nar_arenas_orphan(struct nar_arena *self)
+/*
+ * One thread there is: nothing changes meanwhile.  What it had in hand when a signal handler
+ * forked, not begun yet or all but ended, is its own still.
+ */
+void nar_arenas_orphan(u32 tid_before)
 {
 	u32 id, nr = 0;
 
 	for (id = OWNER_FIRST_ARENA; id < nar_registry_end(); id++) {
 		struct nar_arena *a = nar_arena_of(id);
 
-		nr += !a->member.is_free;
 		if (a->member.is_free)
 			continue;
-		if (a == self || a->keeper == nar_keeper_self()) {
-			WRITE_ONCE(a->tid, nar_tid());
+		if (a->member.tid == tid_before && !a->member.is_orphan) {
+			WRITE_ONCE(a->member.tid, nar_tid());
+			nr += !a->is_gone;
 			continue;
 		}
+		nr++;
 		nar_registry_orphan(&a->member);
 		a->is_gone = true;
 		WRITE_ONCE(a->keeper, NULL);

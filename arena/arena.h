@@ -96,8 +96,8 @@ void nar_arena_update_classes(struct nar_arena *a);
 
 u32 nar_arena_nr_live(void);
 
-/* In the child of a fork: all arenas but @self have lost their thread. */
-void nar_arenas_orphan(struct nar_arena *self);
+/* In the child of a fork: all arenas have lost their thread but those of the one that was @tid_before. */
+void nar_arenas_orphan(u32 tid_before);
 /* Shelve what one orphan left.  Return: whether there was one. */
 bool nar_arena_adopt_orphan(void);
 

@@ -192,14 +192,19 @@ static u32 pop_empty(struct nar_lot *l, enum nar_pool pool)
 	return unit;
 }
 
-static void trim(struct nar_lot *l)
+static bool trim(struct nar_lot *l)
 {
 	unsigned int pool;
+	bool was_any = false;
 	u32 unit;
 
-	for (pool = 0; pool < NR_POOLS; pool++)
-		while ((unit = pop_empty(l, (enum nar_pool)pool)))
+	for (pool = 0; pool < NR_POOLS; pool++) {
+		while ((unit = pop_empty(l, (enum nar_pool)pool))) {
 			release_extent(nar_at((size_t)unit << HUGE_SHIFT));
+			was_any = true;
+		}
+	}
+	return was_any;
 }
 
 void nar_slices_free(u32 slice, unsigned int nr)
@@ -278,13 +283,15 @@ bool nar_chunk_dissolve(struct nar_place place, unsigned int nr)
 	return false;
 }
 
-void nar_chunk_trim(unsigned int node)
+bool nar_chunk_trim(unsigned int node)
 {
 	struct nar_lot *l;
+	bool was_any = false;
 	unsigned int nth;
 
 	nar_for_each_lot(l, node, nth)
-		trim(l);
+		was_any |= trim(l);
+	return was_any;
 }
 
 void nar_chunk_note_used(u32 slice, u32 bytes)

@@ -37,8 +37,8 @@ void nar_chunk_note_unused(u32 slice, u32 bytes);
  */
 bool nar_chunk_collapse(unsigned int node);
 
-/* Give empty chunks that are kept for the next slab back to the extents. */
-void nar_chunk_trim(unsigned int node);
+/* Give empty chunks that are kept for the next slab back to the extents.  Return: whether there was one. */
+bool nar_chunk_trim(unsigned int node);
 
 /*
  * In need: give the free slices of all chunks of @node back to the kernel, though that

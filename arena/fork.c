@@ -114,6 +114,8 @@ static void reset(struct nar_lock *l)
 
 static void after_fork_child(void)
 {
+	u32 tid_before = nar_tid_cached;
+
 	nar_forkpool_child();
 	nar_tid_cached = 0;
 	nar_unit_note_fork();
@@ -125,7 +127,7 @@ static void after_fork_child(void)
 	nar_scope_forget_threads();
 	if (!is_amid_step)
 		nar_heaps_forget_threads();
-	nar_arenas_orphan(nar_arena_mine());
+	nar_arenas_orphan(tid_before);
 	if (holds_rcu)
 		urcu_bp_after_fork_child();
 	nar_cancel_restore(cancel_before);

@@ -188,6 +188,8 @@ static void give_up(struct nar_heap *h, u64 handle)
 	nar_heap_give_up(h);
 	if (nar_limit_is_set() || nar_policy_is_strict(h->policy))
 		nar_thread_give_up();
+	else
+		nar_maint_gather();
 }
 
 /* Return: whether the program was asked. */

@@ -152,7 +152,7 @@ void nar_ledger_see_thread(struct nar_thread_line *to, const struct nar_arena *a
 	nar_stats_add_arena(&s, a);
 	*to = (struct nar_thread_line){
 		.arena = a->member.id,
-		.tid = is_gone ? 0 : READ_ONCE(a->tid),
+		.tid = is_gone ? 0 : READ_ONCE(a->member.tid),
 		.heap = heap && !is_gone ? heap->id : 0,
 		.slab_bytes = READ_ONCE(a->slab_bytes),
 		.resident_bytes = NAR_LEDGER_UNKNOWN,

@@ -46,6 +46,7 @@ static struct nar_arena *leave(struct nar_arena **link)
 
 	*link = a->next_waiting;
 	a->member.is_free = false;
+	WRITE_ONCE(a->member.tid, nar_tid());
 	nr_waiting[a->member.node]--;
 	WRITE_ONCE(nr_all, nr_all - 1);
 	return a;

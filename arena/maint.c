@@ -83,10 +83,23 @@ void nar_maint_poll(void)
 		make_step(now);
 }
 
-static void turn_all_out(void)
+static bool turn_all_out(void)
 {
+	bool was_any = false;
+
 	while (nar_arena_turn_out(0, true))
-		;
+		was_any = true;
+	return was_any;
+}
+
+bool nar_maint_gather(void)
+{
+	bool was_any = turn_all_out();
+	unsigned int node;
+
+	for (node = 0; node < nar_nodes.nr; node++)
+		was_any |= nar_chunk_trim(node);
+	return was_any;
 }
 
 static size_t purge_all(unsigned int node)
@@ -112,9 +125,8 @@ bool nar_maint_trim(void)
 
 bool nar_maint_reclaim(unsigned int node)
 {
-	size_t purged;
+	bool was_any = turn_all_out();
+	size_t purged = purge_all(node);
 
-	turn_all_out();
-	purged = purge_all(node);
-	return purged + nar_chunk_release_parts(node);
+	return purged + nar_chunk_release_parts(node) || was_any;
 }

@@ -21,6 +21,12 @@ void nar_maint_hurry(void);
 /* Purge all that is free now.  Return: whether anything was. */
 bool nar_maint_trim(void);
 
+/*
+ * Before there is no memory: what waits to be used again as it was, arenas without a thread and
+ * empty chunks, is anybody's.  Return: whether there was any.
+ */
+bool nar_maint_gather(void);
+
 /* In need: purge what is free on @node, parts of huge pages too.  Return: whether anything was. */
 bool nar_maint_reclaim(unsigned int node);
 

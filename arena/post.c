@@ -233,7 +233,7 @@ bool nar_post_send_one(struct nar_arena *a)
 {
 	unsigned int i;
 
-	for (i = 0; i < NR_OUTBOXES && a->nr_posts; i++) {
+	for (i = 0; i < NR_ALL_OUTBOXES && a->nr_posts; i++) {
 		if (a->outbox[i] != &nar_message_none) {
 			send(a, &a->outbox[i]);
 			return true;

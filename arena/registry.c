@@ -39,6 +39,7 @@ static bool name_locked(struct nar_member *m, struct nar_member **leaf)
 		store_release(&leaves[id / IDS_PER_LEAF], leaf);
 	}
 	m->id = id;
+	WRITE_ONCE(m->tid, nar_tid());
 	/* The place is filled before the id is known; pairs with nar_registry_end(). */
 	store_release(&leaves[id / IDS_PER_LEAF][id % IDS_PER_LEAF], m);
 	store_release(&next_id, id + 1);
@@ -72,6 +73,7 @@ struct nar_member *nar_registry_take(unsigned int node, bool is_of_heaps)
 	if (m) {
 		*first = m->next_free;
 		m->is_free = false;
+		WRITE_ONCE(m->tid, nar_tid());
 	}
 	nar_unlock(&lock);
 	return m;
@@ -116,6 +118,7 @@ struct nar_member *nar_registry_take_orphan(void)
 	m = find_orphan();
 	if (m) {
 		m->is_orphan = false;
+		WRITE_ONCE(m->tid, nar_tid());
 		WRITE_ONCE(nr_orphans, nr_orphans - 1);
 	}
 	nar_unlock(&lock);

@@ -17,6 +17,7 @@ struct nar_member {
 	bool is_of_heaps;	/* constant: it serves heaps of the program's, one after another */
 	bool is_free;		/* lock, or the lobby's: waits for a thread */
 	bool is_orphan;		/* lock: left behind by fork, slabs and all */
+	u32 tid;		/* the same: of the thread that has it in hand, or had it last; relaxed reads */
 	struct nar_member *next_free;	/* lock */
 };
 

@@ -4,7 +4,7 @@
  * a batch of frees, one purge, one move, one collapse.  Between two pieces the clock is looked
  * at.  One kind of work is ended before the next begins, those first that make work for others:
  *
- *	own frees -> empty slabs -> chunks -> free units;  purge;  bring home;  make huge
+ *	frees -> empty slabs -> chunks -> free units;  purge;  bring home;  make huge
  */
 #include "internal/option.h"
 
@@ -13,6 +13,7 @@
 #include "post.h"
 #include "step.h"
 #include "thread.h"
+#include "tomb.h"
 #include "unit.h"
 
 struct step {
@@ -22,12 +23,18 @@ struct step {
 };
 
 /* What others have freed goes into slabs, past the magazines: so that what is empty shows. */
-static bool try_own_frees(struct step *s)
+static bool try_own_frees(struct nar_arena *a)
+{
+	return nar_post_send_one(a) || nar_post_drain_some(a);
+}
+
+/* ... and so does what threads and heaps have left that are no more, whoever takes the step. */
+static bool try_frees(struct step *s)
 {
 	struct nar_arena *a = nar_arena_mine();
 
-	return a && (nar_post_send_one(a) || nar_post_drain_some(a) || nar_arena_adopt_orphan() ||
-		     nar_arena_turn_out(s->now, false));
+	return (a && try_own_frees(a)) || nar_arena_adopt_orphan() || nar_arena_turn_out(s->now, false) ||
+	       nar_tomb_poll_one();
 }
 
 static bool try_purge(struct step *s)
@@ -65,7 +72,7 @@ static bool try_huge(struct step *s)
 }
 
 /* Each does one piece.  Return: false if there was none. */
-static bool (*const kinds[])(struct step *s) = { try_own_frees, try_purge, try_home, try_huge };
+static bool (*const kinds[])(struct step *s) = { try_frees, try_purge, try_home, try_huge };
 
 /* What a kind of work that was not ended counts for: whether there is any, nobody has looked. */
 static unsigned long nr_left_of(size_t kind, const struct step *s)

@@ -51,7 +51,6 @@ struct nar_arena {
 	struct nar_message *spare;
 	struct nar_recent recent;
 	struct nar_counters count;
-	u32 tid;			/* relaxed reads: of the thread it is or was last of */
 	u32 away_refills;		/* while the thread wanted another node's memory ... */
 	u64 away_since_ms;		/* ... and since when */
 

@@ -229,6 +229,13 @@ static void *capture_class(unsigned int class)
 	return nar_scope_alloc_slow(nar_scope_captor, size, size & -size);
 }
 
+static void *take_or_grow(struct nar_heap *heap, unsigned int node, unsigned int class)
+{
+	void *p = nar_heap_take(heap, node, class);
+
+	return p ? p : nar_heap_grow(heap, node, class);
+}
+
 /* Without an arena: built-in classes, batch one. */
 static void *alloc_shared_class(unsigned int class)
 {
@@ -245,8 +252,9 @@ static void *alloc_shared_class(unsigned int class)
 	heap = nar_heap_current();
 	if (!heap)
 		return NULL;
-	p = nar_heap_take(heap, node, class);
-	p = p ? p : nar_heap_grow(heap, node, class);
+	do
+		p = take_or_grow(heap, node, class);
+	while (unlikely(!p) && nar_maint_gather());
 	/* Other classes' empty slabs, one each. */
 	if (unlikely(!p) && nar_limit_is_set() && nar_thread_give_up())
 		p = nar_heap_grow(heap, node, class);
@@ -283,10 +291,9 @@ static bool grow(struct nar_arena *a, unsigned int class)
  * Under policy:strict a node that is full may be full of what nobody uses; and below the
  * limit of the process there may be room that this thread keeps.
  */
-static bool try_grow(struct nar_arena *a, unsigned int class)
+static bool try_grow_in_need(struct nar_arena *a, unsigned int class)
 {
-	return grow(a, class) ||
-	       (nar_policy_is_strict(a->heap->policy) && nar_maint_reclaim(a->member.node) &&
+	return (nar_policy_is_strict(a->heap->policy) && nar_maint_reclaim(a->member.node) &&
 		grow(a, class)) ||
 	       (nar_limit_is_set() && nar_thread_give_up() && grow(a, class));
 }
@@ -300,8 +307,8 @@ static struct nar_arena *refill(struct nar_arena *a, unsigned int class)
 	while (!nar_arena_refill(a, class)) {
 		old = a;
 		a = follow_policy(old);
-		/* Another heap may have some on its shelf. */
-		if (a == old && !try_grow(a, class))
+		/* Another heap may have some on its shelf, and so may this one once no arena waits. */
+		if (a == old && !grow(a, class) && !nar_maint_gather() && !try_grow_in_need(a, class))
 			return NULL;
 	}
 	return a;
@@ -369,6 +376,7 @@ static void *alloc_large_in_need(struct nar_arena *a, const struct nar_block *bl
 	bool is_more = a->recent.sum_pages;
 
 	nar_recent_flush(&a->recent);
+	is_more |= nar_maint_gather();
 	if (nar_policy_is_strict(place.policy))
 		is_more |= nar_maint_reclaim(place.node);
 	if (nar_limit_is_set())
@@ -394,9 +402,12 @@ static void *alloc_large(struct nar_arena *a, const struct nar_block *block, boo
 
 static noinline void *alloc_shared_large(const struct nar_block *block, bool *is_zero)
 {
+	void *p;
+
 	if (nar_scope_captor)
 		return nar_scope_alloc_slow(nar_scope_captor, block->size, block->alignment);
-	return nar_large_alloc(nar_thread_place(), block, is_zero);
+	p = nar_large_alloc(nar_thread_place(), block, is_zero);
+	return p || !nar_maint_gather() ? p : nar_large_alloc(nar_thread_place(), block, is_zero);
 }
 
 void *nar_thread_alloc_large(const struct nar_block *block, bool *is_zero)

@@ -75,12 +75,14 @@ static bool take_oldest(struct nar_remains *remains, bool must_go)
 	return takes;
 }
 
-static void let_go(bool must_go)
+static bool let_one_go(bool must_go)
 {
 	struct nar_remains remains;
 
-	while (READ_ONCE(nr) && take_oldest(&remains, must_go))
-		destroy(&remains);
+	if (!READ_ONCE(nr) || !take_oldest(&remains, must_go))
+		return false;
+	destroy(&remains);
+	return true;
 }
 
 static bool try_keep(const struct nar_remains *remains)
@@ -102,18 +104,25 @@ void nar_tomb_end(const struct nar_remains *remains)
 {
 	if (remains->bytes && !try_keep(remains))
 		destroy(remains);
-	let_go(false);
+	nar_tomb_poll();
 	__atomic_sub_fetch(&nr_busy, 1, __ATOMIC_SEQ_CST);
+}
+
+bool nar_tomb_poll_one(void)
+{
+	return let_one_go(false);
 }
 
 void nar_tomb_poll(void)
 {
-	let_go(false);
+	while (let_one_go(false))
+		;
 }
 
 void nar_tomb_empty(void)
 {
-	let_go(true);
+	while (let_one_go(true))
+		;
 }
 
 void nar_tomb_forget_threads(void)

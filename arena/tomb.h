@@ -19,7 +19,8 @@ bool nar_tomb_is_busy(void);
 /* It was; and what there is too much of, or has been here for long, goes. */
 void nar_tomb_end(const struct nar_remains *remains);
 
-/* Let go what is due, or all.  Hold no lock. */
+/* Let go what is due, or all.  Hold no lock.  Return: whether there was one. */
+bool nar_tomb_poll_one(void);
 void nar_tomb_poll(void);
 void nar_tomb_empty(void);
 

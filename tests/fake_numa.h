@@ -41,6 +41,7 @@ struct fake_machine {
 	u32 no_cpus;		/* nodes that are memory alone */
 	bool pages_are_counted;	/* before they are touched */
 	void (*meanwhile)(void);	/* what others do while the kernel is asked; once */
+	void (*signal)(void);	/* what a handler does that comes as the clock is looked at; once */
 	const void *pinned;	/* what cannot move */
 	size_t bytes;		/* its memory, before the start; 0: FAKE_BYTES */
 	size_t cgroup_room;	/* what the cgroup's limit leaves */

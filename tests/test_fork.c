@@ -6,6 +6,7 @@
  *	this thread	| has the pane's ........... fork ... | lets go
  *	another		| has the lot's, waits for the pane's ........ | goes on
  */
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -119,13 +120,15 @@ static volatile sig_atomic_t nr_forks;
 
 static void fork_too(int sig)
 {
+	int saved = errno, status = 1;
 	pid_t pid = fork();
 
 	(void)sig;
 	if (!pid)
 		_exit(nar_fork_is_locked_by_me());
-	check_child(pid);
-	nr_forks++;
+	if (waitpid(pid, &status, 0) == pid && !status)
+		nr_forks++;
+	errno = saved;
 }
 
 static void interrupt(void)

@@ -17,6 +17,7 @@
 #include "arena/thread.h"
 
 #include "fake_numa.h"
+#include "stress.h"
 #include "tap.h"
 
 #define SIZE 448
@@ -244,6 +245,56 @@ START_TEST(trim_turns_out)
 }
 END_TEST
 
+static void *alloc_by_malloc(size_t size)
+{
+	return numarena_malloc(size);
+}
+
+static void *alloc_by_hand(size_t size)
+{
+	return numarena_alloc_on(NODE, size, 1);
+}
+
+static struct numarena_heap *heap;
+
+static void *alloc_of_heap(size_t size)
+{
+	heap = heap ? heap : numarena_heap_create(NULL);
+	ck_assert_ptr_nonnull(heap);
+	return numarena_heap_alloc(heap, size);
+}
+
+static struct numarena_scope *scope;
+
+static void *alloc_of_scope(size_t size)
+{
+	scope = scope ? scope : numarena_scope_begin("need", 0);
+	ck_assert_ptr_nonnull(scope);
+	return numarena_scope_alloc(scope, size);
+}
+
+static void *(*const ways[])(size_t size) = { alloc_by_malloc, alloc_by_hand, alloc_of_heap, alloc_of_scope };
+static const size_t sizes[] = { 64, KIB(40) };
+
+/*
+ *	node 1: | one object, slices and objects that are free |	no memory from the kernel
+ *
+ * Expect: before somebody is told so, no arena waits with what he could have had.
+ */
+START_TEST(none_waits_in_need)
+{
+	void *(*alloc)(size_t size) = ways[(size_t)_i / ARRAY_SIZE(sizes)];
+	size_t size = sizes[(size_t)_i % ARRAY_SIZE(sizes)];
+	struct visit v = visit_of(NODE);
+
+	ck_assert_ptr_nonnull(alloc(size));
+	fake.refuse_commit = FAKE_ALL_NODES;
+	while (alloc(size))
+		;
+	ck_assert_uint_eq(owner_of(v.kept), OWNER_SHARD);
+}
+END_TEST
+
 /* In the child: the arena is no lost thread's, and serves the child's. */
 static int child_goes_on(const struct visit *first)
 {
@@ -271,6 +322,82 @@ START_TEST(waits_through_a_fork)
 }
 END_TEST
 
+/* A key made after numarena's: its destructors run after numarena's end of the thread. */
+static pthread_key_t after_end;
+static bool is_child;
+
+static void fork_in_handler(void)
+{
+	int status;
+	pid_t child = fork();
+
+	is_child = !child;
+	if (is_child)
+		return;
+	ck_assert_int_gt(child, 0);
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+}
+
+static void *refill_thread(void *arg)
+{
+	struct visit *v = arg;
+
+	v->nr = 4 * NAR_MAG_MAX;
+	visit_thread(v);
+	ck_assert_uint_eq(owner_of(v->kept), v->arena);
+	if (v->meet)
+		pthread_barrier_wait(v->meet);
+	return NULL;
+}
+
+/* In the child: two threads at once that refill. */
+static void look_after_end(void *unused)
+{
+	struct visit v[2];
+	pthread_t thread[2];
+	pthread_barrier_t meet;
+
+	(void)unused;
+	if (!is_child)
+		return;
+	pthread_barrier_init(&meet, NULL, ARRAY_SIZE(v));
+	for (size_t i = 0; i < ARRAY_SIZE(v); i++) {
+		v[i] = (struct visit){ .node = NODE, .meet = &meet };
+		if (pthread_create(&thread[i], NULL, refill_thread, &v[i]))
+			_exit(2);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(v); i++)
+		pthread_join(thread[i], NULL);
+	_exit(v[0].arena != v[1].arena && !nar_arena_nr_live() ? 0 : 1);
+}
+
+static void *end_thread(void *arg)
+{
+	pthread_setspecific(after_end, arg);
+	visit_thread(arg);
+	fake.signal = fork_in_handler;
+	return NULL;
+}
+
+/*
+ *	thread ends	arena: closed | handler forks | -> lobby
+ *
+ * Expect: in the child the arena is its thread's still, and not a lost one's too, which would be
+ * taken from whoever has it next.
+ */
+START_TEST(fork_on_the_way_to_the_lobby)
+{
+	struct visit v = { .node = NODE, .nr = 1 };
+	pthread_t thread;
+
+	ck_assert_int_eq(pthread_key_create(&after_end, look_after_end), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, end_thread, &v), 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert_ptr_null(fake.signal);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("lobby");
@@ -286,7 +413,10 @@ int main(void)
 	tcase_add_test(tc, step_turns_out);
 	tcase_add_test(tc, no_decay_no_wait);
 	tcase_add_test(tc, trim_turns_out);
+	tcase_add_loop_test(tc, none_waits_in_need, 0, ARRAY_SIZE(ways) * ARRAY_SIZE(sizes));
 	tcase_add_test(tc, waits_through_a_fork);
+	if (HAS_CHILD_THREADS)
+		tcase_add_test(tc, fork_on_the_way_to_the_lobby);
 	suite_add_tcase(suite, tc);
 	return tap_run(suite);
 }

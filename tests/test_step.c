@@ -12,7 +12,10 @@
 #include <numarena.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "arena/chunk.h"
 #include "arena/thread.h"
 #include "arena/unit.h"
 #include "internal/option.h"
@@ -301,6 +304,38 @@ START_TEST(outboxes_are_sent)
 }
 END_TEST
 
+static struct numarena_heap *heap;
+
+static void *hold_in_heap(void *arg)
+{
+	void **p = arg;
+
+	*p = numarena_heap_alloc(heap, SIZE);
+	pthread_barrier_wait(&barrier);		/* to be freed */
+	pthread_barrier_wait(&barrier);		/* was sent */
+	return (void *)(uintptr_t)!nar_queue_is_empty(&nar_arena_of(nar_entry_owner(nar_entry_of(*p)))->queue);
+}
+
+/* So does one for a thread's arena in a heap of the program's. */
+START_TEST(outboxes_of_heaps_are_sent)
+{
+	pthread_t thread;
+	void *p, *got;
+
+	begin();
+	heap = must_give(numarena_heap_create(NULL));
+	pthread_barrier_init(&barrier, NULL, 2);
+	thread = thread_start(hold_in_heap, &p);
+	pthread_barrier_wait(&barrier);
+	numarena_free(p);
+	ck_assert_uint_eq(step(ALL), 0);
+	pthread_barrier_wait(&barrier);
+	ck_assert_int_eq(pthread_join(thread, &got), 0);
+	ck_assert_ptr_nonnull(got);
+	numarena_heap_destroy(heap);
+}
+END_TEST
+
 /*
  *	node 2: | away | away | away |		node 3: | away |
  *
@@ -349,7 +384,92 @@ START_TEST(what_has_filled_is_made_huge)
 }
 END_TEST
 
+/*
+ *	a heap is destroyed	its slab -> tomb	a second later -> a step lets it go
+ */
+START_TEST(tombs_are_opened)
+{
+	u64 before;
+
+	begin();
+	heap = must_give(numarena_heap_create(NULL));
+	before = nar_chunk_slab_bytes(0);
+	must_give(numarena_heap_alloc(heap, SIZE));
+	numarena_heap_destroy(heap);
+	ck_assert_uint_gt(nar_chunk_slab_bytes(0), before);
+	fake.clock_ms += 5000;
+	ck_assert_uint_eq(step(ALL), 0);
+	ck_assert_uint_eq(nar_chunk_slab_bytes(0), before);
+}
+END_TEST
+
 /* ---- Who ---- */
+
+static void *alloc_one(void *arg)
+{
+	void **p = arg;
+
+	*p = numarena_malloc(SIZE);
+	return NULL;
+}
+
+static u32 owner_of(const void *p)
+{
+	return nar_entry_owner(nar_entry_of(p));
+}
+
+static void *step_once(void *arg)
+{
+	unsigned long *left = arg;
+
+	*left = numarena_step(ALL);
+	return NULL;
+}
+
+/* Expect: who has no arena sees to those that wait for a thread, too. */
+START_TEST(any_thread_turns_out)
+{
+	unsigned long left = 1;
+	void *p;
+
+	begin();
+	thread_join(thread_start(alloc_one, &p));
+	fake.clock_ms += 5000;
+	thread_join(thread_start(step_once, &left));
+	ck_assert_uint_eq(left, 0);
+	ck_assert_uint_eq(owner_of(p), OWNER_SHARD);
+}
+END_TEST
+
+static int child_steps(const void *p)
+{
+	unsigned long left = 1;
+
+	thread_join(thread_start(step_once, &left));
+	return !left && owner_of(p) == OWNER_SHARD ? 0 : 1;
+}
+
+/* ... and to those that lost theirs in a fork. */
+START_TEST(any_thread_adopts)
+{
+	pthread_t thread;
+	void *p, *got;
+	int status;
+	pid_t pid;
+
+	begin();
+	pthread_barrier_init(&barrier, NULL, 2);
+	thread = thread_start(hold_arena, &p);
+	pthread_barrier_wait(&barrier);
+	pid = fork();
+	if (!pid)
+		_exit(child_steps(p));
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	pthread_barrier_wait(&barrier);
+	ck_assert_int_eq(pthread_join(thread, &got), 0);
+}
+END_TEST
 
 static void *step_in_thread(void *arg)
 {
@@ -404,8 +524,13 @@ int main(void)
 	tcase_add_test(tc, what_the_kernel_refuses_is_no_work);
 	tcase_add_test(tc, remote_frees_come_home);
 	tcase_add_test(tc, outboxes_are_sent);
+	tcase_add_test(tc, outboxes_of_heaps_are_sent);
 	tcase_add_test(tc, what_is_elsewhere_is_brought_home);
 	tcase_add_test(tc, what_has_filled_is_made_huge);
+	tcase_add_test(tc, tombs_are_opened);
+	tcase_add_test(tc, any_thread_turns_out);
+	if (HAS_CHILD_THREADS)
+		tcase_add_test(tc, any_thread_adopts);
 	tcase_add_test(tc, threads_share_the_work);
 	tcase_add_test(tc, the_option_is_read_and_set);
 	suite_add_tcase(suite, tc);
