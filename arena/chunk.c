@@ -287,9 +287,8 @@ bool nar_chunk_trim(unsigned int node)
 {
 	struct nar_lot *l;
 	bool was_any = false;
-	unsigned int nth;
 
-	nar_for_each_lot(l, node, nth)
+	nar_for_each_lot(l, node)
 		was_any |= trim(l);
 	return was_any;
 }
@@ -352,9 +351,8 @@ static bool collapse(struct nar_lot *l)
 bool nar_chunk_collapse(unsigned int node)
 {
 	struct nar_lot *l;
-	unsigned int nth;
 
-	nar_for_each_lot(l, node, nth)
+	nar_for_each_lot(l, node)
 		if (nar_kind_huge(l->policy) != HUGE_OFF && collapse(l))
 			return true;
 	return false;
@@ -479,10 +477,9 @@ static size_t release_parts(struct nar_lot *l, unsigned int node)
 size_t nar_chunk_release_parts(unsigned int node)
 {
 	struct nar_lot *l;
-	unsigned int nth;
 	size_t sum = 0;
 
-	nar_for_each_lot(l, node, nth)
+	nar_for_each_lot(l, node)
 		sum += release_parts(l, node);
 	return sum;
 }
@@ -493,9 +490,8 @@ size_t nar_chunk_slab_bytes(unsigned int node)
 {
 	size_t nr_slices = 0;
 	struct nar_lot *l;
-	unsigned int nth;
 
-	nar_for_each_lot(l, node, nth)
+	nar_for_each_lot(l, node)
 		nr_slices += READ_ONCE(l->nr_slices);
 	return nr_slices << SLICE_SHIFT;
 }
@@ -503,20 +499,19 @@ size_t nar_chunk_slab_bytes(unsigned int node)
 u64 nar_chunk_nr_slabs_made(unsigned int node)
 {
 	struct nar_lot *l;
-	unsigned int nth;
 	u64 nr = 0;
 
-	nar_for_each_lot(l, node, nth)
+	nar_for_each_lot(l, node)
 		nr += READ_ONCE(l->nr_slabs_made);
 	return nr;
 }
 
 void nar_chunk_each_lock(void (*fn)(struct nar_lock *))
 {
-	unsigned int node, nth;
+	unsigned int node;
 	struct nar_lot *l;
 
 	for (node = 0; node < nar_nodes.nr; node++)
-		nar_for_each_lot(l, node, nth)
+		nar_for_each_lot(l, node)
 			fn(&l->lock);
 }

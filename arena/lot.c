@@ -53,8 +53,11 @@ static noinline struct nar_lot *lot_make(struct nar_place place, unsigned int nu
 	l->policy = place.policy;
 	l->number = (u8)number;
 	nar_lock(&ours[place.node].lock);
-	if (!lots[place.node][place.policy][number])
+	if (!lots[place.node][place.policy][number]) {
+		l->next = ours[place.node].next;
+		store_release(&ours[place.node].next, l);
 		store_release(&lots[place.node][place.policy][number], l);
+	}
 	nar_unlock(&ours[place.node].lock);
 	return nar_lot_at(place, number);
 }
@@ -91,17 +94,9 @@ struct nar_lot *nar_lot_of(u32 unit)
 	return nar_lot_at((struct nar_place){ (u8)node, u->policy }, u->lot);
 }
 
-struct nar_lot *nar_lot_nth(unsigned int node, unsigned int nth)
+struct nar_lot *nar_lot_first(unsigned int node)
 {
-	unsigned int i, nr = nar_lot_count();
-
-	for (i = 0; i < NAR_MAX_POLICIES * nr; i++) {
-		struct nar_lot *l = nar_lot_at((struct nar_place){ (u8)node, (u8)(i / nr) }, i % nr);
-
-		if (l && !nth--)
-			return l;
-	}
-	return NULL;
+	return &ours[node];
 }
 
 /* ---- Bins ---- */

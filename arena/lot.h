@@ -25,6 +25,7 @@ struct nar_lot {
 	struct nar_lock lock;
 	u8 policy;			/* constant */
 	u8 number;			/* constant */
+	struct nar_lot *next;		/* of the node; release-stored when another is made */
 	u32 bin[NR_POOLS][NAR_NR_BINS];	/* units */
 	u64 has[NR_POOLS];		/* bit n - 1: bin n is not empty; of full chunks nobody asks */
 	size_t nr_slices;		/* in slabs; relaxed reads */
@@ -50,11 +51,11 @@ struct nar_lot *nar_lot_own(struct nar_place place);
 /* The same, locked; from now on it is another if that was busy. */
 struct nar_lot *nar_lot_lock_own(struct nar_place place);
 
-/* The @nth there is of a node's; NULL past the last. */
-struct nar_lot *nar_lot_nth(unsigned int node, unsigned int nth);
+/* Each is met once, but for those made meanwhile. */
+struct nar_lot *nar_lot_first(unsigned int node);
 
-#define nar_for_each_lot(l, node, nth) \
-	for ((nth) = 0; ((l) = nar_lot_nth((node), (nth))); (nth)++)
+#define nar_for_each_lot(l, node) \
+	for ((l) = nar_lot_first(node); (l); (l) = load_acquire(&(l)->next))
 
 /* ---- Under its lock ---- */
 
