@@ -19,6 +19,13 @@ static bool fits(const struct nar_account *a, u64 used, u64 bytes)
 	return !limit || (bytes <= limit && used <= limit - bytes);
 }
 
+bool nar_account_may_take(u32 heap, u64 bytes)
+{
+	const struct nar_account *a = &nar_accounts[heap];
+
+	return fits(a, READ_ONCE(a->used_bytes), bytes);
+}
+
 /* Never more than the limit, not even for a moment: another's claim would fail of it. */
 bool nar_account_try_take_slow(u32 heap, u64 bytes)
 {

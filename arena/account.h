@@ -45,6 +45,9 @@ static inline bool nar_account_try_take(u32 heap, u64 bytes)
 	return heap < NAR_FIRST_HEAP || nar_account_try_take_slow(heap, bytes);
 }
 
+/* Whether so much more fits below the limit; racy, and no hit. */
+bool nar_account_may_take(u32 heap, u64 bytes);
+
 static inline bool nar_account_is_limited(u32 heap)
 {
 	return heap >= NAR_FIRST_HEAP && READ_ONCE(nar_accounts[heap].limit_bytes);

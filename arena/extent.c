@@ -127,13 +127,14 @@ static void *take(struct nar_pane *x, unsigned int policy, const struct nar_want
 /*
  * What is free in another pane is had before more is mapped.  But the thread waits for nobody
  * there if its own pane has little, or all would stay, and meet, where memory was first: unless
- * @waits, and for what was made ready beforehand.
+ * @waits, for what was made ready beforehand, and where more of it counts though nobody has
+ * touched it.
  */
 static bool try_lock_other(const struct nar_pane *own, struct nar_pane *x, bool waits) __no_lock_analysis
 {
 	if (nar_trylock(&x->lock))
 		return true;
-	if (!waits && !READ_ONCE(x->has_reserve) && nar_pane_has_little(own))
+	if (!waits && !READ_ONCE(x->has_reserve) && nar_pane_has_little(own) && !nar_pages_are_counted())
 		return false;
 	nar_lock(&x->lock);
 	return true;

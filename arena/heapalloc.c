@@ -177,7 +177,15 @@ static void *try_wish(struct nar_heap *h, u64 handle, struct wish *w)
 
 /* ---- In need ---- */
 
-static void give_up(struct nar_heap *h, u64 handle)
+/* Arenas that wait have nothing of it: if it is its own limit that is met, they may go on. */
+static bool may_take(const struct nar_heap *h, struct wish *w, struct nar_arena *a)
+{
+	if (w->block)
+		return nar_account_may_take(h->id, w->size);
+	return nar_account_may_take(h->id, (u64)nar_class[class_of(w, a)].shape.nr_slices << SLICE_SHIFT);
+}
+
+static void give_up(struct nar_heap *h, u64 handle, struct wish *w)
 {
 	struct nar_arena *a = nar_own_find(handle);
 
@@ -188,7 +196,7 @@ static void give_up(struct nar_heap *h, u64 handle)
 	nar_heap_give_up(h);
 	if (nar_limit_is_set() || nar_policy_is_strict(h->policy))
 		nar_thread_give_up();
-	else
+	else if (may_take(h, w, a))
 		nar_maint_gather();
 }
 
@@ -210,11 +218,11 @@ static noinline void *wish_in_need(struct nar_heap *h, u64 handle, struct wish *
 {
 	void *p;
 
-	give_up(h, handle);
+	give_up(h, handle, w);
 	p = try_wish(h, handle, w);
 	if (p || !ask_program(h, handle, w->size))
 		return p;
-	give_up(h, handle);
+	give_up(h, handle, w);
 	return try_wish(h, handle, w);
 }
 

@@ -260,6 +260,16 @@ int nar_span_give_back(void *p)
 	return 0;
 }
 
+static bool has_reserve(const struct nar_pane *x)
+{
+	u32 unit, end = nar_unit_floor(x->end);
+
+	for (unit = nar_unit_floor(x->first); unit < end; unit++)
+		if (x->unit[unit].is_reserved)
+			return true;
+	return false;
+}
+
 void nar_span_drop(void *p)
 {
 	struct nar_pane *x = nar_pane_at(p);
@@ -269,6 +279,7 @@ void nar_span_drop(void *p)
 	nar_lock(&x->lock);
 	for (unit = nar_unit_floor(page); unit < nar_unit_floor(page + nr); unit++)
 		WRITE_ONCE(x->unit[unit].is_reserved, false);
+	WRITE_ONCE(x->has_reserve, has_reserve(x));
 	nar_unlock(&x->lock);
 	nar_span_release(p);
 }

@@ -398,6 +398,34 @@ START_TEST(fork_on_the_way_to_the_lobby)
 }
 END_TEST
 
+/* Expect: a heap that has met its own limit has nothing of arenas that wait, and leaves them alone. */
+START_TEST(limit_of_a_heap_turns_none_out)
+{
+	static const size_t size[] = { SIZE, KIB(256) };
+	const struct numarena_heap_attr attr = { .size = sizeof(attr), .limit_bytes = MIB(1) };
+	struct numarena_heap *heap = numarena_heap_create(&attr);
+	struct visit v = visit_of(NODE);
+
+	ck_assert_ptr_nonnull(heap);
+	while (numarena_heap_alloc(heap, size[_i]))
+		;
+	ck_assert_uint_eq(owner_of(v.kept), v.arena);
+	ck_assert_uint_eq(visit_of(NODE).arena, v.arena);
+	numarena_heap_destroy(heap);
+}
+END_TEST
+
+/* Expect: what no address space could hold is refused, and nobody gives anything up for it. */
+START_TEST(absurd_sizes_turn_none_out)
+{
+	struct visit v = visit_of(NODE);
+
+	ck_assert_ptr_null(numarena_malloc(nar_pane_bytes()));
+	ck_assert_ptr_null(numarena_aligned_alloc(nar_pane_bytes(), KIB(64)));
+	ck_assert_uint_eq(owner_of(v.kept), v.arena);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("lobby");
@@ -414,6 +442,8 @@ int main(void)
 	tcase_add_test(tc, no_decay_no_wait);
 	tcase_add_test(tc, trim_turns_out);
 	tcase_add_loop_test(tc, none_waits_in_need, 0, ARRAY_SIZE(ways) * ARRAY_SIZE(sizes));
+	tcase_add_test(tc, absurd_sizes_turn_none_out);
+	tcase_add_loop_test(tc, limit_of_a_heap_turns_none_out, 0, 2);
 	tcase_add_test(tc, waits_through_a_fork);
 	if (HAS_CHILD_THREADS)
 		tcase_add_test(tc, fork_on_the_way_to_the_lobby);

@@ -285,6 +285,41 @@ START_TEST(reserve_is_waited_for)
 }
 END_TEST
 
+/* Expect: where memory counts before it is touched, nobody maps more while there is some. */
+START_TEST(what_counts_is_waited_for)
+{
+	u32 before;
+	char *a;
+
+	a = take(3 * SPAN);
+	take_parted(SPAN);
+	give(a);
+	fake.pages_are_counted = true;
+	before = nr_waits();
+	ck_assert_ptr_eq(take_meeting(SPAN), a);
+	ck_assert_uint_eq(nr_waits(), before + 1);
+}
+END_TEST
+
+/* Expect: a reserve that came to nothing is not waited for. */
+START_TEST(dropped_reserve_is_not_waited_for)
+{
+	void *p, *q;
+	u32 before;
+
+	take_parted(SPAN);
+	p = nar_span_hold(PLACE, MIB(16), BACKING_SMALL, HUGE_SHIFT);
+	q = nar_span_hold(PLACE, MIB(16), BACKING_SMALL, HUGE_SHIFT);
+	nar_span_drop(p);
+	ck_assert(nar_pane_of(NODE)->has_reserve);
+	nar_span_drop(q);
+	ck_assert(!nar_pane_of(NODE)->has_reserve);
+	before = nr_waits();
+	ck_assert_uint_eq(pane_of(take_meeting(SPAN)), 1);
+	ck_assert_uint_eq(nr_waits(), before);
+}
+END_TEST
+
 /*
  *	pane 0: [ a ][ free ]	pane 1: [ b ][ free ]
  *
@@ -583,6 +618,8 @@ int main(void)
 	tcase_add_test(tc, who_grows_leaves_too);
 	tcase_add_test(tc, who_has_little_does_not_wait);
 	tcase_add_test(tc, reserve_is_waited_for);
+	tcase_add_test(tc, what_counts_is_waited_for);
+	tcase_add_test(tc, dropped_reserve_is_not_waited_for);
 	tcase_add_test(tc, free_memory_serves_all);
 	tcase_add_test(tc, full_pane_falls_over);
 	tcase_add_test(tc, whole_window_is_surveyed);

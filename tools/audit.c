@@ -182,6 +182,7 @@ static bool lacks_numa_maps(pid_t pid)
 
 static void look(struct finding *f)
 {
+	char plain[sizeof(f->name)];
 	int err = audit_look(f);
 
 	if (err == ENOENT && lacks_numa_maps(f->pid))
@@ -194,7 +195,7 @@ static void look(struct finding *f)
 	if (!f->has_layout && !f->is_loaded)
 		tool_die(TOOL_FAILED,
 			 "process %d (%s) does not run on numarena, or has it linked in and no stats:page",
-			 (int)f->pid, f->name);
+			 (int)f->pid, text_plain(plain, sizeof(plain), f->name));
 }
 
 /* ---- Printing ---- */
@@ -220,9 +221,10 @@ static void print_text(const struct finding *f)
 {
 	uint64_t meant = audit_sum(f->meant_kib), misplaced = audit_sum(f->misplaced_kib);
 	uint64_t all = meant + f->unbound_kib, huge = audit_sum(f->huge_kib) + f->unbound_huge_kib;
+	char plain[sizeof(f->name)];
 	unsigned int i;
 
-	printf("process    %d %s\n", (int)f->pid, f->name);
+	printf("process    %d %s\n", (int)f->pid, text_plain(plain, sizeof(plain), f->name));
 	printf("meant      by %s\n", f->has_layout ? "the stats page" : "the policies of mappings");
 	printf("%-10s %14s %14s %14s %14s\n", "MiB", "meant for it", "elsewhere", "on huge pages",
 	       "lies on it");

@@ -7,6 +7,7 @@
 #include "json.h"
 #include "page.h"
 #include "tables.h"
+#include "text.h"
 #include "tool.h"
 
 #include <getopt.h>
@@ -115,10 +116,11 @@ static uint64_t kib_at(const struct finding *f, const uint64_t *kib, int node)
 
 static void print_head(const struct page *p)
 {
+	char plain[16];
 	unsigned int i;
 
-	printf("%-20s %u %s\n", "process", p->head.pid, p->head.name);
-	printf("%-20s %s\n", "numarena", p->head.library);
+	printf("%-20s %u %s\n", "process", p->head.pid, text_plain(plain, sizeof(plain), p->head.name));
+	printf("%-20s %s\n", "numarena", text_plain(plain, sizeof(plain), p->head.library));
 	printf("%-20s %.1f s after start, %.1f s ago%s\n", "published", (double)uptime_ns(p) / 1e9,
 	       (double)age_ns(p) / 1e9, p->head.state == STATPAGE_OVER ? ", for the last time" : "");
 	if (p->head.counted_ns && p->head.counted_ns != p->head.published_ns)

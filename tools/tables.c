@@ -2,6 +2,7 @@
 #include "tables.h"
 #include "json.h"
 #include "task.h"
+#include "text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -41,18 +42,11 @@ static const char *percent(char cell[CELL], uint64_t ratio)
 #define MIB_OF(bytes) mib((char[CELL]){ 0 }, bytes)
 #define PERCENT(ratio) percent((char[CELL]){ 0 }, ratio)
 
-/* Whoever named it may have done so with what moves the cursor. */
-static void print_plain(const char *text)
-{
-	for (; *text; text++)
-		putchar((unsigned char)*text < ' ' || *text == 127 ? '?' : *text);
-}
-
 static void print_name(const char *name)
 {
-	printf("  ");
-	print_plain(*name ? name : "-");
-	printf("\n");
+	char plain[NAR_ROSTER_NAME + NAR_HEAP_LINE_NAME + TASK_NAME];
+
+	printf("  %s\n", text_plain(plain, sizeof(plain), *name ? name : "-"));
 }
 
 static bool has_part(const struct page *p, unsigned int id)

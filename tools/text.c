@@ -132,6 +132,16 @@ bool text_field(const char *text, const char *label, char *value, size_t size)
 	return false;
 }
 
+const char *text_plain(char *to, size_t size, const char *text)
+{
+	size_t i;
+
+	for (i = 0; i + 1 < size && text[i]; i++)
+		to[i] = (unsigned char)text[i] < ' ' || text[i] == 127 ? '?' : text[i];
+	to[i] = '\0';
+	return to;
+}
+
 void text_chosen(const char *text, char *word, size_t size)
 {
 	const char *open = strchr(text, '[');

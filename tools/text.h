@@ -28,6 +28,9 @@ bool text_number(uint64_t *number, const char *fmt, ...) __attribute__((format(p
 /* What stands behind @label at the start of a line, up to its end.  Return: whether it does. */
 bool text_field(const char *text, const char *label, char *value, size_t size);
 
+/* As far as it has room, and without what would move the cursor.  Return: @to. */
+const char *text_plain(char *to, size_t size, const char *text);
+
 /* The word in brackets of "always [madvise] never"; the whole text if there are none. */
 void text_chosen(const char *text, char *word, size_t size);
 

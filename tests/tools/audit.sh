@@ -79,6 +79,11 @@ start "$holder" 16
 check 'a process without numarena' exits 1 'does not run on numarena' audit "$pid"
 stop
 
+ln -s "$holder" "$tap_dir/$odd_name"
+start "$tap_dir/$odd_name" 16
+check 'one whose name would move the cursor' exits 1 '(a?b?[2J) does not run' audit "$pid"
+stop
+
 start "$numarena" run --stats page -- "$python" -c "$replaced"
 check 'exec is made' is_cat
 check 'one that exec has replaced' exits 1 'does not run on numarena' audit "$pid"

@@ -3,6 +3,10 @@
 #
 # For the scripts that look at a process: one that holds memory as long as it is looked at.
 
+# For a process: what it would do on a terminal that printed it as it is.
+# shellcheck disable=SC2034
+odd_name=$'a\nb\e[2J'
+
 # start command...: when it has said that it is ready; its number is $pid.  More that it says
 # can be read from 8.
 start() {

@@ -8,6 +8,7 @@ set -euo pipefail
 . "$(dirname "$0")/tools.sh"
 # shellcheck source=tests/tools/holder.sh
 . "$here/holder.sh"
+holder=$build/tests/tools/holder
 
 # Holds 64 MiB, frees as much in another thread, has what it says published, says so, and
 # stays until its input ends.
@@ -154,6 +155,12 @@ tables_are_plain() {
 	grep -Eq '^and [0-9]+ more$' "$tap_dir/out"
 	grep -Eq '^fragmentation +[0-9.]+%$' "$tap_dir/out"
 	! grep -q $'\033' "$tap_dir/out"
+}
+
+is_named_plainly() {
+	call "$1" "$pid"
+	((status == 0)) && has_lines 0 err
+	grep -Eq "^process +$pid a\?b\?\[2J$" "$tap_dir/out"
 }
 
 # As a library wrote it that knew no parts after the scopes: what is not there is not none.
@@ -311,6 +318,12 @@ stop
 start "$numarena" run --stats page -- "$python" -c "$replaced"
 check 'exec is made' is_cat
 check 'a process that exec has replaced' is_replaced
+stop
+
+ln -s "$holder" "$tap_dir/$odd_name"
+start "$numarena" run --stats page -- "$tap_dir/$odd_name" 16
+check 'a process whose name would move the cursor' is_named_plainly stat
+check 'the same of audit' is_named_plainly audit
 stop
 
 start "$python" -c 'import sys; print("ready", flush=True); sys.stdin.read()'
