@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * A page is written by whoever comes by on a slow path, one thread at a time, at most every
- * 100 ms and for at most a fiftieth of the time.  Statistics are gathered in a draft first,
- * so the page is odd for no longer than it takes to copy them.
+ * 100 ms, a young process's more often, and for at most a fiftieth of the time.  Statistics are
+ * gathered in a draft first, so the page is odd for no longer than it takes to copy them.
  *
  * Arenas and heaps may be thousands, and who comes by only wants memory: so the ledger is gone
  * on with for a bounded time, and its lines are published when a turn is at its end.
@@ -31,6 +31,9 @@
 
 #define PERIOD_NS 100000000
 #define COST_PART 50
+
+/* What a young process does may be all it does on slow paths: no more of its life is missing. */
+#define AGE_PART 16
 
 /* For the ledger: some tens of arenas that other CPUs write to.  A thousandth of the period. */
 #define LEDGER_NS 100000
@@ -219,6 +222,11 @@ static void copy_out(struct nar_statpage *to, const struct nar_statpage *from, u
 }
 
 /* @is_whole: the ledger too, however long that takes. */
+static u64 period_ns(void)
+{
+	return min_of(nar_lap_uptime_ns() / AGE_PART, (u64)PERIOD_NS);
+}
+
 static void publish(u32 state, bool is_whole)
 {
 	u64 begun = nar_process_clock_ns(), cost;
@@ -228,7 +236,7 @@ static void publish(u32 state, bool is_whole)
 	fill_parts(own.draft, is_whole);
 	copy_out(own.board.memory, own.draft, state);
 	cost = nar_process_clock_ns() - begun;
-	WRITE_ONCE(next_ns, begun + max_of((u64)PERIOD_NS, cost * COST_PART));
+	WRITE_ONCE(next_ns, begun + max_of(period_ns(), cost * COST_PART));
 }
 
 /* ---- A page for this process ---- */
