@@ -144,6 +144,10 @@ offers_processes() {
 	grep -qw "$pid" "$tap_dir/offered" && ! grep -qw "$other" "$tap_dir/offered" && ! grep -qw "$$" "$tap_dir/offered"
 }
 
+offers_nothing() {
+	[[ ! $(offered "$@") ]]
+}
+
 # with_page START command...: what it prints while this shell has a page that says so.
 with_page() {
 	local page=/dev/shm/numarena-$$-$1
@@ -216,6 +220,7 @@ check 'bash: a program behind a setting' completes 'tap-program' run --conf huge
 . "$here/holder.sh"
 start env LD_PRELOAD="$library" "$build/tests/tools/holder" 1
 check 'bash: a process that maps the library' offers_processes offered stat ''
+check 'bash: and no second one' offers_nothing stat "$pid" ''
 if [[ $(type -P zsh) ]]; then
 	check 'zsh: the same' offers_processes in_zsh '' _numarena_processes
 	check 'zsh: and its name' zsh_offers "$pid:holder" '' _numarena_processes

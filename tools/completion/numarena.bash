@@ -188,7 +188,8 @@ _numarena() {
 	fi
 	case $command in
 	run | record) _numarena_program "${at[i]}" ;;
-	stat | audit) _numarena_reply "$(_numarena_processes)" ;;
+	# One is all that they take.
+	stat | audit) ((i < last)) || _numarena_reply "$(_numarena_processes)" ;;
 	help) _numarena_reply "$_numarena_commands" ;;
 	esac
 }
