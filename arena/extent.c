@@ -261,8 +261,7 @@ void *nar_extent_try_alloc_near(struct nar_place place, const struct nar_want *w
 {
 	struct nar_pane *x = nar_pane_at(want->near);
 
-	/* Others may be where the thread was before. */
-	if (is_too_much(want) || x != nar_pane_own(place))
+	if (is_too_much(want) || x->node != place.node || !nar_pane_ready(x, place.policy))
 		return NULL;
 	nar_lock(&x->lock);
 	return prove(place, want, take(x, place.policy, want, is_zero, find_near));
@@ -529,7 +528,7 @@ static int resize(struct nar_pane *x, u32 page, u32 nr)
 {
 	int err;
 
-	nar_pane_lock(x);
+	nar_lock(&x->lock);
 	nar_pane_take_given(x);
 	err = resize_locked(x, page, nr);
 	nar_pane_unlock(x);

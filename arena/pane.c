@@ -14,7 +14,7 @@
 #define ALIGN_TRIES 16
 
 /* A meeting is forgotten after so many times without one. */
-#define MEETING_COUNTS 16
+#define MEETING_COUNTS 4
 
 struct nar_pane nar_pane_none;
 struct nar_pane *nar_panes[NAR_MAX_NODES][NAR_MAX_PANES];
@@ -97,23 +97,15 @@ struct nar_pane *nar_pane_own(struct nar_place place)
 	return nar_pane_ready(x, place.policy) ? x : NULL;
 }
 
-/* Who is in the way of others, or they in its, too often goes on elsewhere. */
-static noinline void note_meeting(void)
+/* Return: whether the thread is in the way of others, or they are in its, too often. */
+static noinline bool note_meeting(void)
 {
 	if (!READ_ONCE(nr_panes))
 		count_panes();
 	nr_met += MEETING_COUNTS;
 	if (nr_met <= (NAR_PANE_MEETINGS - 1) * MEETING_COUNTS)
-		return;
-	nr_met = 0;
-	own = (u8)((own + 1u) % nar_pane_count());
-}
-
-static bool try_lock(struct nar_pane *x) __no_lock_analysis
-{
-	if (unlikely(!nar_trylock(&x->lock)))
 		return false;
-	nr_met -= nr_met > 0;
+	nr_met = 0;
 	return true;
 }
 
@@ -125,23 +117,19 @@ struct nar_pane *nar_pane_lock_own(struct nar_place place) __no_lock_analysis
 {
 	struct nar_pane *x = nar_pane_own(place);
 
-	if (unlikely(!x) || try_lock(x))
+	if (unlikely(!x))
+		return NULL;
+	if (likely(nar_trylock(&x->lock))) {
+		nr_met -= nr_met > 0;
 		return x;
-	note_meeting();
-	x = nar_pane_own(place);
+	}
+	if (note_meeting()) {
+		own = (u8)((own + 1u) % nar_pane_count());
+		x = nar_pane_own(place);
+	}
 	if (likely(x))
 		nar_lock(&x->lock);
 	return x;
-}
-
-void nar_pane_lock(struct nar_pane *x) __no_lock_analysis
-{
-	if (x->number != own) {
-		nar_lock(&x->lock);
-	} else if (!try_lock(x)) {
-		note_meeting();
-		nar_lock(&x->lock);
-	}
 }
 
 /* ---- Sums ---- */

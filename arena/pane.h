@@ -153,9 +153,6 @@ struct nar_pane *nar_pane_own(struct nar_place place);
 /* The same, locked; from now on it is another if that was busy too often. */
 struct nar_pane *nar_pane_lock_own(struct nar_place place);
 
-/* @x, where the thread has something; if it is its own, that it was busy counts. */
-void nar_pane_lock(struct nar_pane *x) __acquires(&x->lock);
-
 /* Memory that @x has got or, below 0, no longer has. */
 void nar_pane_count_committed(struct nar_pane *x, u8 backing, long bytes);
 

@@ -204,42 +204,11 @@ START_TEST(meetings_are_forgotten)
 	give(take(SPAN));
 	for (i = 0; i < 2 * NAR_PANE_MEETINGS; i++) {
 		ck_assert_uint_eq(meet(), 0);
-		for (k = 0; k < 20; k++)
+		for (k = 0; k < 10; k++)
 			give(take(1));
 	}
 	for (i = 1; i < NAR_PANE_MEETINGS; i++)
 		ck_assert_uint_eq(meet(), 0);
-	ck_assert_uint_eq(meet(), 1);
-}
-END_TEST
-
-static int resize_meeting(void *p, size_t nr_pages)
-{
-	pthread_t thread = meeting_begin();
-	int err = resize(p, nr_pages);
-
-	meeting_end(thread);
-	return err;
-}
-
-/*
- *	pane 0: [ a -> ]	others meet whoever has it as it grows
- *
- * Expect: that counts; what follows is had in another pane, though the last place was here.
- */
-START_TEST(who_grows_leaves_too)
-{
-	struct nar_want want = { .nr_pages = UNIT, .align_pages = 1, .backing = BACKING_SMALL,
-				 .state = EXTENT_LARGE };
-	char *a = take(1);
-	unsigned int i;
-	bool is_zero;
-
-	for (i = 1; i <= NAR_PANE_MEETINGS; i++)
-		ck_assert_int_eq(resize_meeting(a, 1 + i), 0);
-	want.near = a;
-	give(a);
-	ck_assert_ptr_null(nar_extent_try_alloc_near(PLACE, &want, &is_zero));
 	ck_assert_uint_eq(meet(), 1);
 }
 END_TEST
@@ -615,7 +584,6 @@ int main(void)
 	tcase_add_checked_fixture(tc, start, NULL);
 	tcase_add_test(tc, busy_pane_is_left);
 	tcase_add_test(tc, meetings_are_forgotten);
-	tcase_add_test(tc, who_grows_leaves_too);
 	tcase_add_test(tc, who_has_little_does_not_wait);
 	tcase_add_test(tc, reserve_is_waited_for);
 	tcase_add_test(tc, what_counts_is_waited_for);
