@@ -85,15 +85,16 @@ static noinline struct nar_pane *pane_make(unsigned int node, unsigned int numbe
 	return load_acquire(&nar_panes[node][number]);
 }
 
-/* Where there is no memory for one more the first does. */
+/* Where there is no memory for one more, or for its trees, the first does. */
 struct nar_pane *nar_pane_own(struct nar_place place)
 {
 	struct nar_pane *x = load_acquire(&nar_panes[place.node][own]);
 
 	if (unlikely(x == &nar_pane_none))
 		x = pane_make(place.node, own);
-	if (unlikely(x == &nar_pane_none))
-		x = nar_pane_of(place.node);
+	if (likely(x != &nar_pane_none && nar_pane_ready(x, place.policy)))
+		return x;
+	x = nar_pane_of(place.node);
 	return nar_pane_ready(x, place.policy) ? x : NULL;
 }
 
