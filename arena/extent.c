@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Extents for those above: from this node or another, proven where that is asked for,
- * in use, resized, moved and given back.
+ * Extents for those above: from this pane or another, this node or another, proven where that is
+ * asked for; and given back.
  */
 #include <errno.h>
 
@@ -79,15 +79,6 @@ static u32 find_near(const struct nar_pane *x, unsigned int policy, const struct
 			return has_room_from(x, page, near, w, ROOM_TIMES, from) ? page : 0;
 	}
 	return 0;
-}
-
-static void note_growth(struct nar_pane *x, u32 page, unsigned int nr_before)
-{
-	struct nar_extent *e = &x->table[page];
-
-	e->nr_grown = (u8)min_of(nr_before + 1, (unsigned int)UINT8_MAX);
-	if (e->nr_grown >= NAR_GROWS)
-		x->table[page + e->nr_pages - 1].nr_grown = e->nr_grown;
 }
 
 static u32 find_any(const struct nar_pane *x, unsigned int policy, const struct nar_want *w, u32 *from)
@@ -190,18 +181,10 @@ static void *take_at_last(struct nar_place place, const struct nar_want *w, bool
 	return take_from_all(place, w, is_zero, true);
 }
 
-/* Spans start at units, so alignment up to a unit needs no slack. */
-static u32 growth_for(const struct nar_want *w)
-{
-	size_t slack = w->align_pages > PAGES_PER_UNIT ? w->align_pages : 0;
-
-	return (u32)ALIGN_UP(w->nr_pages + slack, PAGES_PER_UNIT);
-}
-
 /* Another thread may take what we grew: then we grow again. */
 static void *grow_pool_and_take(struct nar_place place, const struct nar_want *w, bool *is_zero)
 {
-	u32 need = growth_for(w);
+	u32 need = nar_extent_growth(w);
 	void *p = NULL;
 
 	while (!p && w->backing == BACKING_HUGETLB && nar_span_grow_pool(place, need))
@@ -212,7 +195,7 @@ static void *grow_pool_and_take(struct nar_place place, const struct nar_want *w
 static void *grow_and_take(struct nar_place place, const struct nar_want *w, bool *is_zero)
 {
 	u8 backing = w->backing == BACKING_HUGETLB ? BACKING_HUGE : (u8)w->backing;
-	u32 need = growth_for(w);
+	u32 need = nar_extent_growth(w);
 	void *p = NULL;
 
 	while (!p && nar_span_grow(place, need, backing))
@@ -276,11 +259,10 @@ static void *alloc_on_node(struct nar_place place, const struct nar_want *w, boo
 	return prove(place, w, p);
 }
 
-/* A node that the kernel says is full would have the pages elsewhere, and nobody would know. */
-static bool has_room(struct nar_place place, const struct nar_want *w)
+bool nar_extent_has_room(struct nar_place place, const struct nar_want *w)
 {
 	return nar_nodes.nr == 1 || !nar_policy_names_node(place.policy) ||
-	       nar_node_has_room(place.node, (size_t)growth_for(w) << PAGE_SHIFT);
+	       nar_node_has_room(place.node, (size_t)nar_extent_growth(w) << PAGE_SHIFT);
 }
 
 /*
@@ -291,7 +273,7 @@ static bool may_make_room(const struct nar_pane *x, struct nar_place place, cons
 {
 	return w->backing != BACKING_HUGETLB && w->nr_pages >= ROOM_MADE_LEAST && w->nr_pages <= ROOM_MADE_MOST &&
 	       READ_ONCE(x->free_pages) <= READ_ONCE(x->large_pages) + FREE_LEAST &&
-	       !nar_pages_are_counted() && nar_node_is_allowed(place.node) && has_room(place, w);
+	       !nar_pages_are_counted() && nar_node_is_allowed(place.node) && nar_extent_has_room(place, w);
 }
 
 /* What another pane has would not be looked for: it is had in this, or not at all. */
@@ -336,7 +318,7 @@ static void *alloc_with_room(struct nar_place place, const struct nar_want *w, b
 	p = p ? p : grow_pool_and_take(place, w, is_zero);
 	if (p)
 		return p;
-	return has_room(place, w) ? grow_and_take(place, w, is_zero) : take_at_last(place, w, is_zero);
+	return nar_extent_has_room(place, w) ? grow_and_take(place, w, is_zero) : take_at_last(place, w, is_zero);
 }
 
 /* Where there is room, in order of distance; where there is none, what the kernel will give. */
@@ -466,194 +448,6 @@ void nar_extent_part_chunk(u32 unit, u64 free_mask, u64 start_mask)
 		if (free_mask >> slice & 1)
 			nar_pane_give(x, nar_page_of(start) + slice * slice_pages, slice_pages, k);
 	nar_unlock(&x->lock);
-}
-
-/* What has outgrown small pages may go on in huge ones, and counts as huge from there on. */
-static bool may_join(const struct nar_pane *x, u32 page, struct nar_kin k, const struct nar_extent *after)
-{
-	struct nar_kin next = nar_kin_of(after);
-
-	return READ_ONCE(after->state) == EXTENT_FREE && k.policy == next.policy &&
-	       (k.backing == next.backing || (k.backing == BACKING_SMALL && next.backing == BACKING_HUGE &&
-					      !x->unit[nar_unit_floor(page)].is_reserved));
-}
-
-/* What is free behind an extent and may become part of it ends here. */
-static u32 end_of_room(const struct nar_pane *x, u32 page)
-{
-	struct nar_kin k = nar_kin_of(&x->table[page]);
-	u32 end = page + x->table[page].nr_pages;
-
-	while (end < x->end && may_join(x, page, k, &x->table[end])) {
-		k = nar_kin_of(&x->table[end]);
-		end += x->table[end].nr_pages;
-	}
-	return end;
-}
-
-/* @nr pages that are free there. */
-static void take_behind(struct nar_pane *x, u32 page, u32 nr)
-{
-	struct nar_extent *e = &x->table[page];
-
-	while (e->nr_pages < nr) {
-		u32 end = page + e->nr_pages, n = min_of(nr - e->nr_pages, x->table[end].nr_pages);
-
-		nar_set_kin(e, nar_kin_of(&x->table[end]));
-		nar_pane_carve(x, end, end, n, EXTENT_NONE);
-		e->nr_pages += n;
-		nar_pane_take(x, end, n);
-	}
-}
-
-static int resize_locked(struct nar_pane *x, u32 page, u32 nr)
-{
-	struct nar_extent *e = &x->table[page];
-	u32 old = e->nr_pages;
-
-	if (nr < old) {
-		e->nr_pages = nr;
-		nar_pane_give(x, page + nr, old - nr, nar_kin_of(e));
-	} else if (nr > old) {
-		if (end_of_room(x, page) - page < nr)
-			return -ENOSPC;
-		take_behind(x, page, nr);
-		note_growth(x, page, e->nr_grown);
-	}
-	WRITE_ONCE(x->large_pages, x->large_pages + nr - old);
-	return 0;
-}
-
-static int resize(struct nar_pane *x, u32 page, u32 nr)
-{
-	int err;
-
-	nar_lock(&x->lock);
-	nar_pane_take_given(x);
-	err = resize_locked(x, page, nr);
-	nar_pane_unlock(x);
-	return err;
-}
-
-u8 nar_extent_nr_grown(const void *p)
-{
-	return READ_ONCE(nar_extent_at(p)->nr_grown);
-}
-
-void nar_extent_inherit_growth(void *p, unsigned int nr_before)
-{
-	struct nar_pane *x = nar_pane_at(p);
-
-	nar_lock(&x->lock);
-	note_growth(x, nar_page_of(p), nr_before);
-	nar_unlock(&x->lock);
-}
-
-static struct nar_place place_of(const struct nar_pane *x, const void *p)
-{
-	return (struct nar_place){ (u8)nar_node_of(p), nar_kin_of(&x->table[nar_page_of(p)]).policy };
-}
-
-/* Whether nothing but free pages lies between the extent at @page and the pane's end. */
-static bool is_last(struct nar_pane *x, u32 page)
-{
-	bool is;
-
-	nar_lock(&x->lock);
-	is = end_of_room(x, page) == x->end;
-	nar_unlock(&x->lock);
-	return is;
-}
-
-/* The last of a pane grows with it. */
-static bool try_grow_pane(struct nar_pane *x, struct nar_place place, u32 page, const struct nar_want *w)
-{
-	return w->backing != BACKING_HUGETLB && is_last(x, page) && nar_node_is_allowed(place.node) &&
-	       has_room(place, w) && nar_span_grow_pane(x, place, growth_for(w), (u8)w->backing);
-}
-
-static int resize_or_grow(struct nar_pane *x, struct nar_place place, u32 page, const struct nar_want *w)
-{
-	u32 nr = (u32)w->nr_pages, old = x->table[page].nr_pages;
-	struct nar_want more = { .nr_pages = nr - old, .backing = w->backing };
-	int err = resize(x, page, nr);
-
-	if (err && nr > old && try_grow_pane(x, place, page, &more))
-		err = resize(x, page, nr);
-	return err;
-}
-
-int nar_extent_resize(void *p, const struct nar_want *want)
-{
-	struct nar_pane *x = nar_pane_at(p);
-	u32 page = nar_page_of(p), old = x->table[page].nr_pages;
-	struct nar_place place = place_of(x, p);
-	size_t nr_pages = want->nr_pages;
-	int err;
-
-	if (nr_pages >= x->limit - x->first)
-		return -ENOSPC;
-	/* Its pages are no neighbour's kin: none is given, none is taken. */
-	if (unlikely(READ_ONCE(x->table[page].away)))
-		return nr_pages <= old ? 0 : -ENOSPC;
-	err = resize_or_grow(x, place, page, want);
-	if (err || nr_pages <= old || !nar_policy_is_strict(place.policy))
-		return err;
-	if (!nar_extent_enforce(place, nar_page_at(place.node, page + old), nr_pages - old))
-		return 0;
-	nar_node_event(place.node, strict_failed, 1);
-	resize(x, page, old);
-	return -ENOSPC;
-}
-
-/* ---- Moving ---- */
-
-/*
- * A mapping that was moved does not merge with its neighbours: 4 mappings a move at most.  Half
- * of the moves are left to those to whom they matter most.
- */
-#define MOVES_MAX 128
-#define MOVES_OF_SOME 64
-#define MANY_PAGES (MIB(8) / PAGE_BYTES)
-
-static u32 nr_moves;	/* relaxed */
-
-/* Pages keep their node when they move. */
-static bool may_move(const void *from, const void *to)
-{
-	const struct nar_pane *x = nar_pane_at(from);
-	const struct nar_extent *e = &x->table[nar_page_of(from)];
-
-	return nar_node_of(from) == nar_node_of(to) && !nar_extent_is_moved(from) &&
-	       nar_kin_of(e).backing != BACKING_HUGETLB &&
-	       nar_is_kin(&x->table[nar_page_of(to)], nar_kin_of(e));
-}
-
-static void look_again(const void *p, size_t nr_pages)
-{
-	struct nar_pane *x = nar_pane_at(p);
-
-	nar_lock(&x->lock);
-	nar_pane_look_again(x, nar_page_of(p), (u32)nr_pages);
-	nar_unlock(&x->lock);
-}
-
-/* The kernel keeps what the old range had: say again what the new one is for. */
-bool nar_extent_try_move(void *from, void *to, size_t nr_pages)
-{
-	const struct nar_pane *x = nar_pane_at(to);
-	size_t bytes = nr_pages << PAGE_SHIFT;
-	int err;
-
-	if (!may_move(from, to) || READ_ONCE(nr_moves) >= (nr_pages < MANY_PAGES ? MOVES_OF_SOME : MOVES_MAX))
-		return false;
-	err = nar_pages_move(from, to, bytes);
-	nar_span_prepare(place_of(x, to), to, bytes, nar_kin_of(&x->table[nar_page_of(to)]).backing);
-	look_again(from, nr_pages);
-	look_again(to, nr_pages);
-	add_relaxed(&nr_moves, 1);
-	nar_event(moved_pages, err ? 0 : nr_pages);
-	return !err;
 }
 
 void nar_extent_each_lock(void (*fn)(struct nar_lock *))

@@ -24,6 +24,17 @@ struct nar_want {
  */
 void *nar_extent_alloc(struct nar_place place, const struct nar_want *want, bool *is_zero);
 
+/* Pages to be had for it.  Spans start at units, so alignment up to a unit needs no slack. */
+static inline u32 nar_extent_growth(const struct nar_want *w)
+{
+	size_t slack = w->align_pages > PAGES_PER_UNIT ? w->align_pages : 0;
+
+	return (u32)ALIGN_UP(w->nr_pages + slack, PAGES_PER_UNIT);
+}
+
+/* A node that the kernel says is full would have the pages elsewhere, and nobody would know. */
+bool nar_extent_has_room(struct nar_place place, const struct nar_want *want);
+
 /* The same, of @place and of memory that is there already. */
 void *nar_extent_try_alloc(struct nar_place place, const struct nar_want *want, bool *is_zero);
 
@@ -66,6 +77,8 @@ int nar_extent_free(void *p, enum nar_extent_state state);
  */
 void nar_extent_part_chunk(u32 unit, u64 free_mask, u64 start_mask);
 
+/* ---- In use, in resize.c ---- */
+
 /* An extent that has grown so often goes on, for all one knows. */
 #define NAR_GROWS 4
 
@@ -84,6 +97,8 @@ int nar_extent_resize(void *p, const struct nar_want *want);
  * whether it was done; each move may cost a few mappings, so there is an end to them.
  */
 bool nar_extent_try_move(void *from, void *to, size_t nr_pages);
+
+/* ---- For fork ---- */
 
 void nar_extent_each_lock(void (*fn)(struct nar_lock *));
 

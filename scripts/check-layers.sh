@@ -53,6 +53,7 @@ arena/home	28
 arena/lot	28
 arena/unit	28
 arena/extent	30
+arena/resize	31
 arena/survey	31
 arena/migrate	32
 arena/chunk	40
