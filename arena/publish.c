@@ -221,12 +221,12 @@ static void copy_out(struct nar_statpage *to, const struct nar_statpage *from, u
 	store_release(&to->sequence, before + 2);
 }
 
-/* @is_whole: the ledger too, however long that takes. */
 static u64 period_ns(void)
 {
 	return min_of(nar_lap_uptime_ns() / AGE_PART, (u64)PERIOD_NS);
 }
 
+/* @is_whole: the ledger too, however long that takes. */
 static void publish(u32 state, bool is_whole)
 {
 	u64 begun = nar_process_clock_ns(), cost;
