@@ -147,8 +147,9 @@ void numarena_free_aligned_sized(void *ptr, size_t alignment, size_t size);
  * numarena_malloc_trim() - give free memory back to the kernel now
  * @pad: ignored; there is no top of the heap to pad
  *
- * Flushes the calling thread's magazines, gives up what it keeps of ended scopes, and
- * purges every 2 MiB unit that is wholly free, whatever its age.
+ * Flushes the calling thread's magazines, gives up what it keeps of ended scopes and what
+ * ended threads have left for the next, and purges every 2 MiB unit that is wholly free,
+ * whatever its age.
  *
  * Return: 1 if memory was given back, else 0.
  */
