@@ -147,8 +147,9 @@ void numarena_free_aligned_sized(void *ptr, size_t alignment, size_t size);
  * numarena_malloc_trim() - give free memory back to the kernel now
  * @pad: ignored; there is no top of the heap to pad
  *
- * Flushes the calling thread's magazines, gives up what it keeps of ended scopes, and
- * purges every 2 MiB unit that is wholly free, whatever its age.
+ * Flushes the calling thread's magazines, gives up what it keeps of ended scopes and what
+ * ended threads have left for the next, and purges every 2 MiB unit that is wholly free,
+ * whatever its age.
  *
  * Return: 1 if memory was given back, else 0.
  */
@@ -208,15 +209,17 @@ int numarena_option_set(const char *name, const char *value);
  *	that wait with a thread for its next request included
  * @free_bytes: committed and in no chunk or large block, touched or not
  * @nr_nodes: NUMA nodes with memory
- * @nr_arenas: arenas in use; after a fork also those of lost threads, until they are shelved
+ * @nr_arenas: arenas in use; after a fork also those of lost threads, until their slabs have
+ *	been left to others
  * @nr_classes: size classes, built-in and added
  * @nr_slabs_made: slabs cut since start
  * @nr_refills: magazines filled
  * @nr_flushes: magazines flushed because full
  * @nr_remote_frees: objects posted to the arena of another thread
  * @nr_remote_batches: batches they were sent in
- * @nr_orphans: slabs shelved by threads that moved, or ended and found no successor, each time
- * @nr_adopted: slabs taken from a shelf, each time
+ * @nr_orphans: slabs left to others (shelved) by threads that moved, or ended and found no
+ *	successor, each time
+ * @nr_adopted: slabs that no thread owned and that one has made its own, each time
  * @bind_done: spans bound to their node
  * @bind_refused: spans the kernel refused to bind; first touch places them
  * @bind_skipped: spans left to the program's own memory policy
@@ -335,7 +338,7 @@ enum numarena_missing {
  * @size: sizeof(struct numarena_stats) of the caller; an older, shorter structure is
  *        filled as far as it goes, a longer one's rest is zeroed
  *
- * Takes each node's extent lock for a moment.  Does not allocate.
+ * Takes the locks of each node's extents for a moment.  Does not allocate.
  *
  * Return: 0; -1 with errno EINVAL if @stats is NULL or @size is 0.
  */
@@ -952,10 +955,11 @@ void numarena_replica_free(struct numarena_replicas *replicas);
  *             is ended, and 0 does one
  *
  * For the boundary of a step, of a request, of an episode: sends what the calling thread has
- * freed for others, takes back what others have freed for it, gives the kernel what has been
- * free for decay_ms, brings home what lies on other nodes, makes filled chunks huge.  All that
- * happens by and by anyway, in slow paths of malloc and free; under purge:step what is not the
- * calling thread's own happens here and in malloc_trim() alone.
+ * freed for others, takes back what others have freed for it, collects what threads and heaps
+ * have left that are no more, gives the kernel what has been free for decay_ms, brings home what
+ * lies on other nodes, makes filled chunks huge.  All that happens by and by anyway, in slow
+ * paths of malloc and free; under purge:step what is not the calling thread's own happens here,
+ * in malloc_trim() and before malloc would have no memory, and nowhere else.
  *
  * A piece is one batch of frees, or 2 MiB purged (some 24 us), moved or made huge (some 300).
  * Threads that call it at the same time share the work.
