@@ -403,15 +403,15 @@ START_TEST(limit_of_a_heap_turns_none_out)
 {
 	static const size_t size[] = { SIZE, KIB(256) };
 	const struct numarena_heap_attr attr = { .size = sizeof(attr), .limit_bytes = MIB(1) };
-	struct numarena_heap *heap = numarena_heap_create(&attr);
+	struct numarena_heap *small = numarena_heap_create(&attr);
 	struct visit v = visit_of(NODE);
 
-	ck_assert_ptr_nonnull(heap);
-	while (numarena_heap_alloc(heap, size[_i]))
+	ck_assert_ptr_nonnull(small);
+	while (numarena_heap_alloc(small, size[_i]))
 		;
 	ck_assert_uint_eq(owner_of(v.kept), v.arena);
 	ck_assert_uint_eq(visit_of(NODE).arena, v.arena);
-	numarena_heap_destroy(heap);
+	numarena_heap_destroy(small);
 }
 END_TEST
 
