@@ -116,7 +116,7 @@ static void meeting_end(pthread_t thread)
 }
 
 /* Return: the pane that the caller has got then. */
-static unsigned int meet(void)
+static unsigned int meet(void) __no_lock_analysis
 {
 	pthread_t thread = meeting_begin();
 	struct nar_pane *x = nar_pane_lock_own(PLACE);
