@@ -244,18 +244,13 @@ void *nar_heap_alloc_class(u64 handle, unsigned int class)
 	return grant(handle, &(struct wish){ .size = nar_class[class].shape.size, .class = class });
 }
 
-static bool is_absurd(const struct nar_block *block)
-{
-	return max_of(block->size, block->alignment) >= nar_pane_bytes();
-}
-
 void *nar_heap_alloc_large(u64 handle, const struct nar_block *block, bool *is_zero)
 {
 	struct wish w = { .size = block->size, .block = block };
 	void *p = NULL;
 
 	/* What cannot be is not asked for. */
-	if (is_absurd(block))
+	if (nar_large_is_absurd(block))
 		nar_heap_or_die(handle);
 	else
 		p = grant(handle, &w);

@@ -19,6 +19,12 @@ struct nar_block {
 	const void *near;	/* if so: where there may be room; or NULL */
 };
 
+/* No pane could hold it. */
+static inline bool nar_large_is_absurd(const struct nar_block *block)
+{
+	return max_of(block->size, block->alignment) >= nar_pane_bytes();
+}
+
 /*
  * At @place if possible.  @is_zero: whether it reads as zeros.  May map memory; hold no
  * lock.  Return: NULL if there is none or the sum overflows.

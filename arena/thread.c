@@ -369,11 +369,6 @@ void *nar_thread_alloc_slow(size_t size)
 	return alloc_class(a, a->view.of_size[nar_size_step(size)]);
 }
 
-static bool is_absurd(const struct nar_block *block)
-{
-	return max_of(block->size, block->alignment) >= nar_pane_bytes();
-}
-
 /* Before there is no memory, none waits here, nor on a strict node. */
 static void *alloc_large_in_need(struct nar_arena *a, const struct nar_block *block, bool *is_zero)
 {
@@ -381,7 +376,7 @@ static void *alloc_large_in_need(struct nar_arena *a, const struct nar_block *bl
 	bool is_more = a->recent.sum_pages;
 
 	/* For what cannot be nobody gives anything up. */
-	if (is_absurd(block))
+	if (nar_large_is_absurd(block))
 		return NULL;
 	nar_recent_flush(&a->recent);
 	is_more |= nar_maint_gather();
@@ -415,7 +410,7 @@ static noinline void *alloc_shared_large(const struct nar_block *block, bool *is
 	if (nar_scope_captor)
 		return nar_scope_alloc_slow(nar_scope_captor, block->size, block->alignment);
 	p = nar_large_alloc(nar_thread_place(), block, is_zero);
-	return p || is_absurd(block) || !nar_maint_gather() ? p : nar_large_alloc(nar_thread_place(), block, is_zero);
+	return p || nar_large_is_absurd(block) || !nar_maint_gather() ? p : nar_large_alloc(nar_thread_place(), block, is_zero);
 }
 
 void *nar_thread_alloc_large(const struct nar_block *block, bool *is_zero)
