@@ -57,12 +57,6 @@ static void *try_own(const struct nar_heap *heap, unsigned int node, unsigned in
 	return NULL;
 }
 
-/* Return: whether it is worth trying again. */
-static bool in_need(struct nar_place place)
-{
-	return nar_policy_is_strict(place.policy) ? nar_maint_reclaim(place.node) : nar_maint_gather();
-}
-
 static void *take_from_shelf(struct nar_heap *heap, unsigned int node, unsigned int class)
 {
 	void *p = nar_heap_take(heap, node, class);
@@ -79,7 +73,7 @@ static void *alloc_small(struct nar_place place, unsigned int class)
 		return NULL;
 	p = try_own(heap, place.node, class);
 	p = p ? p : take_from_shelf(heap, place.node, class);
-	if (!p && in_need(place))
+	if (!p && nar_maint_in_need(place))
 		p = take_from_shelf(heap, place.node, class);
 	return nar_live_mark(p);
 }
@@ -91,7 +85,7 @@ static void *alloc_large(struct nar_place place, const struct nar_block *block)
 	bool is_zero;
 	void *p = nar_large_alloc(place, block, &is_zero);
 
-	if (!p && in_need(place))
+	if (!p && nar_maint_in_need(place))
 		p = nar_large_alloc(place, block, &is_zero);
 	return p;
 }

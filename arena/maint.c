@@ -130,3 +130,8 @@ bool nar_maint_reclaim(unsigned int node)
 
 	return purged + nar_chunk_release_parts(node) || was_any;
 }
+
+bool nar_maint_in_need(struct nar_place place)
+{
+	return nar_policy_is_strict(place.policy) ? nar_maint_reclaim(place.node) : nar_maint_gather();
+}

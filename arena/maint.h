@@ -6,7 +6,7 @@
 #ifndef NAR_MAINT_H
 #define NAR_MAINT_H
 
-#include "internal/compiler.h"
+#include "meta.h"
 
 /* On slow paths.  Mostly one look at the clock; at times 200 us.  Hold no lock. */
 void nar_maint_poll(void);
@@ -29,5 +29,8 @@ bool nar_maint_gather(void);
 
 /* In need: purge what is free on @node, parts of huge pages too.  Return: whether anything was. */
 bool nar_maint_reclaim(unsigned int node);
+
+/* That of the two which @place asks for: a strict node must have what it gives.  Return: the same. */
+bool nar_maint_in_need(struct nar_place place);
 
 #endif /* NAR_MAINT_H */

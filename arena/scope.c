@@ -367,10 +367,7 @@ static u32 make_region(struct numarena_scope *s, size_t bytes, size_t alignment,
 	if (likely(region))
 		return region;
 	nar_kept_trim(&mine.kept);
-	if (nar_policy_is_strict(s->place.policy))
-		nar_maint_reclaim(s->place.node);
-	else
-		nar_maint_gather();
+	nar_maint_in_need(s->place);
 	return nar_region_new(s->place, bytes, alignment, is_single);
 }
 
