@@ -7,15 +7,6 @@
 
 /* ---- Create ---- */
 
-/* strncpy() would fill it up, and not end it. */
-static void copy_name(char *to, const char *from)
-{
-	size_t len = strnlen(from, NUMARENA_HEAP_NAME_MAX);
-
-	memcpy(to, from, len);
-	to[len] = '\0';
-}
-
 /* Nodes that have memory and are allowed; all that the program names must be.  Return: 0 or -EINVAL. */
 static int dense_nodes(const u64 *mask, u64 *nodes)
 {
@@ -208,7 +199,8 @@ bool nar_heap_read(u64 handle, struct numarena_heap_stats *s)
 		.nr_low_memory = READ_ONCE(h->nr_low_memory),
 		.live_bytes = READ_ONCE(h->block_bytes) + live_in_shards(h),
 	};
-	copy_name(s->name, h->name);
+	if (!nar_heap_try_name(handle, s->name))
+		return false;
 	nar_lock(&h->lock);
 	for (a = h->arenas; a; a = a->next_in_heap) {
 		s->live_bytes += nar_arena_live_bytes(a);
