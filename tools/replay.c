@@ -63,8 +63,13 @@ static const char *malloc_library(void)
 	return dladdr(address.object, &info) && info.dli_fname ? info.dli_fname : "(unknown)";
 }
 
+/* Of one that is not the system's. */
 static void find_allocator(const char *allocator, char path[PATH_MAX])
 {
+	if (!strcmp(allocator, "numarena")) {
+		library_find(LIBRARY_NUMARENA, path, PATH_MAX, TOOL_FAILED);
+		return;
+	}
 	if (!realpath(allocator, path))
 		tool_die(TOOL_FAILED, "%s: %s", allocator, strerror(errno));
 	if (!preload_is_library(path))
@@ -77,12 +82,9 @@ static void preload(const char *allocator)
 	char path[PATH_MAX];
 
 	unsetenv("LD_PRELOAD");
-	if (!strcmp(allocator, "numarena"))
-		library_find(LIBRARY_NUMARENA, path, sizeof(path), TOOL_FAILED);
-	else if (!strcmp(allocator, "system"))
+	if (!strcmp(allocator, "system"))
 		return;
-	else
-		find_allocator(allocator, path);
+	find_allocator(allocator, path);
 	library_preload(path);
 }
 
@@ -118,10 +120,7 @@ static void expect_allocator(const char *allocator)
 
 	if (!allocator || !strcmp(allocator, "system"))
 		return;
-	if (!strcmp(allocator, "numarena"))
-		library_find(LIBRARY_NUMARENA, wanted, sizeof(wanted), TOOL_FAILED);
-	else if (!realpath(allocator, wanted))
-		tool_die(TOOL_FAILED, "%s: %s", allocator, strerror(errno));
+	find_allocator(allocator, wanted);
 	if (!realpath(malloc_library(), has) || strcmp(wanted, has))
 		tool_die(TOOL_FAILED, "malloc is from %s: %s has none, or cannot be loaded",
 			 malloc_library(), wanted);
