@@ -25,6 +25,12 @@
 #define HANDLE_NONE 0ull	/* of a heap that the program did not make */
 #define HANDLE_DEAD 1ull	/* no heap's */
 
+/* The number in it; of what is no handle any. */
+static inline u32 nar_handle_number(u64 handle)
+{
+	return (u32)(handle & ((1ull << HANDLE_ID_BITS) - 1));
+}
+
 struct nar_account {
 	u64 used_bytes;		/* compare-and-swap */
 	u64 limit_bytes;	/* relaxed; 0 is none */

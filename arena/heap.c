@@ -167,7 +167,7 @@ void nar_heap_unmake(struct nar_heap *h)
 /* Whatever it is now. */
 static struct nar_heap *of_number(u64 handle)
 {
-	u64 id = handle & ((1ull << HANDLE_ID_BITS) - 1);
+	u32 id = nar_handle_number(handle);
 
 	if (id < NAR_FIRST_HEAP || id >= NAR_MAX_HEAPS)
 		return NULL;

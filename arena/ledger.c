@@ -78,6 +78,13 @@ static void add_to_heap(struct nar_ledger_sum *to, const struct slabs *s)
 	to->cached_bytes += s->cached_bytes;
 }
 
+/* To what its class has, and its heap. */
+static void add_slabs(struct nar_ledger *l, struct nar_ledger_sum *heap, const struct slabs *s)
+{
+	add_to_class(&l->class[s->class], s);
+	add_to_heap(heap, s);
+}
+
 /* One of another turn, or of a heap that has gone, begins anew. */
 static struct nar_ledger_sum *sum_of(struct nar_ledger *l, u32 id, u64 handle)
 {
@@ -99,7 +106,7 @@ static struct nar_ledger_sum *sum_of_arena(struct nar_ledger *l, const struct na
 	if (!heap || handle == HANDLE_DEAD)
 		return NULL;
 	if (handle != HANDLE_NONE)
-		return sum_of(l, (u32)(handle & ((1u << HANDLE_ID_BITS) - 1)) % NAR_MAX_HEAPS, handle);
+		return sum_of(l, nar_handle_number(handle) % NAR_MAX_HEAPS, handle);
 	return sum_of(l, heap->id, HANDLE_NONE);
 }
 
@@ -131,8 +138,7 @@ static void look_at_arena(struct nar_ledger *l, const struct nar_arena *a)
 		if (!READ_ONCE(a->bins[class].nr_slabs))
 			continue;
 		see_slabs(&slabs, &a->bins[class], class, nar_census_nr_in_magazine(a, class));
-		add_to_class(&l->class[class], &slabs);
-		add_to_heap(sum, &slabs);
+		add_slabs(l, sum, &slabs);
 		line.live_bytes += slabs.live_bytes;
 		line.cached_bytes += slabs.cached_bytes;
 	}
@@ -180,8 +186,7 @@ static void add_shelves(struct nar_ledger *l, const struct nar_heap *h, struct n
 			if (!READ_ONCE(bins->nr_slabs))
 				continue;
 			see_slabs(&slabs, bins, class, 0);
-			add_to_class(&l->class[class], &slabs);
-			add_to_heap(sum, &slabs);
+			add_slabs(l, sum, &slabs);
 		}
 	}
 }
