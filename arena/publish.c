@@ -178,13 +178,6 @@ static void go_on_with_ledger(struct nar_statpage *p, bool is_whole)
 	nar_ledger_begin(&own.ledger);
 }
 
-static void add_shards(struct numarena_stats *to, const struct numarena_stats *shards)
-{
-	to->nr_orphans += shards->nr_orphans;
-	to->nr_adopted += shards->nr_adopted;
-	to->lock_contended += shards->lock_contended;
-}
-
 static void fill_parts(struct nar_statpage *p, bool is_whole)
 {
 	struct numarena_node_stats *node_stats = part_of(p, STATPAGE_NODES);
@@ -198,7 +191,7 @@ static void fill_parts(struct nar_statpage *p, bool is_whole)
 	nar_report_laps(part_of(p, STATPAGE_LAPS));
 	fill_scopes(p);
 	go_on_with_ledger(p, is_whole);
-	add_shards(part_of(p, STATPAGE_STATS), &own.shards);
+	nar_stats_add_shards(part_of(p, STATPAGE_STATS), &own.shards);
 }
 
 /* Readers retry while it is odd, and when it has changed. */

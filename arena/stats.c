@@ -76,6 +76,13 @@ static void add_shard(struct numarena_stats *s, const struct nar_shard *shard)
 	s->lock_contended += READ_ONCE(shard->own.nr_contended);
 }
 
+void nar_stats_add_shards(struct numarena_stats *to, const struct numarena_stats *shards)
+{
+	to->nr_orphans += shards->nr_orphans;
+	to->nr_adopted += shards->nr_adopted;
+	to->lock_contended += shards->lock_contended;
+}
+
 void nar_stats_add_heap(struct numarena_stats *s, const struct nar_heap *h)
 {
 	unsigned int node, class;

@@ -9,6 +9,9 @@
 
 #include "internal/compiler.h"
 
+struct nar_arena;
+struct nar_heap;
+
 /* Without stopping anyone; see struct numarena_stats. */
 void nar_stats_read(struct numarena_stats *s);
 
@@ -18,15 +21,14 @@ void nar_stats_read(struct numarena_stats *s);
  */
 void nar_stats_read_but_heaps(struct numarena_stats *s);
 
-/* Add what those of one heap have, one that was destroyed included. */
-struct nar_heap;
+/* Add what those of one heap have, one that was destroyed included; and what was so added before. */
 void nar_stats_add_heap(struct numarena_stats *s, const struct nar_heap *h);
+void nar_stats_add_shards(struct numarena_stats *to, const struct numarena_stats *shards);
 
 /* Of one node, by dense number. */
 void nar_stats_read_node(struct numarena_node_stats *s, unsigned int node);
 
 /* Add what an arena's thread has counted. */
-struct nar_arena;
 void nar_stats_add_arena(struct numarena_stats *s, const struct nar_arena *a);
 
 /* What threads that work for node @from have freed, by node. */
