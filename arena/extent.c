@@ -293,7 +293,9 @@ static void *take_room_of_reserve(struct nar_place place, const struct nar_want 
 {
 	struct nar_pane *first = nar_pane_of(place.node);
 
-	if (!READ_ONCE(first->has_reserve) || !nar_pane_ready(first, place.policy))
+	/* In its own it has looked. */
+	if (!READ_ONCE(first->has_reserve) || first == nar_pane_own(place) ||
+	    !nar_pane_ready(first, place.policy))
 		return NULL;
 	nar_lock(&first->lock);
 	return take(first, place.policy, w, is_zero, find_roomy);
