@@ -188,8 +188,11 @@ _numarena() {
 	fi
 	case $command in
 	run | record) _numarena_program "${at[i]}" ;;
-	# One is all that they take.
-	stat | audit) ((i < last)) || _numarena_reply "$(_numarena_processes)" ;;
+	stat | audit)
+		# One process is all that they take, and no file.
+		compopt +o default 2>/dev/null || true
+		((i < last)) || _numarena_reply "$(_numarena_processes)"
+		;;
 	help) _numarena_reply "$_numarena_commands" ;;
 	esac
 }
