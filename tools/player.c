@@ -137,7 +137,8 @@ static void *op_realloc(struct lane *l, const struct op *op)
 
 	if (old && op->old_is_marked && !mark_is_there(old, op->old))
 		l->play.nr_overwritten++;
-	ptr = realloc(old, op->size);
+	/* 0 would be a free to some; the recorded one has answered with an object. */
+	ptr = realloc(old, op->size ? op->size : 1);
 	if (!ptr)
 		free(old);
 	else if (old && op->keeps_mark && !mark_is_there(ptr, op->old))

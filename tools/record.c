@@ -29,8 +29,9 @@ static const struct tool_usage usage = {
 	.synopsis = "-o FILE [--] PROGRAM [ARGUMENT]...",
 	.about = "Runs a program and writes down each malloc, calloc, realloc, aligned allocation and\n"
 		 "free that it makes, with thread and time, for 'numarena replay'.  The trace has all\n"
-		 "that was done when the program ends, however it ends.  It is of this one process:\n"
-		 "children are not recorded, and an exec begins anew.",
+		 "that was done when the program ends, however it ends; if the file can grow no more,\n"
+		 "or the program has given up its rights to it, a line on stderr says that it ends\n"
+		 "there.  It is of this one process: children are not recorded, and an exec begins anew.",
 	.is_launcher = true,
 	.options = options,
 	.notes = "The program runs on the malloc that it has anyway, several times slower.  A record takes\n"

@@ -206,6 +206,7 @@ struct tape {
 static __thread struct tape tape;
 static __thread uint32_t thread;	/* number + 1; 0: it has none yet */
 static __thread bool is_inside;		/* what comes now is not the program's call */
+static __thread bool has_ended;		/* nobody would be told again to give a tape back */
 
 /* Begun blocks of threads that have ended.  Whoever finds the lock held does without. */
 #define MAX_SPARE 64
@@ -313,7 +314,8 @@ static bool __attribute__((noinline)) tape_change(void)
 		thread = __atomic_add_fetch(&next_thread, 1, __ATOMIC_RELAXED);
 	if (tape.block)
 		record_end(put_varint(record_begin(TRACE_THREAD, take_order()), thread - 1));
-	pthread_setspecific(end_key, &tape);
+	if (!has_ended)
+		pthread_setspecific(end_key, &tape);
 	is_inside = false;
 	errno = err;
 	return tape.block;
@@ -331,27 +333,33 @@ static inline bool tape_enter(void)
 	return true;
 }
 
+static void tape_give_back(void)
+{
+	struct tape t = tape;
+
+	tape = (struct tape){ NULL, 0, 0, 0, 0 };
+	if (!spare_put(&t))
+		munmap(t.block, TRACE_BLOCK_BYTES);
+}
+
 static void tape_leave(void)
 {
+	if (has_ended)
+		tape_give_back();
 	is_inside = false;
 }
 
 /*
- * The thread's end, as far as it can be seen: destructors that run later may allocate, and
- * get it a tape again, and the key's next round takes that.
+ * The thread's end, as far as it can be seen: destructors that run later, and the C library
+ * after them, allocate and free, and have a tape for each such call.
  */
 static void thread_end(void *unused)
 {
-	struct tape t;
-
 	(void)unused;
 	if (!tape_enter())
 		return;
 	record_end(record_begin(TRACE_THREAD_END, take_order()));
-	t = tape;
-	tape = (struct tape){ NULL, 0, 0, 0, 0 };
-	if (!spare_put(&t))
-		munmap(t.block, TRACE_BLOCK_BYTES);
+	has_ended = true;
 	tape_leave();
 }
 

@@ -42,8 +42,9 @@ static const struct tool_usage usage = {
 	.synopsis = "[OPTION]... FILE",
 	.about = "Does again, with as many threads, what 'numarena record' has written down: each thread\n"
 		 "its own calls in their order, as fast as it can, waiting only for objects that another\n"
-		 "thread has not allocated yet.  Prints what that took, and checks that all objects kept\n"
-		 "what was written into them and that those live at the end are the recorded ones.",
+		 "thread has not allocated yet.  Prints what that took, and checks that objects of\n"
+		 "4 bytes and more still begin with what was written there, and that those live at the\n"
+		 "end are the recorded ones.",
 	.options = options,
 	.notes = "Without --allocator the malloc is what LD_PRELOAD names, or numarena if it names none;\n"
 		 "NUMARENA_CONF is heeded.  A byte of each page of each object is written.  Peak memory is\n"

@@ -204,7 +204,8 @@ static void see_moment(void *context, const struct trace_event *e)
 	enum moment_kind kind = kinds[e->kind];
 	struct moment *m;
 
-	if (kind == MOMENT_NONE)
+	/* Beyond what was counted: its program goes on, and has written it since. */
+	if (kind == MOMENT_NONE || e->order_end >= line->nr || e->thread >= line->nr_threads)
 		return;
 	if (kind != MOMENT_THREAD_END && !e->address) {
 		line->nr_failed++;
@@ -256,6 +257,8 @@ static void name_realloc(struct naming *n, struct moment *m)
 {
 	uint32_t old = n->resized[m->thread];
 
+	/* An object ends once. */
+	n->resized[m->thread] = NO_OBJECT;
 	name_new(n, m);
 	m->old = old;
 	m->kind = old == NO_OBJECT ? MOMENT_MALLOC : MOMENT_REALLOC;

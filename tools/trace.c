@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "trace.h"
+#include "text.h"
 #include "tool.h"
 
 #include <errno.h>
@@ -61,15 +62,16 @@ void trace_close(struct trace *t)
 
 void trace_command(const struct trace *t, char *text, size_t size)
 {
-	const char *words = t->header->command;
+	char words[sizeof(t->header->command) + 1] = "";
 	size_t i, len = sizeof(t->header->command);
 
+	memcpy(words, t->header->command, len);
 	while (len && !words[len - 1])
 		len--;
-	len = len < size ? len : size - 1;
 	for (i = 0; i < len; i++)
-		text[i] = words[i] < ' ' && words[i] >= 0 ? ' ' : words[i];
-	text[len] = '\0';
+		if (words[i] >= 0 && words[i] < ' ')
+			words[i] = ' ';
+	text_plain(text, size, words);
 }
 
 /* ---- Records ---- */
@@ -118,8 +120,7 @@ static bool take_realloc(struct trace_cursor *c, struct trace_event *e)
 	e->old = e->address;
 	if (!take_address(c, &e->address) || !take_varint(c, &e->size) || !take_varint(c, &more))
 		return false;
-	e->order_end = e->order + more;
-	return true;
+	return !__builtin_add_overflow(e->order, more, &e->order_end);
 }
 
 static bool take_rest(struct trace_cursor *c, struct trace_event *e)
@@ -157,6 +158,8 @@ bool trace_next(struct trace_cursor *c, struct trace_event *e)
 	if (c->at == c->end)
 		return false;
 	*e = c->before;
+	/* Not every record has one. */
+	e->size = 0;
 	if (take_varint(c, &head) && take_varint(c, &more)) {
 		e->kind = head & ((1 << TRACE_KIND_BITS) - 1);
 		e->time_ns += head >> TRACE_KIND_BITS;

@@ -239,6 +239,105 @@ is_cut_short() {
 	exits 1 "$2" replay "$trace"
 }
 
+# compiled NAME C-source [option]...: $tap_dir/NAME.
+compiled() {
+	local name=$1 source=$2
+	shift 2
+	printf '%s\n' '#include <stddef.h>' '#include <stdint.h>' '#include <stdlib.h>' "$source" >"$tap_dir/$name.c"
+	"${CC:-cc}" -fno-builtin -o "$tap_dir/$name" "$tap_dir/$name.c" "$@"
+}
+
+# Of an allocation that failed its size is no other record's.
+failures_are_recorded() {
+	compiled fails 'int main(void) { volatile size_t all = SIZE_MAX; void *p = malloc(100);
+		if (malloc(all) || realloc(p, all)) return 1; free(p); free(malloc(10)); return 0; }' -w
+	record 0 "$tap_dir/fails"
+	replay
+	query 'd["operations"] >= 4'
+}
+
+# To some mallocs realloc(p, 0) is a free, to others it is not.
+zero_is_an_object() {
+	compiled zero.so '#include <dlfcn.h>
+		void *realloc(void *p, size_t n) { static void *(*next)(void *, size_t);
+		if (!next) *(void **)&next = dlsym(RTLD_NEXT, "realloc"); return next(p, n ? n : 1); }' \
+		-shared -fPIC -D_GNU_SOURCE
+	compiled shrinks 'int main(void) { volatile size_t zero = 0; void *p = realloc(malloc(100), zero);
+		if (!p) return 1; free(p); return 0; }' -w
+	LD_PRELOAD=$tap_dir/zero.so record 0 "$tap_dir/shrinks"
+	replay
+	query 'd["realloc"] == 1'
+	replay -a system
+}
+
+# The C library frees what was a thread's after its last destructor: that costs no block a thread.
+blocks_come_back() {
+	compiled ends '#include <pthread.h>
+		static pthread_key_t key[40];
+		static void *run(void *arg) { pthread_setspecific(key[39], arg); return NULL; }
+		int main(void) { for (int i = 0; i < 40; i++) pthread_key_create(&key[i], NULL);
+		for (int i = 0; i < 500; i++) { pthread_t t;
+		if (pthread_create(&t, NULL, run, key) || pthread_join(t, NULL)) return 1; } return 0; }' -pthread
+	record 0 "$tap_dir/ends"
+	(($(stat -c %s "$trace") < 20 * 65536))
+	replay
+	query 'd["operations"] >= 1000'
+}
+
+# A trace of blocks that python writes: block(record...), of v(number)s; z() is signed.
+composed() {
+	record 0 true
+	"$python" -c 'import struct, sys
+MALLOC, CALLOC, ALIGNED, FREE, REALLOC, THREAD, END = range(7)
+def v(n):
+    return bytes([n & 127]) if n < 128 else bytes([n & 127 | 128]) + v(n >> 7)
+def z(n):
+    return v(n << 1 ^ n >> 63)
+def block(*records):
+    text = b"".join(records)
+    return struct.pack("<II", len(text), 0) + text + bytes(65536 - 8 - len(text))
+f = open(sys.argv[1], "rb").read(65536) + eval("(" + sys.argv[2] + ")")
+open(sys.argv[1], "wb").write(f)' "$trace" "$1"
+}
+
+# By its orders one object would end twice, and a thread wait for it.
+overlapping_reallocs() {
+	composed 'block(v(THREAD), v(0), v(0), v(REALLOC), v(10), z(2), z(2), v(64), v(20),
+		v(REALLOC), v(10), z(0), z(2), v(64), v(5)) +
+		block(v(THREAD), v(1), v(1), v(MALLOC), v(1), z(2), v(64), v(MALLOC), v(1), z(2), v(64))'
+	status=0
+	timeout 60 "$numarena" replay "$trace" >"$tap_dir/out" 2>"$tap_dir/err" || status=$?
+	cat "$tap_dir/out" "$tap_dir/err"
+	((status <= 1))
+}
+
+# A number that goes round lies before the end, and its beginning beyond it.
+orders_go_round() {
+	composed 'block(v(THREAD), v(0), v(0), v(MALLOC), v(1), z(2), v(64), v(REALLOC), v(1 << 40), z(2), z(2), v(64), v((1 << 64) - (1 << 40)))'
+	call replay "$trace"
+	((status <= 1)) && grep -q 'damaged' "$tap_dir/out" "$tap_dir/err"
+}
+
+# Replayed while it is written: what comes later is left out.
+is_still_written() {
+	mkfifo "$tap_dir/go"
+	"$numarena" record -o "$trace" -- "$python" -c 'import os, sys
+os.write(1, b"!")
+os.close(1)
+while not os.path.exists(sys.argv[1]):
+    [bytes(1000 + i) for i in range(1000)]' "$tap_dir/stop" >"$tap_dir/go" &
+	pid=$!
+	read -r -n 1 <"$tap_dir/go"
+	for _ in 1 2 3; do
+		call replay --summary "$trace" >/dev/null
+		((status == 0)) || cat "$tap_dir/err"
+		((status == 0)) || break
+	done
+	touch "$tap_dir/stop"
+	wait "$pid"
+	((status == 0))
+}
+
 # Whatever bytes are wrong: refused in one line or read, and never ended by a signal.
 survives_damage() {
 	local spoilt
@@ -294,6 +393,9 @@ check 'a program with a malloc of its own' own_malloc
 check 'a program that is linked statically' static_program
 check 'another process of the same number' number_is_not_enough
 check 'no room for the trace' disk_is_full
+check 'allocations that fail' failures_are_recorded
+check 'a malloc to which realloc(p, 0) is no free' zero_is_an_object
+check 'threads whose last call comes after their end' blocks_come_back
 
 check 'replay, again and again' is_repeated
 check 'replay: rounds leave nothing behind' rounds_do_not_add_up
@@ -317,6 +419,9 @@ check 'a trace that was cut in the first block' is_cut_short 70000 'was cut off 
 check 'a trace that was cut in the header' is_cut_short 10000 'was cut off before'
 check 'a trace that was cut to nothing much' is_cut_short 10 'is not a trace'
 check 'a trace with wrong bytes' survives_damage
+check 'a trace whose orders go round' orders_go_round
+check 'a trace in which reallocs overlap' overlapping_reallocs
+check 'a trace that is still written' is_still_written
 check 'a library that is not there' is_no_allocator "$tap_dir/none.so" 'No such file'
 check 'a library without malloc' is_no_allocator "$build/tests/preload/witness.so" 'has none'
 
