@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <string.h>
 
+#include "internal/utf8.h"
 #include "numa/text.h"
 
 #include "figures.h"
@@ -130,33 +131,6 @@ void nar_pen_right_ratio(struct nar_sink *s, u64 ratio, unsigned int width)
 
 /* ---- Text of any origin ---- */
 
-/* Bytes of the character at @text; 0 if it is no UTF-8 (RFC 3629, table of section 4). */
-static unsigned int utf8_length(const unsigned char *text)
-{
-	static const struct {
-		unsigned char from, to, second_from, second_to, length;
-	} row[] = {
-		{ 0x00, 0x7f, 0, 0, 1 },	{ 0xc2, 0xdf, 0x80, 0xbf, 2 },
-		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 },	{ 0xe1, 0xec, 0x80, 0xbf, 3 },
-		{ 0xed, 0xed, 0x80, 0x9f, 3 },	{ 0xee, 0xef, 0x80, 0xbf, 3 },
-		{ 0xf0, 0xf0, 0x90, 0xbf, 4 },	{ 0xf1, 0xf3, 0x80, 0xbf, 4 },
-		{ 0xf4, 0xf4, 0x80, 0x8f, 4 },
-	};
-	unsigned int i, k;
-
-	for (i = 0; i < ARRAY_SIZE(row); i++) {
-		if (*text < row[i].from || *text > row[i].to)
-			continue;
-		if (row[i].length > 1 && (text[1] < row[i].second_from || text[1] > row[i].second_to))
-			return 0;
-		for (k = 2; k < row[i].length; k++)
-			if (text[k] < 0x80 || text[k] > 0xbf)
-				return 0;
-		return row[i].length;
-	}
-	return 0;
-}
-
 /* @escape writes what stands for a character and says whether it did. */
 static void quoted(struct nar_sink *s, const char *text, bool (*escape)(struct nar_sink *s, char c))
 {
@@ -164,7 +138,7 @@ static void quoted(struct nar_sink *s, const char *text, bool (*escape)(struct n
 
 	nar_pen_char(s, '"');
 	for (; *text; text += len ? len : 1) {
-		len = utf8_length((const unsigned char *)text);
+		len = nar_utf8_length(text);
 		if (!len)
 			nar_pen_text(s, "\xef\xbf\xbd");
 		else if (len > 1 || !escape(s, *text))
@@ -211,6 +185,10 @@ void nar_pen_label(struct nar_sink *s, const char *text)
 
 void nar_pen_plain(struct nar_sink *s, const char *text)
 {
-	for (; *text; text++)
-		nar_pen_char(s, (unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
+	unsigned int len;
+
+	for (; *text; text += len ? len : 1) {
+		len = nar_utf8_plain_length(text);
+		nar_sink_put(s, len ? text : "?", len ? len : 1);
+	}
 }

@@ -72,6 +72,14 @@ static int node_of_window(const struct finding *f, const struct layout_window *w
 	return w->node;
 }
 
+/* Of no file: to the kernel that of a pool's pages has a name. */
+static bool is_anonymous(const struct procmap *at)
+{
+	static const char pool[] = "/anon_hugepage";
+
+	return !*at->name || !strncmp(at->name, pool, strlen(pool));
+}
+
 /* Return: whether it is numarena's, as far as can be told. */
 static bool is_ours(const struct finding *f, const struct procmap *at, int *meant)
 {
@@ -82,7 +90,7 @@ static bool is_ours(const struct finding *f, const struct procmap *at, int *mean
 		return true;
 	}
 	*meant = node_of_policy(at->policy);
-	return !f->has_layout && !*at->name && *meant != NO_NODE;
+	return !f->has_layout && is_anonymous(at) && *meant != NO_NODE;
 }
 
 static void note_odd(struct finding *f, const struct procmap *at, int meant, uint64_t misplaced_kib)

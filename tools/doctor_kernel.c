@@ -321,10 +321,13 @@ static void look_at_rseq(void)
 		finding_set(f, FINDING_NOTE, "unset GLIBC_TUNABLES, or allow rseq in the sandbox's profile");
 }
 
-/* In a child: its constructor would set itself up here.  Return: an empty text if it loads. */
-static void try_load(const char *path, char *error, size_t size)
+/*
+ * In a child: its constructor would set itself up here, or may end the process.  Return: how the
+ * child ended, as waitpid() has it; @error is an empty text if it loads.
+ */
+static int try_load(const char *path, char *error, size_t size)
 {
-	int ends[2];
+	int ends[2], status = 0;
 	pid_t child;
 	ssize_t len;
 
@@ -341,7 +344,8 @@ static void try_load(const char *path, char *error, size_t size)
 	error[len > 0 ? len : 0] = '\0';
 	error[strcspn(error, "\n")] = '\0';
 	close(ends[0]);
-	waitpid(child, NULL, 0);
+	waitpid(child, &status, 0);
+	return status;
 }
 
 static void look_at_libraries(void)
@@ -349,13 +353,21 @@ static void look_at_libraries(void)
 	static const char why[] = "numarena needs liburcu-bp and libnuma as shared libraries";
 	char path[PATH_MAX], error[256];
 	struct finding *f;
+	int status;
 
 	if (!library_is_there(LIBRARY_NUMARENA, path, sizeof(path))) {
 		f = finding_add("library", why, "there is no " LIBRARY_NUMARENA " near this command");
 		finding_set(f, FINDING_MEND, "make, or make install");
 		return;
 	}
-	try_load(path, error, sizeof(error));
+	status = try_load(path, error, sizeof(error));
+	if (status) {
+		f = finding_add("library", why, "%.400s ends the process that loads it%s%s", path,
+				WIFSIGNALED(status) ? ": " : "", WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "");
+		finding_set(f, FINDING_MEND, "unset NUMARENA_CONF; and let the sandbox's profile refuse with "
+					     "an error what it does not allow, rather than end the process");
+		return;
+	}
 	if (!*error) {
 		finding_add("library", why, "%.400s loads, with all that it needs", path);
 		return;

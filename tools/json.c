@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "json.h"
 
+#include "internal/utf8.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -14,19 +16,22 @@ static struct {
 } open[MAX_DEPTH];
 static int depth;
 
-/* Bytes above 127 are taken for UTF-8, which paths need not be: readers cope with that. */
+/* What is no UTF-8, as paths and cut names need not be, becomes U+FFFD. */
 static void print_quoted(const char *text)
 {
-	putchar('"');
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
+	unsigned int len;
 
-		if (c == '"' || c == '\\')
-			printf("\\%c", c);
-		else if (c < ' ' || c == 127)
-			printf("\\u%04x", c);
+	putchar('"');
+	for (; *text; text += len ? len : 1) {
+		len = nar_utf8_length(text);
+		if (!len)
+			printf("\\ufffd");
+		else if (*text == '"' || *text == '\\')
+			printf("\\%c", *text);
+		else if (!nar_utf8_plain_length(text))
+			printf("\\u%04x", (unsigned char)text[len - 1]);
 		else
-			putchar(c);
+			printf("%.*s", (int)len, text);
 	}
 	putchar('"');
 }

@@ -114,12 +114,13 @@ static uint64_t kib_at(const struct finding *f, const uint64_t *kib, int node)
 
 /* ---- Text ---- */
 
-static void print_head(const struct page *p)
+static void print_head(const struct view *v)
 {
+	const struct page *p = &v->page;
 	char plain[16];
 	unsigned int i;
 
-	printf("%-20s %u %s\n", "process", p->head.pid, text_plain(plain, sizeof(plain), p->head.name));
+	printf("%-20s %d %s\n", "process", (int)v->finding.pid, text_plain(plain, sizeof(plain), p->head.name));
 	printf("%-20s %s\n", "numarena", text_plain(plain, sizeof(plain), p->head.library));
 	printf("%-20s %.1f s after start, %.1f s ago%s\n", "published", (double)uptime_ns(p) / 1e9,
 	       (double)age_ns(p) / 1e9, p->head.state == STATPAGE_OVER ? ", for the last time" : "");
@@ -254,7 +255,7 @@ static void print_laps(const struct page *p)
 
 static void print_text(const struct view *v)
 {
-	print_head(&v->page);
+	print_head(v);
 	print_process(&v->page);
 	tables_print_totals(&v->page);
 	print_nodes(v);
@@ -344,7 +345,7 @@ static void print_json(const struct view *v)
 
 	json_open(NULL, '{');
 	json_string("numarena", p->head.library);
-	json_number("pid", p->head.pid);
+	json_number("pid", (uint64_t)v->finding.pid);
 	json_string("name", p->head.name);
 	json_number("uptime_ns", uptime_ns(p));
 	json_number("age_ns", age_ns(p));

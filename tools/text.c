@@ -2,6 +2,8 @@
 #include "text.h"
 #include "tool.h"
 
+#include "internal/utf8.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -134,10 +136,16 @@ bool text_field(const char *text, const char *label, char *value, size_t size)
 
 const char *text_plain(char *to, size_t size, const char *text)
 {
-	size_t i;
+	size_t i, k;
 
-	for (i = 0; i + 1 < size && text[i]; i++)
-		to[i] = (unsigned char)text[i] < ' ' || text[i] == 127 ? '?' : text[i];
+	for (i = 0; text[i]; i += k) {
+		unsigned int len = nar_utf8_plain_length(text + i);
+
+		k = len ? len : 1;
+		if (i + k >= size)
+			break;
+		memcpy(to + i, len ? text + i : "?", k);
+	}
 	to[i] = '\0';
 	return to;
 }

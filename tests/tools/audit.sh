@@ -81,7 +81,7 @@ stop
 
 ln -s "$holder" "$tap_dir/$odd_name"
 start "$tap_dir/$odd_name" 16
-check 'one whose name would move the cursor' exits 1 '(a?b?[2J) does not run' audit "$pid"
+check 'one whose name would move the cursor' exits 1 "($plain_name) does not run" audit "$pid"
 stop
 
 start "$numarena" run --stats page -- "$python" -c "$replaced"

@@ -277,6 +277,17 @@ library_is() {
 	finds mend library "$2"
 }
 
+library_kills() {
+	put_machine
+	rm -rf "$tap_dir/there"
+	mkdir -p "$tap_dir/there/tools"
+	cp "$numarena" "$tap_dir/there/tools/"
+	echo 'static void __attribute__((constructor)) end(void) { __builtin_trap(); }' >"$tap_dir/kills.c"
+	"${CC:-cc}" -shared -fPIC -o "$tap_dir/there/libnumarena.so.0" "$tap_dir/kills.c"
+	numarena=$tap_dir/there/tools/numarena diagnose
+	finds mend library 'unset NUMARENA_CONF'
+}
+
 put_machine
 check 'nothing to complain of' all_is_fine
 check '--verbose' says_more
@@ -327,6 +338,7 @@ check 'MADV_POPULATE_WRITE is refused' refused madvise:23 populate_write 'seccom
 check 'rseq is switched off' without_rseq
 check 'no library' library_is '' 'make install'
 check 'a library that does not load' library_is 'not a library' 'apt-get install'
+check 'a library that ends who loads it' library_kills
 
 check 'a machine that is not there' exits 1 'No such file' doctor --root "$tap_dir/none"
 check 'an operand' misused "what is 'x'? no operand is taken" doctor x

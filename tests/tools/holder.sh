@@ -3,9 +3,12 @@
 #
 # For the scripts that look at a process: one that holds memory as long as it is looked at.
 
-# For a process: what it would do on a terminal that printed it as it is.
+# For a process: what it would do on a terminal that printed it as it is.  C1 as UTF-8 is in it,
+# and the kernel cuts it at 15 bytes, in the midst of a character.
 # shellcheck disable=SC2034
-odd_name=$'a\nb\e[2J'
+odd_name=$'a\nb\e[2J\xc2\x9bz\xd1\x8f\xd0\xbd\xd0\xb2'
+# shellcheck disable=SC2034
+plain_name=$'a?b?[2J??z\xd1\x8f\xd0\xbd?'
 
 # start command...: when it has said that it is ready; its number is $pid.  More that it says
 # can be read from 8.

@@ -160,7 +160,14 @@ tables_are_plain() {
 is_named_plainly() {
 	call "$1" "$pid"
 	((status == 0)) && has_lines 0 err
-	grep -Eq "^process +$pid a\?b\?\[2J$" "$tap_dir/out"
+	grep -qaF "$pid $plain_name" "$tap_dir/out"
+	! grep -qa $'[\033\x9b]' "$tap_dir/out"
+}
+
+is_named_in_json() {
+	call "$1" --json "$pid"
+	((status == 0)) && has_lines 0 err
+	query 'd["name"] == "a\nb\x1b[2J\x9bz\u044f\u043d\ufffd"'
 }
 
 # As a library wrote it that knew no parts after the scopes: what is not there is not none.
@@ -324,6 +331,8 @@ ln -s "$holder" "$tap_dir/$odd_name"
 start "$numarena" run --stats page -- "$tap_dir/$odd_name" 16
 check 'a process whose name would move the cursor' is_named_plainly stat
 check 'the same of audit' is_named_plainly audit
+check 'its name in JSON' is_named_in_json stat
+check 'the same of audit' is_named_in_json audit
 stop
 
 start "$python" -c 'import sys; print("ready", flush=True); sys.stdin.read()'
