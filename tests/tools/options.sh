@@ -144,6 +144,12 @@ offers_processes() {
 	grep -qw "$pid" "$tap_dir/offered" && ! grep -qw "$other" "$tap_dir/offered" && ! grep -qw "$$" "$tap_dir/offered"
 }
 
+# In what was typed the shell may find a command, which is not for us to run.
+runs_nothing() {
+	offered run "$1" "$2\$(touch $tap_dir/ran)$3" >"$tap_dir/offered"
+	[[ ! -e $tap_dir/ran ]]
+}
+
 offers_nothing() {
 	[[ ! $(offered "$@") ]]
 }
@@ -213,6 +219,8 @@ check 'bash: another one behind a comma' completes 'thp,mode:' run --conf huge:t
 check 'bash: the words of that' completes 'baseline' run --conf huge:thp,mode:b
 check 'bash: several words' completes 'exit+page' run --conf stats:exit+pa
 check 'bash: of a number none' completes '' run --conf decay_ms:
+check 'bash: nothing is run' runs_nothing --conf stats_file: ,
+check 'bash: nor behind a +' runs_nothing --stats exit+ +
 check 'bash: an option behind a setting' completes '--node' run --conf huge:thp,mode:arena --no
 check 'bash: a program behind a setting' completes 'tap-program' run --conf huge:thp tap-pro
 

@@ -106,8 +106,16 @@ _numarena_takes_value() {
 	esac
 }
 
+# Those of the words in $1 that begin as $cur does.  compgen -W would expand them first, and so
+# run what was typed.
 _numarena_reply() {
-	mapfile -t COMPREPLY < <(compgen -W "$1" -- "$cur")
+	local word
+	local -a all
+	COMPREPLY=()
+	read -rd '' -a all <<<"$1" || true
+	for word in "${all[@]}"; do
+		[[ $word != "$cur"* ]] || COMPREPLY+=("$word")
+	done
 }
 
 # For the value of an option: what is there of it is $cur.
