@@ -19,6 +19,7 @@
 #include "internal/option.h"
 #include "numa/cancel.h"
 #include "numa/mask.h"
+#include "numa/streams.h"
 
 #include "arena.h"
 #include "extent.h"
@@ -73,6 +74,7 @@ bool nar_fork_is_locked_by_me(void)
  * for this reader.  Such a child must not use RCU until it execs, as with liburcu alone.
  */
 static __thread bool holds_rcu;
+static __thread bool holds_streams;
 
 /* Parent and child talk with all locks held. */
 static __thread int cancel_before;
@@ -82,6 +84,7 @@ static void before_fork(void)
 {
 	bool is_amid;
 
+	holds_streams = nar_streams_try_hold();
 	nar_mask_all(&mask_before);
 	cancel_before = nar_cancel_forbid();
 	is_amid = nar_fork_is_locked_by_me();
@@ -101,6 +104,8 @@ static void after_fork_parent(void)
 		urcu_bp_after_fork_parent();
 	nar_cancel_restore(cancel_before);
 	nar_mask_restore(&mask_before);
+	if (holds_streams)
+		_IO_list_unlock();
 }
 
 /* Of a lock that fork did not take what it protects may be half done. */
@@ -132,6 +137,9 @@ static void after_fork_child(void)
 		urcu_bp_after_fork_child();
 	nar_cancel_restore(cancel_before);
 	nar_mask_restore(&mask_before);
+	/* The C library may have done so already. */
+	if (holds_streams)
+		_IO_list_resetlock();
 }
 
 void nar_fork_init(struct nar_lock *start)

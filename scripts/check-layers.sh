@@ -21,6 +21,7 @@ include/internal/*	0
 
 numa/cancel	5
 numa/mask	5
+numa/streams	5
 numa/bus		10
 numa/loader		10
 numa/kind		10
