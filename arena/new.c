@@ -35,9 +35,23 @@ void _ZdaPvSt11align_val_tRKSt9nothrow_t(void *p, size_t alignment, const struct
 void _ZdlPvmSt11align_val_t(void *p, size_t size, size_t alignment);
 void _ZdaPvmSt11align_val_t(void *p, size_t size, size_t alignment);
 
+/* The runtime of a library that was opened for itself alone (RTLD_LOCAL) is not behind ours. */
+static void *find_operator(const char *name)
+{
+	static const char *const runtimes[] = { "libstdc++.so.6", "libc++.so.1" };
+	void *fn = dlsym(RTLD_NEXT, name), *runtime;
+	size_t i;
+
+	for (i = 0; !fn && i < ARRAY_SIZE(runtimes); i++) {
+		runtime = dlopen(runtimes[i], RTLD_LAZY | RTLD_NOLOAD);
+		fn = runtime ? dlsym(runtime, name) : NULL;
+	}
+	return fn;
+}
+
 static void *runtime_operator(const char *name)
 {
-	void *fn = dlsym(RTLD_NEXT, name);
+	void *fn = find_operator(name);
 
 	if (!fn)
 		nar_die("out of memory in operator new, and no C++ runtime to throw bad_alloc");
@@ -68,9 +82,9 @@ static noinline __cold void *new_aligned_failed(size_t size, size_t alignment)
 static noinline __cold void *new_nothrow_failed(size_t size, const struct nothrow *tag)
 {
 	void *(*next)(size_t, const struct nothrow *) =
-		(void *(*)(size_t, const struct nothrow *))runtime_operator("_ZnwmRKSt9nothrow_t");
+		(void *(*)(size_t, const struct nothrow *))find_operator("_ZnwmRKSt9nothrow_t");
 
-	return next(size, tag);
+	return next ? next(size, tag) : NULL;
 }
 
 static noinline __cold void *new_aligned_nothrow_failed(size_t size, size_t alignment,
@@ -78,9 +92,11 @@ static noinline __cold void *new_aligned_nothrow_failed(size_t size, size_t alig
 {
 	void *(*next)(size_t, size_t, const struct nothrow *) =
 		(void *(*)(size_t, size_t, const struct nothrow *))
-		runtime_operator("_ZnwmSt11align_val_tRKSt9nothrow_t");
+		find_operator("_ZnwmSt11align_val_tRKSt9nothrow_t");
 
-	return is_absurd(size) ? new_nothrow_failed(size, tag) : next(size, alignment, tag);
+	if (is_absurd(size))
+		return new_nothrow_failed(size, tag);
+	return next ? next(size, alignment, tag) : NULL;
 }
 
 __exported void *_Znwm(size_t size)
