@@ -221,6 +221,13 @@ void *nar_blocks_bury(struct nar_heap *h, size_t *bytes) __must_hold(&h->lock)
 	return buried;
 }
 
+bool nar_blocks_have_buried(const void *buried, const void *p)
+{
+	while (buried && buried != p)
+		buried = chain_next(buried);
+	return buried;
+}
+
 /* As a block they go, wherever they have been moved to. */
 void nar_blocks_destroy_buried(void *buried)
 {

@@ -38,5 +38,7 @@ u64 nar_blocks_recount(struct nar_heap *h);
  */
 void *nar_blocks_bury(struct nar_heap *h, size_t *bytes);
 void nar_blocks_destroy_buried(void *buried);
+/* Whether @p begins one of them. */
+bool nar_blocks_have_buried(const void *buried, const void *p);
 
 #endif /* NAR_BLOCK_H */

@@ -17,6 +17,7 @@
 #include "maint.h"
 #include "scope.h"
 #include "start.h"
+#include "tomb.h"
 
 /* Alignment that every object of a class has by itself. */
 #define NATURAL_ALIGNMENT 16
@@ -193,9 +194,10 @@ static void *alloc_beside(u64 handle, size_t size)
 static void *alloc_to_replace(const void *p, size_t have, size_t size)
 {
 	u64 handle = nar_heap_handle_of(p);
+	char label[NAR_HEAP_LABEL_BYTES];
 
 	if (unlikely(handle == HANDLE_DEAD))
-		nar_die("realloc of %p, whose heap was destroyed", p);
+		nar_die("realloc of %p, whose heap%s was destroyed", p, nar_heap_label(nar_tomb_handle_of(p), label));
 	return size > have && have >= GROWN_LARGE_BYTES ? alloc_grown(handle, p, size) :
 	       alloc_beside(handle, size);
 }

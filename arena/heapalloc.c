@@ -266,6 +266,9 @@ u64 nar_heap_handle_of(const void *p)
 
 	if (nar_entry_is_scope(entry))
 		return HANDLE_NONE;
+	/* Its heap's number may be another's by now. */
+	if (nar_entry_owner(entry) == OWNER_TOMB)
+		return HANDLE_DEAD;
 	id = entry ? nar_heap_id_around(p) : nar_block_heap_id(p);
 	return id < NAR_FIRST_HEAP ? HANDLE_NONE : load_acquire(&nar_heaps[id]->handle);
 }

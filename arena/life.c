@@ -138,7 +138,7 @@ static void bury_shards(struct nar_heap *h, struct nar_remains *r)
 bool nar_heap_try_destroy(u64 handle)
 {
 	struct nar_heap *h = nar_heap_find(handle);
-	struct nar_remains remains = { 0 };
+	struct nar_remains remains = { .handle = handle };
 
 	if (!h)
 		return false;

@@ -140,9 +140,11 @@ bool nar_is_of_heap_slow(const void *p, u32 entry)
 /* Too late, if not by much: see tomb.c. */
 static void free_buried(void *p)
 {
+	char label[NAR_HEAP_LABEL_BYTES];
+
 	if (nar_opt.harden && !nar_tomb_is_busy())
-		nar_die("free of %p (class %u bytes), whose heap was destroyed", p,
-			nar_slab_at(nar_slab_around(p))->size);
+		nar_die("free of %p (class %u bytes), whose heap%s was destroyed", p,
+			nar_slab_at(nar_slab_around(p))->size, nar_heap_label(nar_tomb_handle_of(p), label));
 }
 
 /* Return: false if the object has another owner by now. */
@@ -197,12 +199,14 @@ struct nar_arena *nar_own_free(struct nar_arena *main, void *p, u32 entry)
 bool nar_own_try_free_block(void *p)
 {
 	u32 id = nar_block_heap_id(p);
+	char label[NAR_HEAP_LABEL_BYTES];
 
 	/* Its heap, or its slab's, has gone while it came here. */
 	if (!id)
 		return nar_tomb_is_busy() && !nar_extent_pages(p, EXTENT_LARGE);
 	if (nar_opt.harden && nar_block_is_buried(p) && !nar_tomb_is_busy())
-		nar_die("free of %p (large block), whose heap was destroyed", p);
+		nar_die("free of %p (large block), whose heap%s was destroyed", p,
+			nar_heap_label(nar_tomb_handle_of(p), label));
 	nar_block_free(p, id);
 	return true;
 }

@@ -108,6 +108,31 @@ void nar_tomb_end(const struct nar_remains *remains)
 	__atomic_sub_fetch(&nr_busy, 1, __ATOMIC_SEQ_CST);
 }
 
+static bool has_slab(const struct nar_remains *r, u32 wanted)
+{
+	u32 slab = r->slabs;
+
+	while (slab && slab != wanted)
+		slab = nar_slab_at(slab)->next;
+	return slab;
+}
+
+u64 nar_tomb_handle_of(const void *p)
+{
+	u32 slab = nar_entry_of(p) ? nar_slab_around(p) : 0, i;
+	u64 handle = HANDLE_NONE;
+
+	nar_lock(&lock);
+	for (i = 0; i < nr && handle == HANDLE_NONE; i++) {
+		const struct nar_remains *r = &graves[(first + i) % KEEP_MAX].remains;
+
+		if (slab ? has_slab(r, slab) : nar_blocks_have_buried(r->blocks, p))
+			handle = r->handle;
+	}
+	nar_unlock(&lock);
+	return handle;
+}
+
 bool nar_tomb_poll_one(void)
 {
 	return let_one_go(false);

@@ -11,6 +11,7 @@ struct nar_remains {
 	u32 slabs;		/* linked by their next */
 	void *blocks;		/* the first; linked */
 	size_t bytes;
+	u64 handle;		/* that the heap had */
 };
 
 /* A heap is being destroyed: until it is, a free of what it had is no mistake. */
@@ -18,6 +19,9 @@ void nar_tomb_begin(void);
 bool nar_tomb_is_busy(void);
 /* It was; and what there is too much of, or has been here for long, goes. */
 void nar_tomb_end(const struct nar_remains *remains);
+
+/* The handle that the heap had which has left the slab around @p, or the block; HANDLE_NONE. */
+u64 nar_tomb_handle_of(const void *p);
 
 /* Let go what is due, or all.  Hold no lock.  Return: whether there was one. */
 bool nar_tomb_poll_one(void);

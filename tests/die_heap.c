@@ -136,11 +136,12 @@ static void stats_late(void)
 
 static void free_late_of(size_t size)
 {
-	struct numarena_heap *heap = numarena_heap_create(NULL);
-	void *p = numarena_heap_alloc(heap, size);
+	struct numarena_heap *heap = create("cache");
+	void *other = numarena_heap_alloc(create("another"), size), *p = numarena_heap_alloc(heap, size);
 
+	require(other && p, "no memory");
 	numarena_heap_destroy(heap);
-	expect_line("free of %p \\([^)]+\\), whose heap was destroyed", p);
+	expect_line("free of %p \\([^)]+\\), whose heap \\(\"cache\"\\) was destroyed$", p);
 	numarena_free(p);
 	bad_call_returned();
 }
@@ -157,11 +158,24 @@ static void free_large_late(void)
 
 static void realloc_late(void)
 {
-	struct numarena_heap *heap = numarena_heap_create(NULL);
+	struct numarena_heap *heap = create("cache");
 	void *p = numarena_heap_alloc(heap, 100);
 
 	numarena_heap_destroy(heap);
-	expect_line("realloc of %p, whose heap was destroyed", p);
+	expect_line("realloc of %p, whose heap \\(\"cache\"\\) was destroyed$", p);
+	if (numarena_realloc(p, 5000))
+		bad_call_returned();
+}
+
+/* Its heap's number is another's by now, which is not to have the object. */
+static void realloc_after_another(void)
+{
+	struct numarena_heap *heap = create("cache");
+	void *p = numarena_heap_alloc(heap, 100);
+
+	numarena_heap_destroy(heap);
+	create("another");
+	expect_line("realloc of %p, whose heap was destroyed$", p);
 	if (numarena_realloc(p, 5000))
 		bad_call_returned();
 }
@@ -205,6 +219,7 @@ int main(int argc, char **argv)
 		{ "free_late", "hardened", free_late },
 		{ "free_large_late", "hardened", free_large_late },
 		{ "realloc_late", "at-once", realloc_late },
+		{ "realloc_after_another", "at-once", realloc_after_another },
 		{ "free_in_another_heap", "hardened", free_in_another_heap },
 		{ "double_free", "at-once", double_free },
 	};
