@@ -127,26 +127,34 @@ void nar_block_free(void *p, u32 id)
 }
 
 /* Return: whether it could; *@bytes is what it has now. */
-static bool resize(void *p, size_t size, size_t *bytes)
+static bool resize(void *p, size_t size, size_t most, size_t *bytes)
 {
-	bool done = nar_large_try_resize(p, size);
+	bool done = nar_large_try_resize(p, size, most);
 
 	*bytes = nar_large_bytes(p);
 	return done;
 }
 
-/* Growing may take an eighth more than is asked for. */
+static u64 more_than(u64 have, u64 bytes)
+{
+	return bytes > have ? bytes - have : 0;
+}
+
+/* Growing may take an eighth more than is asked for, where the limit has room for that. */
 bool nar_block_try_resize(void *p, size_t size)
 {
 	u32 id = nar_block_heap_id(p);
 	size_t before = nar_large_bytes(p), now;
-	u64 most = charge_for(size + size / NAR_LARGE_SLACK) + PAGE_BYTES, more = most > before ? most - before : 0;
+	u64 most = charge_for(size + size / NAR_LARGE_SLACK) + PAGE_BYTES, more;
 	struct nar_heap *h = nar_heaps[id];
 	bool done;
 
+	if (!nar_account_may_take(id, more_than(before, most)))
+		most = charge_for(size);
+	more = more_than(before, most);
 	if (more && !nar_account_try_take(id, more))
 		return false;
-	done = resize(p, size, &now);
+	done = resize(p, size, most, &now);
 	nar_account_give(id, before + more - now);
 	nar_lock(&h->lock);
 	WRITE_ONCE(h->block_bytes, h->block_bytes + now - before);

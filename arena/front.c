@@ -147,7 +147,7 @@ static bool large_try_resize(void *p, size_t have, size_t size)
 {
 	if (likely(nar_large_fits(have, size)))
 		return true;
-	return nar_block_heap_id(p) ? nar_block_try_resize(p, size) : nar_large_try_resize(p, size);
+	return nar_block_heap_id(p) ? nar_block_try_resize(p, size) : nar_large_try_resize(p, size, SIZE_MAX);
 }
 
 /* Same class, or not much less than it has, or a large block that can stretch. */
@@ -228,10 +228,17 @@ static void *realloc_move(void *p, size_t have, size_t size)
 	return to;
 }
 
+/* What shrinks need not move: where there is no memory for less, it stays. */
+static bool try_shrink(void *p, size_t have, size_t size)
+{
+	return size <= have && (nar_entry_of(p) || large_try_resize(p, have, size));
+}
+
 void *nar_front_realloc(void *p, size_t size)
 {
 	int saved = errno;
 	size_t have;
+	void *to;
 
 	if (!p)
 		return nar_front_alloc(size);
@@ -244,7 +251,8 @@ void *nar_front_realloc(void *p, size_t size)
 	have = usable_size(p, "realloc");
 	if (try_stay(p, have, size))
 		return answer(p, size, saved);
-	return answer(realloc_move(p, have, size), size, saved);
+	to = realloc_move(p, have, size);
+	return answer(!to && try_shrink(p, have, size) ? p : to, size, saved);
 }
 
 void *nar_front_reallocarray(void *p, size_t nmemb, size_t size)

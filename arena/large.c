@@ -157,31 +157,38 @@ static bool try_resize(void *p, size_t nr_pages)
 	return !nar_extent_resize(p, &want);
 }
 
-/*
- * One that grows by little takes some more than is asked for, or each of many steps would
- * meet a pane's lock.
- */
-static bool try_grow(void *p, size_t have, size_t nr_pages)
+static bool try_grow_to(void *p, size_t have, size_t nr_pages)
 {
-	size_t slack = nr_pages - have <= have / NAR_LARGE_SLACK ? nr_pages / NAR_LARGE_SLACK : 0;
 	struct nar_claim claim;
 	bool done;
 
-	if (!nar_limit_try_claim(&claim, (u64)(nr_pages + slack - have) << PAGE_SHIFT))
+	if (!nar_limit_try_claim(&claim, (u64)(nr_pages - have) << PAGE_SHIFT))
 		return false;
-	done = (slack && try_resize(p, nr_pages + slack)) || try_resize(p, nr_pages);
+	done = try_resize(p, nr_pages);
 	nar_limit_settle(&claim);
 	return done;
 }
 
-bool nar_large_try_resize(void *p, size_t size)
+/*
+ * One that grows by little takes some more than is asked for, or each of many steps would
+ * meet a pane's lock.
+ */
+static bool try_grow(void *p, size_t have, size_t nr_pages, size_t most)
+{
+	size_t slack = nr_pages - have <= have / NAR_LARGE_SLACK ? nr_pages / NAR_LARGE_SLACK : 0;
+	size_t roomy = min_of(nr_pages + slack, most >> PAGE_SHIFT);
+
+	return (roomy > nr_pages && try_grow_to(p, have, roomy)) || try_grow_to(p, have, nr_pages);
+}
+
+bool nar_large_try_resize(void *p, size_t size, size_t most)
 {
 	size_t nr_pages = DIV_ROUND_UP(size, PAGE_BYTES), have = nar_large_bytes(p);
 
 	if (nar_large_fits(have, size))
 		return true;
 	if (nr_pages > have >> PAGE_SHIFT)
-		return try_grow(p, have >> PAGE_SHIFT, nr_pages);
+		return try_grow(p, have >> PAGE_SHIFT, nr_pages, most);
 	return try_resize(p, nr_pages);
 }
 

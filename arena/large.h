@@ -54,7 +54,7 @@ static inline bool nar_large_fits(size_t have, size_t size)
  */
 bool nar_large_try_move(void *from, void *to, size_t bytes);
 
-/* Shrink or grow without moving.  Return: whether it could. */
-bool nar_large_try_resize(void *p, size_t size);
+/* Shrink or grow without moving, to no more than @most bytes.  Return: whether it could. */
+bool nar_large_try_resize(void *p, size_t size, size_t most);
 
 #endif /* NAR_LARGE_H */

@@ -288,6 +288,49 @@ START_TEST(limit_holds_for_blocks)
 }
 END_TEST
 
+/* Expect: what shrinks is never refused, whether or not there is memory for less elsewhere. */
+START_TEST(shrinking_needs_no_memory)
+{
+	static const size_t have[] = { 30000, KIB(64), MIB(4) };
+	struct numarena_heap *heap;
+	char *p, *q;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(have); i++) {
+		heap = heap_limited(MIB(4));
+		p = must_give(numarena_heap_alloc(heap, have[i]));
+		stamp(p, have[i], 5);
+		while (numarena_heap_alloc(heap, KIB(16)) || numarena_heap_alloc(heap, 100))
+			;
+		ck_assert_int_eq(numarena_heap_limit(heap, 1), 0);
+		must_keep_errno(q = numarena_realloc(p, 100));
+		ck_assert_ptr_eq(q, p);
+		ck_assert(stamp_is_whole(q, 100, 5));
+		ck_assert_uint_le(numarena_malloc_usable_size(q), KIB(32));
+		numarena_heap_destroy(heap);
+	}
+}
+END_TEST
+
+/* Expect: room to grow further is had where the limit allows it, and no reason to refuse. */
+START_TEST(growth_is_not_refused_for_its_slack)
+{
+	struct numarena_heap *heap = heap_limited(MIB(16));
+	char *p = must_give(numarena_heap_alloc(heap, MIB(8))), *q;
+
+	ck_assert_int_eq(numarena_heap_limit(heap, MIB(8) + KIB(64)), 0);
+	q = numarena_realloc(p, MIB(8) + KIB(64));
+	ck_assert_ptr_eq(q, p);
+	ck_assert_uint_eq(stats_of(heap).charged_bytes, MIB(8) + KIB(64));
+	numarena_heap_destroy(heap);
+	p = must_give(numarena_malloc(MIB(8)));
+	ck_assert_int_eq(numarena_heap_limit(NULL, process_bytes() + KIB(64)), 0);
+	ck_assert_ptr_eq(numarena_realloc(p, MIB(8) + KIB(64)), p);
+	ck_assert_int_eq(numarena_heap_limit(NULL, 0), 0);
+	numarena_free(p);
+}
+END_TEST
+
 START_TEST(limit_may_change)
 {
 	struct numarena_heap *heap = heap_limited(MIB(1));
@@ -557,6 +600,8 @@ int main(void)
 	tcase_set_timeout(end, 240);
 	tcase_add_test(limits, limit_is_exact_to_a_slab);
 	tcase_add_test(limits, limit_holds_for_blocks);
+	tcase_add_test(limits, shrinking_needs_no_memory);
+	tcase_add_test(limits, growth_is_not_refused_for_its_slack);
 	tcase_add_test(limits, limit_may_change);
 	tcase_add_test(limits, limit_holds_for_all_threads);
 	tcase_add_test(limits, low_memory_is_told);
