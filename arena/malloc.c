@@ -95,6 +95,61 @@ __exported int malloc_trim(size_t pad)
 	return nar_front_trim();
 }
 
+/*
+ * glibc's other names for the same, which some programs call; the last is an old one.  Weak, for
+ * programs that are linked statically, whose C library may bring its own.
+ */
+#define ALSO __exported __attribute__((__weak__))
+
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t nmemb, size_t size);
+void *__libc_realloc(void *ptr, size_t size);
+void *__libc_memalign(size_t alignment, size_t size);
+void *__libc_valloc(size_t size);
+void *__libc_pvalloc(size_t size);
+void __libc_free(void *ptr);
+void cfree(void *ptr);
+
+ALSO void *__libc_malloc(size_t size)
+{
+	return nar_front_alloc(size);
+}
+
+ALSO void *__libc_calloc(size_t nmemb, size_t size)
+{
+	return nar_front_calloc(nmemb, size);
+}
+
+ALSO void *__libc_realloc(void *ptr, size_t size)
+{
+	return nar_front_realloc(ptr, size);
+}
+
+ALSO void *__libc_memalign(size_t alignment, size_t size)
+{
+	return nar_front_memalign(alignment, size);
+}
+
+ALSO void *__libc_valloc(size_t size)
+{
+	return nar_front_aligned(PAGE_BYTES, size);
+}
+
+ALSO void *__libc_pvalloc(size_t size)
+{
+	return pvalloc(size);
+}
+
+ALSO void __libc_free(void *ptr)
+{
+	nar_front_free(ptr);
+}
+
+ALSO void cfree(void *ptr)
+{
+	nar_front_free(ptr);
+}
+
 /* Parameters of glibc's own design: accepted, since programs set them, and without effect. */
 __exported int mallopt(int param, int value)
 {
@@ -111,7 +166,7 @@ __exported struct mallinfo2 mallinfo2(void)
 	return (struct mallinfo2){
 		.arena = s.committed_bytes,
 		.uordblks = nar_stats_used_bytes(&s),
-		.fordblks = s.committed_bytes - nar_stats_used_bytes(&s),
+		.fordblks = s.committed_bytes - min_of(s.committed_bytes, nar_stats_used_bytes(&s)),
 		.keepcost = s.free_bytes,
 	};
 }

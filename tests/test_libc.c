@@ -13,6 +13,14 @@
 void free_sized(void *ptr, size_t size);
 void free_aligned_sized(void *ptr, size_t alignment, size_t size);
 
+/* glibc's, in no header. */
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t nmemb, size_t size);
+void *__libc_realloc(void *ptr, size_t size);
+void *__libc_memalign(size_t alignment, size_t size);
+void __libc_free(void *ptr);
+void cfree(void *ptr);
+
 #define PAGE_BYTES ((size_t)sysconf(_SC_PAGESIZE))
 
 /*
@@ -37,6 +45,12 @@ START_TEST(both_sets_of_names_are_one)
 	must_keep_errno(free(must_give(numarena_malloc(MIB(1)))));
 	must_keep_errno(free_sized(must_give(numarena_malloc(100)), 100));
 	must_keep_errno(free_aligned_sized(must_give(aligned_alloc(64, 128)), 64, 128));
+	numarena_free(must_give(__libc_malloc(100)));
+	numarena_free(must_give(__libc_calloc(10, 10)));
+	numarena_free(must_give(__libc_realloc(NULL, 100)));
+	numarena_free(must_give(__libc_memalign(64, 100)));
+	must_keep_errno(__libc_free(must_give(numarena_malloc(100))));
+	must_keep_errno(cfree(must_give(numarena_malloc(100))));
 }
 END_TEST
 
