@@ -84,20 +84,30 @@ static bool fits(u64 limit, u64 bytes)
 	return !limit || (bytes <= limit && counted() + bytes <= limit);
 }
 
+static bool may_have(u64 bytes)
+{
+	return fits(limit_now(false), bytes) ||
+	       (READ_ONCE(nar_opt.limit) == NAR_LIMIT_CGROUP && fits(limit_now(true), bytes));
+}
+
+static bool try_pend(u64 bytes)
+{
+	if (may_have(__atomic_add_fetch(&pending, bytes, __ATOMIC_SEQ_CST)))
+		return true;
+	__atomic_sub_fetch(&pending, bytes, __ATOMIC_SEQ_CST);
+	return false;
+}
+
 bool nar_limit_try_claim(struct nar_claim *claim, u64 bytes)
 {
-	u64 all;
-
 	claim->bytes = 0;
 	if (likely(!nar_limit_is_set()))
 		return true;
-	all = __atomic_add_fetch(&pending, bytes, __ATOMIC_SEQ_CST);
-	if (fits(limit_now(false), all) ||
-	    (READ_ONCE(nar_opt.limit) == NAR_LIMIT_CGROUP && fits(limit_now(true), all))) {
+	/* What does not fit by itself is never pending: others' claims would fail of it. */
+	if (may_have(bytes) && try_pend(bytes)) {
 		claim->bytes = bytes;
 		return true;
 	}
-	__atomic_sub_fetch(&pending, bytes, __ATOMIC_SEQ_CST);
 	add_relaxed(&nar_limit_nr_hit, 1);
 	return false;
 }

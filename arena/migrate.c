@@ -128,17 +128,11 @@ static void set_note_locked(const struct block *b, u8 away) __must_hold(&b->x->l
 	WRITE_ONCE(e->away, away);
 }
 
-/* Return: 0 or -ENOSPC. */
-static int set_note(const struct block *b, u8 before, u8 away)
+static void set_note(const struct block *b, u8 away)
 {
-	if (!before && away && !try_count())
-		return -ENOSPC;
 	nar_lock(&b->x->lock);
 	set_note_locked(b, away);
 	nar_pane_unlock(b->x);
-	if (before && !away)
-		sub_relaxed(&nr_away, 1);
-	return 0;
 }
 
 /* ---- Moving ---- */
@@ -179,17 +173,24 @@ static int migrate(const struct block *b, unsigned int node)
 	return err;
 }
 
-/* The note comes first: a fork's child that finds pages elsewhere knows why. */
+/*
+ * The note comes first: a fork's child that finds pages elsewhere knows why.  A block counts as
+ * away until it is home, so that the way back of one that could not come is never refused.
+ */
 static int migrate_noted(const struct block *b, unsigned int node)
 {
-	u8 away = is_home(b, node) ? 0 : (u8)(node + 1);
-	int err = set_note(b, b->away, away);
+	u8 away = is_home(b, node) ? 0 : (u8)(node + 1), last;
+	int err;
 
-	if (err)
-		return err;
+	if (!b->away && away && !try_count())
+		return -ENOSPC;
+	set_note(b, away);
 	err = migrate(b, node);
+	last = err ? b->away : away;
 	if (err)
-		set_note(b, away, b->away);
+		set_note(b, last);
+	if ((b->away || away) && !last)
+		sub_relaxed(&nr_away, 1);
 	return err;
 }
 
@@ -244,6 +245,7 @@ void nar_migrate_undo(void *p)
 	if ((err && err != -EBUSY) || !b.away)
 		return;
 	empty(&b);
-	set_note(&b, b.away, 0);
+	set_note(&b, 0);
+	sub_relaxed(&nr_away, 1);
 	end(&b);
 }

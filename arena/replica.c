@@ -23,6 +23,7 @@
 #include "extent.h"
 #include "home.h"
 #include "large.h"
+#include "limit.h"
 #include "replica.h"
 #include "unit.h"
 
@@ -76,8 +77,13 @@ static void *extent_alloc(struct nar_place place, size_t bytes)
 /* On @node if possible. */
 static void *pages_alloc(unsigned int node, size_t bytes)
 {
-	void *p = extent_alloc((struct nar_place){ (u8)node, (u8)nar_policy_by_hand() }, bytes);
+	struct nar_claim claim;
+	void *p;
 
+	if (!nar_limit_try_claim(&claim, ALIGN_UP((u64)bytes, PAGE_BYTES)))
+		return NULL;
+	p = extent_alloc((struct nar_place){ (u8)node, (u8)nar_policy_by_hand() }, bytes);
+	nar_limit_settle(&claim);
 	if (!p)
 		return NULL;
 	nar_unpoison(p, ALIGN_UP(bytes, PAGE_BYTES));

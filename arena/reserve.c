@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "internal/option.h"
+#include "numa/cancel.h"
 #include "numa/cgroup.h"
 #include "numa/hugetlb.h"
 
@@ -62,7 +63,8 @@ static int populate_parallel(char *p, size_t bytes, unsigned int node)
 	unsigned int nr = nr_parts_for(node, bytes), i;
 	size_t each = ALIGN_UP(DIV_ROUND_UP(bytes, nr), HUGE_BYTES);
 	struct part parts[MAX_THREADS] = { 0 };
-	int err = 0;
+	/* Others write to what lies on this stack until they have been joined. */
+	int err = 0, cancel = nar_cancel_forbid();
 
 	for (i = 0; i < nr; i++) {
 		size_t from = min_of(i * each, bytes);
@@ -78,6 +80,7 @@ static int populate_parallel(char *p, size_t bytes, unsigned int node)
 			pthread_join(parts[i].thread, NULL);
 		err = err ? err : parts[i].err;
 	}
+	nar_cancel_restore(cancel);
 	return err;
 }
 

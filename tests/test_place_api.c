@@ -606,6 +606,9 @@ START_TEST(nothing_to_replicate)
 	must_refuse(numarena_replicate(&byte, 0), EINVAL);
 	must_refuse(numarena_replicate(&byte, SIZE_MAX), ENOMEM);
 	must_refuse(numarena_replicate(&byte, PTRDIFF_MAX), ENOMEM);
+	ck_assert_int_eq(numarena_heap_limit(NULL, MIB(1)), 0);
+	must_refuse(numarena_replicate(&byte, MIB(1)), ENOMEM);
+	ck_assert_int_eq(numarena_heap_limit(NULL, 0), 0);
 	fake.cgroup_room = MIB(3);
 	must_refuse(numarena_replicate(&byte, MIB(1)), ENOMEM);
 	fake.cgroup_room = SIZE_MAX;
