@@ -4,6 +4,7 @@
  */
 #include "contract.h"
 
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 /* Where something changes: classes' steps, the largest class, grains, huge pages. */
@@ -228,6 +229,46 @@ START_TEST(large_block_moves_its_pages)
 }
 END_TEST
 
+static size_t pages_of(size_t bytes)
+{
+	return bytes / (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static size_t resident_pages(const void *p, size_t bytes)
+{
+	static unsigned char page[MIB(8) / 4096];
+	size_t i, nr = 0;
+
+	ck_assert_int_eq(mincore((void *)(uintptr_t)p, bytes, page), 0);
+	for (i = 0; i < pages_of(bytes); i++)
+		nr += page[i] & 1;
+	return nr;
+}
+
+/*
+ *	reserved: | block 4 MiB | neighbour |	->   | free | neighbour | block 8 MiB |
+ *
+ * Expect: the content is copied and no page moved, since memory that is reserved is there.
+ */
+START_TEST(reserved_memory_keeps_its_pages)
+{
+	uint64_t before;
+	char *p, *q;
+
+	ck_assert_int_eq(numarena_reserve(NUMARENA_NODE_FOLLOW, MIB(64), NUMARENA_RESERVE_SMALL), MIB(64));
+	p = must_give(numarena_malloc(MIB(4)));
+	must_give(numarena_malloc(MIB(4)));
+	stamp(p, MIB(4), 1);
+	before = moved_bytes();
+	q = must_give(numarena_realloc(p, MIB(8)));
+	ck_assert_ptr_ne(q, p);
+	ck_assert(stamp_is_whole(q, MIB(4), 1));
+	ck_assert_uint_eq(moved_bytes(), before);
+	ck_assert_uint_eq(resident_pages(p, MIB(4)), pages_of(MIB(4)));
+	ck_assert_uint_eq(resident_pages(q, MIB(8)), pages_of(MIB(8)));
+}
+END_TEST
+
 /*
  *	two blocks, by turns a page more each, to 4 MiB
  *
@@ -348,6 +389,7 @@ int main(void)
 	tcase_add_test(tc, refusal_keeps_the_object);
 	tcase_add_test(tc, array_is_resized);
 	tcase_add_test(tc, large_block_moves_its_pages);
+	tcase_add_test(tc, reserved_memory_keeps_its_pages);
 	tcase_add_test(tc, two_grow_side_by_side);
 	tcase_add_test(tc, many_that_grew_once);
 	tcase_add_test(tc, under_a_limit_of_data);
