@@ -4,6 +4,7 @@
  * used.
  */
 #include "internal/lock.h"
+#include "numa/pages.h"
 
 #include "arena.h"
 #include "fork.h"
@@ -20,6 +21,9 @@ static void learn_machine(void)
 	static bool is_known;
 
 	if (!is_known) {
+		if (nar_pages_bytes() != PAGE_BYTES)
+			nar_die("the kernel's pages have %zu bytes, and numarena knows those of %zu alone: "
+				"run without it", nar_pages_bytes(), PAGE_BYTES);
 		nar_options_read();
 		nar_nodes_early();
 	}

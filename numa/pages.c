@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -379,6 +380,11 @@ static bool is_overcommit_strict(void)
 bool nar_pages_are_counted(void)
 {
 	return has_limit(RLIMIT_AS) || is_overcommit_strict();
+}
+
+size_t nar_pages_bytes(void)
+{
+	return getauxval(AT_PAGESZ);
 }
 
 size_t nar_pages_of_machine(void)

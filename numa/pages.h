@@ -16,6 +16,9 @@
 #define HUGE_SHIFT 21
 #define HUGE_BYTES ((size_t)1 << HUGE_SHIFT)
 
+/* The kernel's pages; of no other size than PAGE_BYTES anything here is right. */
+size_t nar_pages_bytes(void);
+
 /* Address space without memory.  Readable space reads as zeros. */
 void *nar_pages_reserve(size_t bytes, size_t align);
 void nar_pages_release(void *addr, size_t bytes);

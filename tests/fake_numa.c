@@ -424,6 +424,11 @@ bool nar_pages_are_counted(void)
 	return fake.pages_are_counted;
 }
 
+size_t nar_pages_bytes(void)
+{
+	return PAGE_BYTES;
+}
+
 size_t nar_pages_of_machine(void)
 {
 	return fake.bytes ? fake.bytes : FAKE_BYTES;
