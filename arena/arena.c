@@ -475,9 +475,12 @@ bool nar_arena_turn_out(u64 now_ms, bool any)
 {
 	struct nar_arena *a = nar_lobby_turn_out(now_ms, any);
 
-	if (a)
-		arena_dissolve(a);
-	return a;
+	if (!a)
+		return false;
+	/* A fork may have lost who had posted here and was about to put it back. */
+	nar_post_drain_all(a);
+	arena_dissolve(a);
+	return true;
 }
 
 u32 nar_arena_bury(struct nar_arena *a, u32 slabs, size_t *bytes)

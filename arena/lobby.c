@@ -77,7 +77,7 @@ static struct nar_arena *turn_out_of(unsigned int node, u64 now_ms, bool any)
 	struct nar_arena **link, **found = NULL;
 
 	for (link = &newest[node]; *link; link = &(*link)->next_waiting)
-		if (any || has_waited(*link, now_ms))
+		if (any ? (*link)->waits_since_ms <= now_ms : has_waited(*link, now_ms))
 			found = link;
 	return found ? leave(found) : NULL;
 }

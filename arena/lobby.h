@@ -20,7 +20,7 @@ bool nar_lobby_try_enter(struct nar_arena *a);
 /* The newest that is of @heap and @node: the caller's own from here on; NULL. */
 struct nar_arena *nar_lobby_call(const struct nar_heap *heap, unsigned int node);
 
-/* One that has waited for its memory's decay at @now_ms, or with @any whichever; NULL. */
+/* One that has waited for its memory's decay at @now_ms, or with @any waited then at all; NULL. */
 struct nar_arena *nar_lobby_turn_out(u64 now_ms, bool any);
 
 void nar_lobby_each_lock(void (*fn)(struct nar_lock *));

@@ -85,9 +85,11 @@ void nar_maint_poll(void)
 
 static bool turn_all_out(void)
 {
+	u64 now = nar_clock_ms();
 	bool was_any = false;
 
-	while (nar_arena_turn_out(0, true))
+	/* Who comes later stays: where threads come and go all the time there would be no end. */
+	while (nar_arena_turn_out(now, true))
 		was_any = true;
 	return was_any;
 }

@@ -42,6 +42,9 @@
 #define RARE_BYTES 512
 #define RARE_TIMES 16
 
+/* What was gathered other threads may have by now: so often it is tried again. */
+#define GATHER_TRIES 16
+
 /*
  * libnuma before 2.0.19 writes up to 8 bytes past a buffer of its own constructor
  * (its pull request 230): requests before ours are padded.
@@ -240,6 +243,7 @@ static void *take_or_grow(struct nar_heap *heap, unsigned int node, unsigned int
 static void *alloc_shared_class(unsigned int class)
 {
 	unsigned int node = nar_wanted_node();
+	unsigned int tries = 0;
 	struct nar_heap *heap;
 	void *p;
 
@@ -254,7 +258,7 @@ static void *alloc_shared_class(unsigned int class)
 		return NULL;
 	do
 		p = take_or_grow(heap, node, class);
-	while (unlikely(!p) && nar_maint_gather());
+	while (unlikely(!p) && tries++ < GATHER_TRIES && nar_maint_gather());
 	/* Other classes' empty slabs, one each. */
 	if (unlikely(!p) && nar_limit_is_set() && nar_thread_give_up())
 		p = nar_heap_grow(heap, node, class);
@@ -301,6 +305,7 @@ static bool try_grow_in_need(struct nar_arena *a, unsigned int class)
 /* Return: the arena whose magazine has something now; NULL if there is no memory. */
 static struct nar_arena *refill(struct nar_arena *a, unsigned int class)
 {
+	unsigned int tries = 0;
 	struct nar_arena *old;
 
 	a = before_refill(a);
@@ -308,7 +313,8 @@ static struct nar_arena *refill(struct nar_arena *a, unsigned int class)
 		old = a;
 		a = follow_policy(old);
 		/* Another heap may have some on its shelf, and so may this one once no arena waits. */
-		if (a == old && !grow(a, class) && !nar_maint_gather() && !try_grow_in_need(a, class))
+		if (a == old && !grow(a, class) && !(tries++ < GATHER_TRIES && nar_maint_gather()) &&
+		    !try_grow_in_need(a, class))
 			return NULL;
 	}
 	return a;

@@ -245,6 +245,23 @@ START_TEST(trim_turns_out)
 }
 END_TEST
 
+/* Expect: who comes while they are turned out is left for the next time, so that there is an end. */
+START_TEST(who_comes_later_stays)
+{
+	struct visit first = visit_of(NODE), later;
+	u64 now = fake.clock_ms;
+
+	fake.clock_ms++;
+	later = visit_of(NODE + 1);
+	ck_assert(nar_arena_turn_out(now, true));
+	ck_assert(!nar_arena_turn_out(now, true));
+	ck_assert_uint_eq(owner_of(first.kept), OWNER_SHARD);
+	ck_assert_uint_eq(owner_of(later.kept), later.arena);
+	ck_assert(nar_arena_turn_out(now + 1, true));
+	ck_assert_uint_eq(owner_of(later.kept), OWNER_SHARD);
+}
+END_TEST
+
 static void *alloc_by_malloc(size_t size)
 {
 	return numarena_malloc(size);
@@ -441,6 +458,7 @@ int main(void)
 	tcase_add_test(tc, step_turns_out);
 	tcase_add_test(tc, no_decay_no_wait);
 	tcase_add_test(tc, trim_turns_out);
+	tcase_add_test(tc, who_comes_later_stays);
 	tcase_add_loop_test(tc, none_waits_in_need, 0, ARRAY_SIZE(ways) * ARRAY_SIZE(sizes));
 	tcase_add_test(tc, absurd_sizes_turn_none_out);
 	tcase_add_loop_test(tc, limit_of_a_heap_turns_none_out, 0, 2);
