@@ -27,14 +27,34 @@
 /* Filled chunks are looked for in this many at a time. */
 #define COLLAPSE_LOOK 64
 
+/* One that was parted has filled when nothing is free: sooner it would be whole again at once. */
+static bool is_filled(const struct nar_unit *u)
+{
+	return READ_ONCE(u->used_bytes) >= COLLAPSE_BYTES && !(u->is_parted && u->nr_free);
+}
+
+/* Release: pairs with the acquire in collapse(). */
+static void note_filled(struct nar_lot *l)
+{
+	__atomic_fetch_add(&l->nr_filled, 1, __ATOMIC_RELEASE);
+}
+
 /* Of either kind of page. */
 static u32 take_locked(struct nar_lot *l, enum nar_pool pool, unsigned int nr) __must_hold(&l->lock)
 {
-	u32 unit = nar_lot_find(l, pool, nr);
+	u32 unit = nar_lot_find(l, pool, nr), slice;
+	const struct nar_unit *u;
 
 	if (!unit)
 		unit = nar_lot_find(l, pool == POOL_SMALL ? POOL_HUGE : POOL_SMALL, nr);
-	return unit ? nar_lot_take(l, unit, nr) : 0;
+	if (!unit)
+		return 0;
+	slice = nar_lot_take(l, unit, nr);
+	u = &nar_mem.unit[unit];
+	/* With so much in use when it was parted, it crosses no mark any more. */
+	if (unlikely(u->is_parted) && u->pool == POOL_SMALL && is_filled(u))
+		note_filled(l);
+	return slice;
 }
 
 static u32 take_of_lot(struct nar_lot *l, enum nar_pool pool, unsigned int nr)
@@ -301,7 +321,7 @@ void nar_chunk_note_used(u32 slice, u32 bytes)
 
 	/* The pool changes once, under the chunk lock. */
 	if (READ_ONCE(u->pool) == POOL_SMALL && before < COLLAPSE_BYTES && before + bytes >= COLLAPSE_BYTES)
-		add_relaxed(&nar_lot_of(unit)->nr_filled, 1);
+		note_filled(nar_lot_of(unit));
 }
 
 void nar_chunk_note_unused(u32 slice, u32 bytes)
@@ -317,7 +337,7 @@ static u32 find_filled(struct nar_lot *l)
 
 	for (bin = 0; bin < NAR_NR_BINS; bin++) {
 		for (unit = l->bin[POOL_SMALL][bin]; unit; unit = nar_mem.unit[unit].next) {
-			if (READ_ONCE(nar_mem.unit[unit].used_bytes) >= COLLAPSE_BYTES)
+			if (is_filled(&nar_mem.unit[unit]))
 				return unit;
 			if (++looked == COLLAPSE_LOOK)
 				return 0;
@@ -333,14 +353,15 @@ static bool collapse(struct nar_lot *l)
 	if (!READ_ONCE(l->nr_filled))
 		return false;
 	nar_lock(&l->lock);
+	/* Acquire: pairs with note_filled().  Before the look: what fills meanwhile says so again. */
+	__atomic_exchange_n(&l->nr_filled, 0, __ATOMIC_ACQUIRE);
 	unit = find_filled(l);
 	if (unit) {
 		nar_lot_del(l, unit);
 		WRITE_ONCE(nar_mem.unit[unit].pool, POOL_HUGE);
 		nar_lot_add(l, unit);
-		sub_relaxed(&l->nr_filled, 1);
-	} else {
-		WRITE_ONCE(l->nr_filled, 0);
+		/* There may be more. */
+		add_relaxed(&l->nr_filled, 1);
 	}
 	nar_unlock(&l->lock);
 	if (unit)
@@ -471,6 +492,8 @@ static size_t release_parts(struct nar_lot *l, unsigned int node)
 		nar_node_event(node, huge_parted, bytes != 0);
 		sum += bytes;
 	}
+	/* Some may have become empty while their rows were held. */
+	trim(l);
 	return sum;
 }
 

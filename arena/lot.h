@@ -31,7 +31,7 @@ struct nar_lot {
 	size_t nr_slices;		/* in slabs; relaxed reads */
 	size_t nr_free;			/* slices of chunks that are in no slab; relaxed reads */
 	u64 nr_slabs_made;		/* relaxed reads */
-	u32 nr_filled;			/* relaxed: small chunks that have filled */
+	u32 nr_filled;			/* no less than small chunks that have filled since one looked */
 } __shared_line;
 
 void nar_lot_init(void);

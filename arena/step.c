@@ -66,7 +66,7 @@ static bool try_huge(struct step *s)
 
 	(void)s;
 	for (node = 0; node < nar_nodes.nr; node++)
-		if (nar_chunk_collapse(node) || nar_unit_collapse(node))
+		if (nar_chunk_collapse(node) || nar_unit_collapse_any(node))
 			return true;
 	return false;
 }

@@ -341,15 +341,23 @@ static bool wants_collapse(const struct nar_pane *x, u32 unit)
 	if (u->backing != BACKING_SMALL || u->is_reserved || nar_kind_huge(u->policy) == HUGE_OFF)
 		return false;
 	if (READ_ONCE(x->table[unit * (u32)PAGES_PER_UNIT].state) == EXTENT_CHUNK)
-		return READ_ONCE(u->nr_tries) || READ_ONCE(u->used_bytes) >= HALF_FULL_BYTES;
-	return u->touched_pages >= COLLAPSE_PAGES;
+		return READ_ONCE(u->nr_tries) || (x->is_grown && READ_ONCE(u->used_bytes) >= HALF_FULL_BYTES);
+	return x->is_grown && u->touched_pages >= COLLAPSE_PAGES;
+}
+
+static u32 nr_small(const struct nar_pane *x)
+{
+	const u32 first = nar_unit_floor(x->first);
+
+	return x->small_end > first ? x->small_end - first : 0;
 }
 
 static u32 next_collapse(struct nar_pane *x)
 {
 	const u32 first = nar_unit_floor(x->first);
-	u32 unit, nr = x->small_end > first ? x->small_end - first : 0, looked;
+	u32 unit, nr = nr_small(x), looked;
 
+	x->next_collapse = max_of(x->next_collapse, first);
 	for (looked = 0; looked < min_of(nr, (u32)COLLAPSE_LOOK); looked++) {
 		unit = x->next_collapse++;
 		if (x->next_collapse >= x->small_end)
@@ -432,10 +440,35 @@ bool nar_unit_collapse(unsigned int node)
 	struct nar_pane *x;
 	unsigned int i;
 
-	if (!nar_unit_try_grow_up(node))
-		return false;
+	nar_unit_try_grow_up(node);
 	nar_for_each_pane(x, node, i)
+		if (READ_ONCE(x->small_end) && collapse_one(x))
+			return true;
+	return false;
+}
+
+/* However far away: a stretch under the lock at a time. */
+static bool collapse_any(struct nar_pane *x)
+{
+	u32 left;
+
+	nar_lock(&x->lock);
+	left = nr_small(x);
+	nar_unlock(&x->lock);
+	for (; left; left -= min_of(left, (u32)COLLAPSE_LOOK))
 		if (collapse_one(x))
+			return true;
+	return false;
+}
+
+bool nar_unit_collapse_any(unsigned int node)
+{
+	struct nar_pane *x;
+	unsigned int i;
+
+	nar_unit_try_grow_up(node);
+	nar_for_each_pane(x, node, i)
+		if (collapse_any(x))
 			return true;
 	return false;
 }

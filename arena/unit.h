@@ -44,10 +44,12 @@ static inline bool nar_unit_is_grown(unsigned int node)
 }
 
 /*
- * huge:auto: the next of those that @node had before it was large enough for huge pages.
- * Return: whether there was one.
+ * huge:auto: the next of those that @node had before it was large enough for huge pages, or of
+ * chunks for which the kernel has put it off.  Return: whether there was one.
  */
 bool nar_unit_collapse(unsigned int node);
+/* The same, however far away the next is. */
+bool nar_unit_collapse_any(unsigned int node);
 
 /* After a fork: make huge again what was.  Return: units that the kernel would not. */
 size_t nar_unit_recover(unsigned int node);

@@ -13,6 +13,7 @@
 #include <numarena.h>
 #include <string.h>
 
+#include "arena/chunk.h"
 #include "arena/thread.h"
 #include "internal/option.h"
 
@@ -124,6 +125,44 @@ START_TEST(reserved_chunk_is_not_parted)
 }
 END_TEST
 
+/* Objects as long as node 0 has no chunk more than @nr.  Return: the last that was had. */
+static void *fill_chunks(unsigned int nr)
+{
+	void *p, *last = NULL;
+
+	do {
+		p = last;
+		last = alloc_written();
+	} while (node_now(0).committed_bytes - node_now(0).free_bytes <= nr * HUGE_BYTES);
+	return p;
+}
+
+/*
+ *	chunk:	| 7/8 in use | free, given back in need |  ->  | all in use |
+ *
+ * Expect: small as long as something is free in it, and huge again once nothing is.
+ */
+START_TEST(a_parted_chunk_is_whole_again_once_full)
+{
+	unsigned int i;
+	void *p;
+
+	begin_strict();
+	for (i = 0; i < HUGE_BYTES / 8 * 7 / SIZE; i++)
+		alloc_written();
+	fake.is_full = 1;
+	ck_assert_ptr_null(numarena_malloc(LARGER));
+	ck_assert_uint_eq(node_now(0).huge_parted, 1);
+	fake.is_full = 0;
+	ck_assert(!nar_chunk_collapse(0));
+	p = fill_chunks(1);
+	while (nar_chunk_collapse(0))
+		;
+	ck_assert_int_eq(nar_mem.unit[nar_offset(p) >> HUGE_SHIFT].pool, POOL_HUGE);
+	ck_assert_uint_eq(node_now(0).collapse_done, 1);
+}
+END_TEST
+
 static void rest(void)
 {
 	fake.is_full = 0;
@@ -141,6 +180,7 @@ int main(void)
 	tcase_add_test(tc, neighbours_chunks_fill_up);
 	tcase_add_test(tc, parted_slices_are_proven_again);
 	tcase_add_test(tc, reserved_chunk_is_not_parted);
+	tcase_add_test(tc, a_parted_chunk_is_whole_again_once_full);
 	suite_add_tcase(suite, tc);
 	return tap_run(suite);
 }

@@ -74,6 +74,12 @@ static void free_units(int node, unsigned int nr)
 	numarena_free(p);
 }
 
+/* Before numarena's own constructor, which has no priority: room for many units. */
+__attribute__((constructor(101))) static void before_start(void)
+{
+	fake.bytes = GIB(2);
+}
+
 /* What other tests find irrelevant is done first. */
 static void begin(void)
 {
@@ -384,6 +390,61 @@ START_TEST(what_has_filled_is_made_huge)
 }
 END_TEST
 
+#define FAR_UNITS 600u		/* more than are looked at in a row */
+#define NR_FAR 10u
+
+/* As long as its arena is young, in slabs on small pages. */
+static void *fill_mib(void *arg)
+{
+	char **last = arg;
+	unsigned int i;
+
+	for (i = 0; i < MIB(1) / KIB(1); i++)
+		memset(*last = must_give(numarena_malloc(KIB(1))), 1, KIB(1));
+	pthread_barrier_wait(&barrier);
+	pthread_barrier_wait(&barrier);
+	return NULL;
+}
+
+static unsigned int nr_far_and_small(char *const *p)
+{
+	unsigned int i, nr = 0;
+
+	for (i = 0; i < NR_FAR; i++) {
+		size_t unit = nar_offset(p[i]) >> HUGE_SHIFT;
+
+		nr += unit > FAR_UNITS && nar_mem.unit[unit].backing == BACKING_SMALL;
+	}
+	return nr;
+}
+
+/*
+ *	| 600 huge units | young threads' slabs, on small pages |
+ *
+ * Expect: a step that says all is done has made them huge, however far away they are.
+ */
+START_TEST(what_is_far_away_is_made_huge)
+{
+	pthread_t thread[NR_FAR];
+	char *last[NR_FAR];
+	unsigned int i;
+
+	begin();
+	must_give(numarena_malloc(FAR_UNITS * HUGE_BYTES));
+	pthread_barrier_init(&barrier, NULL, NR_FAR + 1);
+	for (i = 0; i < NR_FAR; i++)
+		thread[i] = thread_start(fill_mib, &last[i]);
+	pthread_barrier_wait(&barrier);
+	ck_assert_uint_ge(nr_far_and_small(last), 4);
+	nar_pane_of(0)->next_collapse = 0;
+	ck_assert_uint_eq(step(ALL), 0);
+	ck_assert_uint_le(nr_far_and_small(last), 1);
+	pthread_barrier_wait(&barrier);
+	for (i = 0; i < NR_FAR; i++)
+		thread_join(thread[i]);
+}
+END_TEST
+
 /*
  *	a heap is destroyed	its slab -> tomb	a second later -> a step lets it go
  */
@@ -527,6 +588,7 @@ int main(void)
 	tcase_add_test(tc, outboxes_of_heaps_are_sent);
 	tcase_add_test(tc, what_is_elsewhere_is_brought_home);
 	tcase_add_test(tc, what_has_filled_is_made_huge);
+	tcase_add_test(tc, what_is_far_away_is_made_huge);
 	tcase_add_test(tc, tombs_are_opened);
 	tcase_add_test(tc, any_thread_turns_out);
 	if (HAS_CHILD_THREADS)
