@@ -199,7 +199,7 @@ static void *grow_and_take(struct nar_place place, const struct nar_want *w, boo
 	void *p = NULL;
 
 	while (!p && nar_span_grow(place, need, backing))
-		p = take_any(place, w, is_zero);
+		p = take_at_last(place, w, is_zero);
 	return p ? p : take_at_last(place, w, is_zero);
 }
 
@@ -238,6 +238,11 @@ void *nar_extent_try_alloc(struct nar_place place, const struct nar_want *want, 
 	if (is_too_much(want))
 		return NULL;
 	return prove(place, want, take_any(place, want, is_zero));
+}
+
+void *nar_extent_try_alloc_at_last(struct nar_place place, const struct nar_want *want, bool *is_zero)
+{
+	return is_too_much(want) ? NULL : prove(place, want, take_at_last(place, want, is_zero));
 }
 
 void *nar_extent_try_alloc_near(struct nar_place place, const struct nar_want *want, bool *is_zero)

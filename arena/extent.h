@@ -37,6 +37,8 @@ bool nar_extent_has_room(struct nar_place place, const struct nar_want *want);
 
 /* The same, of @place and of memory that is there already. */
 void *nar_extent_try_alloc(struct nar_place place, const struct nar_want *want, bool *is_zero);
+/* The same, and waits for panes that are busy. */
+void *nar_extent_try_alloc_at_last(struct nar_place place, const struct nar_want *want, bool *is_zero);
 
 /* The same, but where @want->near was, if that is free with much free behind it. */
 void *nar_extent_try_alloc_near(struct nar_place place, const struct nar_want *want, bool *is_zero);

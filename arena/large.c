@@ -52,9 +52,10 @@ static void *alloc_without_growth(struct nar_place place, const struct nar_want 
 	size_t nr_slices = DIV_ROUND_UP(pages << PAGE_SHIFT, SLICE_BYTES);
 	void *p;
 
-	do
-		p = nar_extent_try_alloc(place, want, is_zero);
-	while (!p && nr_slices < SLICES_PER_UNIT && nar_chunk_dissolve(place, (unsigned int)nr_slices));
+	p = nar_extent_try_alloc(place, want, is_zero);
+	/* What was dissolved may lie in a pane that is busy, and is worth waiting for. */
+	while (!p && nr_slices < SLICES_PER_UNIT && nar_chunk_dissolve(place, (unsigned int)nr_slices))
+		p = nar_extent_try_alloc_at_last(place, want, is_zero);
 	return p;
 }
 
