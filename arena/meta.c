@@ -198,7 +198,6 @@ static int commit_for(unsigned int node, uintptr_t start, uintptr_t end)
 	nar_bind((void *)start, end - start, (struct nar_place){ (u8)node, policy });
 	if (policy != POLICY_OURS)
 		WRITE_ONCE(has_theirs[node], true);
-	add_relaxed(&nr_bytes, end - start);
 	return 0;
 }
 
@@ -239,6 +238,8 @@ int nar_meta_cover(unsigned int node, unsigned int pane, u32 end)
 	while (seen < to && !__atomic_compare_exchange_n(mark, &seen, to, false, __ATOMIC_RELEASE,
 							 __ATOMIC_RELAXED))
 		;
+	if (seen < to)
+		add_relaxed(&nr_bytes, all_table_bytes((size_t)(to - seen) << PAGE_SHIFT));
 	return 0;
 }
 
@@ -259,8 +260,10 @@ static int area_grow(struct area *a, unsigned int node, size_t bytes)
 	if (err)
 		return err;
 	nar_lock(&a->lock);
-	if (a->committed < to)
+	if (a->committed < to) {
+		add_relaxed(&nr_bytes, to - a->committed);
 		WRITE_ONCE(a->committed, to);
+	}
 	nar_unlock(&a->lock);
 	return 0;
 }
