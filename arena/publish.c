@@ -8,8 +8,8 @@
  * on with for a bounded time, and its lines are published when a turn is at its end.
  *
  * What is not the process's own is its parent's: a fork's child notices, leaves that page alone
- * and makes one for itself when it next comes by.  One that has its exec before that leaves no
- * trace.  Its number alone would not tell: in a namespace of its own it may have its parent's.
+ * and makes one for itself when it comes by a while later.  One that has its exec before that leaves
+ * no trace.  Its number alone would not tell: in a namespace of its own it may have its parent's.
  */
 #include <string.h>
 
@@ -52,6 +52,7 @@ static struct {
 static struct mark {
 	u32 holder;		/* the process whose thread is writing; 0: none */
 	u32 of_process;		/* relaxed: whose board it is, or would be */
+	u64 met_ns;		/* relaxed: when a child first came by without one */
 } *mark;			/* constant */
 
 static u64 next_ns;		/* relaxed: not before; a child that soon has its exec makes no page */
@@ -291,9 +292,21 @@ void nar_publish_now(void)
 	publish_live(true);
 }
 
+/* A child that has been here for so long will not have its exec soon. */
+static bool is_settled(u64 now_ns)
+{
+	if (READ_ONCE(mark->of_process) == nar_process_id())
+		return true;
+	if (!READ_ONCE(mark->met_ns))
+		WRITE_ONCE(mark->met_ns, now_ns);
+	return now_ns - READ_ONCE(mark->met_ns) >= PERIOD_NS;
+}
+
 void nar_publish_poll(void)
 {
-	if (READ_ONCE(is_wanted) && nar_process_clock_ns() >= READ_ONCE(next_ns))
+	u64 now = READ_ONCE(is_wanted) ? nar_process_clock_ns() : 0;
+
+	if (now && now >= READ_ONCE(next_ns) && is_settled(now))
 		publish_live(false);
 }
 

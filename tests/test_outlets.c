@@ -16,6 +16,9 @@
 #include <sys/stat.h>
 #include <sys/times.h>
 
+/* publish.c's. */
+#define PERIOD_NS 100000000
+
 /* ---- What the modes do ---- */
 
 static int work(void)
@@ -188,6 +191,34 @@ static int fork_without_page(void)
 	return access(mine, F_OK) ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* One that works and soon has its exec: its parent has not come by for long, which is not its age. */
+static int fork_and_exec_soon(void)
+{
+	uint64_t begun = now_ns();
+	char theirs[128];
+	pid_t pid;
+
+	while (now_ns() - begun < PERIOD_NS)
+		;
+	begun = now_ns();
+	pid = fork_or_fail();
+	if (!pid) {
+		page_path(theirs, getpid());
+		work_slowly();
+		_exit(access(theirs, F_OK) || now_ns() - begun >= PERIOD_NS ? EXIT_SUCCESS : EXIT_FAILURE);
+	}
+	child_join(pid);
+	return EXIT_SUCCESS;
+}
+
 /* ---- In a namespace of its own ---- */
 
 /* What has begun in another tick has another page. */
@@ -277,7 +308,7 @@ static const struct {
 	{ "fork", fork_and_end }, { "raise", raise_and_stop }, { "raise-own", raise_own },
 	{ "raise-locked", raise_locked }, { "publish", publish_and_wait },
 	{ "publish-on", publish_without_end }, { "fork-page", fork_with_page },
-	{ "fork-quiet", fork_without_page }, { "exec", end_by_exec },
+	{ "fork-quiet", fork_without_page }, { "fork-soon", fork_and_exec_soon }, { "exec", end_by_exec },
 	{ "fork-namespaces", fork_namespaces },
 };
 
@@ -565,6 +596,7 @@ START_TEST(page_of_a_fork)
 {
 	ck_assert_str_eq(run("stats:page", "fork-page"), "");
 	ck_assert_str_eq(run("stats:page", "fork-quiet"), "");
+	ck_assert_str_eq(run("stats:page", "fork-soon"), "");
 }
 END_TEST
 
