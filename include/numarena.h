@@ -74,7 +74,8 @@ void *numarena_calloc(size_t nmemb, size_t size);
  * @ptr: the object; NULL allocates
  * @size: bytes; 0 with a non-NULL @ptr frees it and answers NULL, as in glibc
  *
- * Return: the object, moved or not; NULL with errno ENOMEM, and @ptr stays valid.
+ * Return: the object, moved or not; NULL with errno ENOMEM, and @ptr stays valid.  What
+ * shrinks always finds room, where it is if nowhere else.
  */
 void *numarena_realloc(void *ptr, size_t size);
 
@@ -924,7 +925,7 @@ struct numarena_replicas;
  * protect all of each).  free() of a copy ends the process with one line.
  *
  * Return: the copies; NULL with errno EINVAL if @ptr is NULL or @size is 0, ENOMEM if there is
- * no room for them on the nodes or below the limits of the process's cgroups.
+ * no room for them on the nodes or below the limits of the process and its cgroups.
  */
 struct numarena_replicas *numarena_replicate(const void *ptr, size_t size);
 
