@@ -122,7 +122,7 @@ static void note_kin(struct nar_pane *x, u32 page, u32 nr, struct nar_kin k)
 	note_units(x, page, nr, k);
 	/* It is for young arenas, but what is left of it serves others. */
 	if (k.backing == BACKING_SMALL)
-		x->small_end = max_of(x->small_end, nar_unit_floor(page + nr));
+		WRITE_ONCE(x->small_end, max_of(x->small_end, nar_unit_floor(page + nr)));
 	nar_pane_count_committed(x, k.backing, (long)nr << PAGE_SHIFT);
 }
 
