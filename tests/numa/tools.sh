@@ -5,6 +5,7 @@
 #
 #	run --node N, any node with CPUs	threads there, memory there; audit says so
 #	the same, then all of it moved away	audit finds that, and where it should be
+#	on pages of its pool			audit counts them
 #	a node without CPUs			refused
 #	doctor					has nothing to mend about nodes
 set -euo pipefail
@@ -57,6 +58,13 @@ is_refused() {
 	((status == 125)) && grep -q "node $1 has no CPUs" "$tap_dir/err"
 }
 
+# Without a stats page: pages of a pool have a name in the kernel's lists, which no other of ours has.
+is_in_pool() {
+	audit
+	(($(number "$1" meant_kib) >= 32 << 10 && $(number "$1" misplaced_kib) == 0))
+	(($(number "$1" huge_kib) >= 32 << 10))
+}
+
 doctor_is_content() {
 	"$numarena" doctor >"$tap_dir/doctor" || true
 	cat "$tap_dir/doctor"
@@ -81,6 +89,14 @@ done
 for node in $(comm -23 <(nodes_that online) <(nodes_that has_cpu)); do
 	check "node $node: no CPUs" is_refused "$node"
 done
+home=${homes[0]}
+pool=/sys/devices/system/node/node$home/hugepages/hugepages-2048kB/nr_hugepages
+echo 24 >"$pool"
+start "$numarena" run --node "$home" --huge hugetlb -- "$holder" 32
+check "node $home: pages of its pool" is_in_pool "$home"
+stop
+echo 0 >"$pool"
+
 check 'doctor is content with the nodes' doctor_is_content
 
 tap_end
