@@ -406,8 +406,8 @@ static u32 find_partible(const struct nar_lot *l)
 }
 
 /*
- * A chunk whose free slices are to go, all of them taken, row by row, as if for slabs.  It
- * counts as small from then on: refilled after all huge ones, and collapsed once full.
+ * A chunk whose free slices are to go, all of them taken, row by row, as if for slabs.  Once
+ * they are back it counts as small: refilled after all huge ones, and collapsed once full.
  */
 static u32 hold_free(struct nar_lot *l, u64 *mask)
 {
@@ -424,7 +424,6 @@ static u32 hold_free(struct nar_lot *l, u64 *mask)
 		u->free_mask = 0;
 		u->nr_free = 0;
 		u->start_mask |= starts_of(*mask);
-		WRITE_ONCE(u->pool, POOL_SMALL);
 		WRITE_ONCE(u->is_parted, true);
 		nar_lot_add(l, unit);
 	}
@@ -442,6 +441,7 @@ static bool try_return_free(struct nar_lot *l, u32 unit, u64 mask)
 	is_chunk = !u->is_dissolved;
 	if (is_chunk) {
 		nar_lot_del(l, unit);
+		WRITE_ONCE(u->pool, POOL_SMALL);
 		u->free_mask |= mask;
 		u->start_mask &= ~starts_of(mask);
 		u->nr_free = (u8)__builtin_popcountll(u->free_mask);

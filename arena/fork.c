@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Around a fork nobody is inside a locked step: RCU first, then all our locks in rank
- * order.  The other way round deadlocks: a synchronizer holds RCU's lock and waits for
- * a reader, who may wait for one of ours.
+ * Around a fork nobody is inside a locked step: RCU first, then the C library's list of
+ * streams, then all our locks in rank order.  The other way round deadlocks: a synchronizer
+ * holds RCU's lock and waits for a reader, who may wait for any of the others.
  *
  * The child has one thread.  Its locks begin anew, RCU forgets the other readers, and
  * the arenas of lost threads are orphans: their slabs are shelved when somebody
@@ -84,13 +84,13 @@ static void before_fork(void)
 {
 	bool is_amid;
 
-	holds_streams = nar_streams_try_hold();
 	nar_mask_all(&mask_before);
 	cancel_before = nar_cancel_forbid();
 	is_amid = nar_fork_is_locked_by_me();
 	holds_rcu = nar_opt.fork_rcu && !is_amid && !rcu_read_ongoing();
 	if (holds_rcu)
 		urcu_bp_before_fork();
+	holds_streams = nar_streams_try_hold();
 	each_lock(is_amid ? nar_trylock_for_fork : nar_lock_for_fork);
 	nar_forkpool_open();
 }
@@ -103,9 +103,10 @@ static void after_fork_parent(void)
 	if (holds_rcu)
 		urcu_bp_after_fork_parent();
 	nar_cancel_restore(cancel_before);
-	nar_mask_restore(&mask_before);
+	/* Before signals: a handler may fork, or jump away. */
 	if (holds_streams)
 		_IO_list_unlock();
+	nar_mask_restore(&mask_before);
 }
 
 /* Of a lock that fork did not take what it protects may be half done. */
@@ -136,10 +137,10 @@ static void after_fork_child(void)
 	if (holds_rcu)
 		urcu_bp_after_fork_child();
 	nar_cancel_restore(cancel_before);
-	nar_mask_restore(&mask_before);
 	/* The C library may have done so already. */
 	if (holds_streams)
 		_IO_list_resetlock();
+	nar_mask_restore(&mask_before);
 }
 
 void nar_fork_init(struct nar_lock *start)

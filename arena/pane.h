@@ -38,6 +38,7 @@ struct nar_pane {
 	u32 nr_dirty;			/* 0: no free unit has been touched */
 	u32 nr_huge;			/* units touched that were asked to be huge */
 	u32 small_end;			/* units from here on began huge; racy reads */
+	bool has_put_off;		/* relaxed: the kernel has once put off making one huge */
 	u32 next_collapse;		/* relaxed: where to look for a unit to make huge */
 	u32 next_look;			/* ... and for one that is not at home; relaxed reads */
 	u32 nr_unseen;			/* relaxed reads; 0: there is none to look at */

@@ -316,6 +316,7 @@ int nar_unit_try_huge(u32 unit)
 	err = nar_pages_collapse(nar_at((size_t)unit << HUGE_SHIFT));
 	if (err != -EAGAIN || add_relaxed(&nar_mem.unit[unit].nr_tries, 1) >= COLLAPSE_TRIES)
 		return note_huge(unit, err);
+	WRITE_ONCE(pane_of_unit(unit)->has_put_off, true);
 	end_collapse(unit, false);
 	return err;
 }
@@ -435,6 +436,12 @@ static bool collapse_one(struct nar_pane *x)
 	return unit;
 }
 
+/* Where nothing has grown up, only what was put off is of interest. */
+static bool may_collapse(const struct nar_pane *x)
+{
+	return READ_ONCE(x->small_end) && (READ_ONCE(x->is_grown) || READ_ONCE(x->has_put_off));
+}
+
 bool nar_unit_collapse(unsigned int node)
 {
 	struct nar_pane *x;
@@ -442,7 +449,7 @@ bool nar_unit_collapse(unsigned int node)
 
 	nar_unit_try_grow_up(node);
 	nar_for_each_pane(x, node, i)
-		if (READ_ONCE(x->small_end) && collapse_one(x))
+		if (may_collapse(x) && collapse_one(x))
 			return true;
 	return false;
 }
@@ -468,7 +475,7 @@ bool nar_unit_collapse_any(unsigned int node)
 
 	nar_unit_try_grow_up(node);
 	nar_for_each_pane(x, node, i)
-		if (collapse_any(x))
+		if (may_collapse(x) && collapse_any(x))
 			return true;
 	return false;
 }
