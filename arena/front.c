@@ -197,7 +197,7 @@ static void *alloc_to_replace(const void *p, size_t have, size_t size)
 	char label[NAR_HEAP_LABEL_BYTES];
 
 	if (unlikely(handle == HANDLE_DEAD))
-		nar_die("realloc of %p, whose heap%s was destroyed", p, nar_heap_label(nar_tomb_handle_of(p), label));
+		nar_die("realloc of %p, whose heap%s was destroyed", p, nar_tomb_label(p, label));
 	return size > have && have >= GROWN_LARGE_BYTES ? alloc_grown(handle, p, size) :
 	       alloc_beside(handle, size);
 }

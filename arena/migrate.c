@@ -213,16 +213,6 @@ int nar_migrate(void *p, unsigned int node)
 
 /* ---- The end ---- */
 
-static bool is_reserved(const struct block *b)
-{
-	u32 unit = nar_unit_floor(b->page);
-
-	for (; unit < nar_unit_ceil(b->page + b->nr_pages); unit++)
-		if (READ_ONCE(b->x->unit[unit].is_reserved))
-			return true;
-	return false;
-}
-
 /* Memory that is locked cannot go back: then it comes home as it is. */
 static void empty(const struct block *b)
 {
@@ -232,7 +222,7 @@ static void empty(const struct block *b)
 	if (!is_gone)
 		nar_move_to(b->start, bytes, b->node);
 	nar_move_forget(b->start, bytes, window_place(b));
-	if (is_gone && is_reserved(b))
+	if (is_gone && nar_pane_is_reserved(b->x, b->page, b->nr_pages))
 		nar_pages_fault_in(b->start, bytes);
 }
 

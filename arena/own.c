@@ -144,7 +144,7 @@ static void free_buried(void *p)
 
 	if (nar_opt.harden && !nar_tomb_is_busy())
 		nar_die("free of %p (class %u bytes), whose heap%s was destroyed", p,
-			nar_slab_at(nar_slab_around(p))->size, nar_heap_label(nar_tomb_handle_of(p), label));
+			nar_slab_at(nar_slab_around(p))->size, nar_tomb_label(p, label));
 }
 
 /* Return: false if the object has another owner by now. */
@@ -206,7 +206,7 @@ bool nar_own_try_free_block(void *p)
 		return nar_tomb_is_busy() && !nar_extent_pages(p, EXTENT_LARGE);
 	if (nar_opt.harden && nar_block_is_buried(p) && !nar_tomb_is_busy())
 		nar_die("free of %p (large block), whose heap%s was destroyed", p,
-			nar_heap_label(nar_tomb_handle_of(p), label));
+			nar_tomb_label(p, label));
 	nar_block_free(p, id);
 	return true;
 }

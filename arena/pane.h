@@ -137,6 +137,16 @@ static inline bool nar_pane_has(const struct nar_pane *x, u32 page)
 	return page >= x->first && page < load_acquire(&x->end);
 }
 
+/* Whether a unit of these pages was made ready beforehand; racy. */
+static inline bool nar_pane_is_reserved(const struct nar_pane *x, u32 page, u32 nr)
+{
+	u32 unit = nar_unit_floor(page), end = nar_unit_ceil(page + nr);
+
+	while (unit < end && !READ_ONCE(x->unit[unit].is_reserved))
+		unit++;
+	return unit < end;
+}
+
 void nar_pane_init(void);
 
 /* Those a node may have by now.  Racy: it grows once. */

@@ -184,13 +184,7 @@ static bool may_move(const void *from, const void *to)
 /* Reserved memory keeps its pages: there a copy is the lesser evil. */
 static bool is_reserved(const void *p, size_t nr_pages)
 {
-	const struct nar_pane *x = nar_pane_at(p);
-	u32 page = nar_page_of(p), unit = nar_unit_floor(page), end = nar_unit_ceil(page + (u32)nr_pages);
-
-	for (; unit < end; unit++)
-		if (READ_ONCE(x->unit[unit].is_reserved))
-			return true;
-	return false;
+	return nar_pane_is_reserved(nar_pane_at(p), nar_page_of(p), (u32)nr_pages);
 }
 
 static void look_again(const void *p, size_t nr_pages)
@@ -209,8 +203,8 @@ bool nar_extent_try_move(void *from, void *to, size_t nr_pages)
 	size_t bytes = nr_pages << PAGE_SHIFT;
 	int err;
 
-	if (!may_move(from, to) || is_reserved(from, nr_pages) || is_reserved(to, nr_pages) ||
-	    READ_ONCE(nr_moves) >= (nr_pages < MANY_PAGES ? MOVES_OF_SOME : MOVES_MAX))
+	if (!may_move(from, to) || READ_ONCE(nr_moves) >= (nr_pages < MANY_PAGES ? MOVES_OF_SOME : MOVES_MAX) ||
+	    is_reserved(from, nr_pages) || is_reserved(to, nr_pages))
 		return false;
 	err = nar_pages_move(from, to, bytes);
 	nar_span_prepare(place_of(x, to), to, bytes, nar_kin_of(&x->table[nar_page_of(to)]).backing);

@@ -117,7 +117,8 @@ static bool has_slab(const struct nar_remains *r, u32 wanted)
 	return slab;
 }
 
-u64 nar_tomb_handle_of(const void *p)
+/* HANDLE_NONE: it is here no more. */
+static u64 handle_of(const void *p)
 {
 	u32 slab = nar_entry_of(p) ? nar_slab_around(p) : 0, i;
 	u64 handle = HANDLE_NONE;
@@ -131,6 +132,11 @@ u64 nar_tomb_handle_of(const void *p)
 	}
 	nar_unlock(&lock);
 	return handle;
+}
+
+const char *nar_tomb_label(const void *p, char label[NAR_HEAP_LABEL_BYTES])
+{
+	return nar_heap_label(handle_of(p), label);
 }
 
 bool nar_tomb_poll_one(void)

@@ -20,8 +20,8 @@ bool nar_tomb_is_busy(void);
 /* It was; and what there is too much of, or has been here for long, goes. */
 void nar_tomb_end(const struct nar_remains *remains);
 
-/* The handle that the heap had which has left the slab around @p, or the block; HANDLE_NONE. */
-u64 nar_tomb_handle_of(const void *p);
+/* For messages: nar_heap_label() of the heap that has left the slab around @p, or the block. */
+const char *nar_tomb_label(const void *p, char label[NAR_HEAP_LABEL_BYTES]);
 
 /* Let go what is due, or all.  Hold no lock.  Return: whether there was one. */
 bool nar_tomb_poll_one(void);

@@ -346,11 +346,12 @@ static bool wants_collapse(const struct nar_pane *x, u32 unit)
 	return x->is_grown && u->touched_pages >= COLLAPSE_PAGES;
 }
 
+/* Racy without the lock. */
 static u32 nr_small(const struct nar_pane *x)
 {
-	const u32 first = nar_unit_floor(x->first);
+	const u32 first = nar_unit_floor(x->first), end = READ_ONCE(x->small_end);
 
-	return x->small_end > first ? x->small_end - first : 0;
+	return end > first ? end - first : 0;
 }
 
 static u32 next_collapse(struct nar_pane *x)
@@ -405,17 +406,15 @@ static void pane_try_grow_up(struct nar_pane *x)
 		advise_grown(x, small_end);
 }
 
-/* Return: whether the process has outgrown small pages. */
-bool nar_unit_try_grow_up(unsigned int node)
+void nar_unit_try_grow_up(unsigned int node)
 {
 	struct nar_pane *x;
 	unsigned int i;
 
 	if (nar_opt.huge != HUGE_AUTO || nar_window_committed_all() < GROWN_BYTES)
-		return false;
+		return;
 	nar_for_each_pane(x, node, i)
 		pane_try_grow_up(x);
-	return true;
 }
 
 /* Of the whole span, as others count. */
@@ -439,45 +438,40 @@ static bool collapse_one(struct nar_pane *x)
 /* Where nothing has grown up, only what was put off is of interest. */
 static bool may_collapse(const struct nar_pane *x)
 {
-	return READ_ONCE(x->small_end) && (READ_ONCE(x->is_grown) || READ_ONCE(x->has_put_off));
+	return READ_ONCE(x->is_grown) || READ_ONCE(x->has_put_off);
 }
 
-bool nar_unit_collapse(unsigned int node)
+/* Among @most units, a stretch under the lock at a time. */
+static bool collapse_among(struct nar_pane *x, u32 most)
 {
-	struct nar_pane *x;
-	unsigned int i;
+	u32 left = may_collapse(x) ? min_of(nr_small(x), most) : 0;
 
-	nar_unit_try_grow_up(node);
-	nar_for_each_pane(x, node, i)
-		if (may_collapse(x) && collapse_one(x))
-			return true;
-	return false;
-}
-
-/* However far away: a stretch under the lock at a time. */
-static bool collapse_any(struct nar_pane *x)
-{
-	u32 left;
-
-	nar_lock(&x->lock);
-	left = nr_small(x);
-	nar_unlock(&x->lock);
 	for (; left; left -= min_of(left, (u32)COLLAPSE_LOOK))
 		if (collapse_one(x))
 			return true;
 	return false;
 }
 
-bool nar_unit_collapse_any(unsigned int node)
+static bool collapse_on(unsigned int node, u32 most)
 {
 	struct nar_pane *x;
 	unsigned int i;
 
 	nar_unit_try_grow_up(node);
 	nar_for_each_pane(x, node, i)
-		if (may_collapse(x) && collapse_any(x))
+		if (collapse_among(x, most))
 			return true;
 	return false;
+}
+
+bool nar_unit_collapse(unsigned int node)
+{
+	return collapse_on(node, COLLAPSE_LOOK);
+}
+
+bool nar_unit_collapse_any(unsigned int node)
+{
+	return collapse_on(node, UINT32_MAX);
 }
 
 static size_t recover(const struct nar_pane *x)

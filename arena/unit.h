@@ -31,11 +31,8 @@ int nar_unit_make_huge(u32 unit);
 /* The same, and -EAGAIN is nothing to count: it is as it was and should be tried again later. */
 int nar_unit_try_huge(u32 unit);
 
-/*
- * huge:auto: from some size of the process on all that is small counts as huge.  Return: whether
- * it has that size.
- */
-bool nar_unit_try_grow_up(unsigned int node);
+/* huge:auto: from some size of the process on all that is small counts as huge. */
+void nar_unit_try_grow_up(unsigned int node);
 
 /* Whether that has happened; racy. */
 static inline bool nar_unit_is_grown(unsigned int node)
