@@ -266,26 +266,21 @@ without_rseq() {
 	finds note rseq GLIBC_TUNABLES
 }
 
-# The copy of the command finds what lies beside it.
+# The copy of the command finds what lies beside it: a file, or none.
 library_is() {
 	put_machine
 	rm -rf "$tap_dir/there"
 	mkdir -p "$tap_dir/there/tools"
 	cp "$numarena" "$tap_dir/there/tools/"
-	[[ ! $1 ]] || echo "$1" >"$tap_dir/there/libnumarena.so.0"
+	[[ ! $1 ]] || cp "$1" "$tap_dir/there/libnumarena.so.0"
 	numarena=$tap_dir/there/tools/numarena diagnose
 	finds mend library "$2"
 }
 
 library_kills() {
-	put_machine
-	rm -rf "$tap_dir/there"
-	mkdir -p "$tap_dir/there/tools"
-	cp "$numarena" "$tap_dir/there/tools/"
 	echo 'static void __attribute__((constructor)) end(void) { __builtin_trap(); }' >"$tap_dir/kills.c"
-	"${CC:-cc}" -shared -fPIC -o "$tap_dir/there/libnumarena.so.0" "$tap_dir/kills.c"
-	numarena=$tap_dir/there/tools/numarena diagnose
-	finds mend library 'unset NUMARENA_CONF'
+	"${CC:-cc}" -shared -fPIC -o "$tap_dir/kills.so" "$tap_dir/kills.c"
+	library_is "$tap_dir/kills.so" 'unset NUMARENA_CONF'
 }
 
 put_machine
@@ -337,7 +332,7 @@ check 'MADV_COLLAPSE is refused' refused madvise:25 collapse 'seccomp=unconfined
 check 'MADV_POPULATE_WRITE is refused' refused madvise:23 populate_write 'seccomp=unconfined'
 check 'rseq is switched off' without_rseq
 check 'no library' library_is '' 'make install'
-check 'a library that does not load' library_is 'not a library' 'apt-get install'
+check 'a library that does not load' library_is "$0" 'apt-get install'
 check 'a library that ends who loads it' library_kills
 
 check 'a machine that is not there' exits 1 'No such file' doctor --root "$tap_dir/none"

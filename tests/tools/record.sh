@@ -175,21 +175,27 @@ number_is_not_enough() {
 	cmp "$trace" "$tap_dir/before"
 }
 
+# compiled NAME C-source [option]...: $tap_dir/NAME.
+compiled() {
+	local name=$1 source=$2
+	shift 2
+	printf '%s\n' '#include <stddef.h>' '#include <stdint.h>' '#include <stdlib.h>' "$source" >"$tap_dir/$name.c"
+	"${CC:-cc}" -fno-builtin -o "$tap_dir/$name" "$tap_dir/$name.c" "$@"
+}
+
 # It has a malloc before any that is preloaded.
 own_malloc() {
-	printf '%s\n' '#include <stdlib.h>' 'static char pool[1 << 20];' 'static size_t used;' \
-		'void *malloc(size_t n) { used += (n + 15) & -16ul; return pool + used - ((n + 15) & -16ul); }' \
-		'void *calloc(size_t n, size_t m) { return malloc(n * m); }' \
-		'void *realloc(void *p, size_t n) { (void)p; return malloc(n); }' \
-		'void free(void *p) { (void)p; }' 'int main(void) { return !malloc(1); }' >"$tap_dir/own.c"
-	"${CC:-cc}" -rdynamic -fno-builtin -o "$tap_dir/own" "$tap_dir/own.c"
+	compiled own 'static char pool[1 << 20]; static size_t used;
+		void *malloc(size_t n) { used += (n + 15) & -16ul; return pool + used - ((n + 15) & -16ul); }
+		void *calloc(size_t n, size_t m) { return malloc(n * m); }
+		void *realloc(void *p, size_t n) { (void)p; return malloc(n); }
+		void free(void *p) { (void)p; } int main(void) { return !malloc(1); }' -rdynamic
 	record 0 "$tap_dir/own"
 	exits 1 'has a malloc of its own' replay "$trace"
 }
 
 static_program() {
-	printf 'int main(void) { return 0; }\n' >"$tap_dir/static.c"
-	"${CC:-cc}" -static -o "$tap_dir/static" "$tap_dir/static.c"
+	compiled static 'int main(void) { return 0; }' -static
 	record 0 "$tap_dir/static"
 	grep -q 'linked statically' "$tap_dir/err"
 	exits 1 'is empty' replay "$trace"
@@ -237,14 +243,6 @@ is_cut() {
 is_cut_short() {
 	spoil "f = f[:$1]"
 	exits 1 "$2" replay "$trace"
-}
-
-# compiled NAME C-source [option]...: $tap_dir/NAME.
-compiled() {
-	local name=$1 source=$2
-	shift 2
-	printf '%s\n' '#include <stddef.h>' '#include <stdint.h>' '#include <stdlib.h>' "$source" >"$tap_dir/$name.c"
-	"${CC:-cc}" -fno-builtin -o "$tap_dir/$name" "$tap_dir/$name.c" "$@"
 }
 
 # Of an allocation that failed its size is no other record's.
