@@ -248,7 +248,8 @@ int numarena_option_set(const char *name, const char *value);
  * @scope_bytes: regions of scopes, and those that threads keep for the next
  * @scope_peak_bytes: the most there were of them
  * @nr_scopes: scopes begun since start
- * @nr_scopes_open: scopes that are open now, of all threads
+ * @nr_scopes_open: scopes that are open now, of all threads; counted one after the other, so
+ *                  where they come and go fast there may be more than at any one moment
  * @scope_open_bytes: of @scope_bytes, what these hold
  * @missing: what the machine or its container does not give: bits, 1 << an enum
  *           numarena_missing; 0 is best
