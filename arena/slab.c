@@ -325,25 +325,29 @@ unsigned int nar_slab_give_run(struct nar_bins *bins, u32 slab, void *const *p, 
 	struct nar_slab *s = nar_slab_at(slab);
 	const u32 nr_used = (u32)(s->nr_objects - s->nr_fresh);
 	const size_t bytes = (size_t)s->nr_slices << SLICE_SHIFT;
-	u64 *bits = nar_mem.bits[slab];
 	char *base = nar_slab_base(slab);
-	u32 lowest = UINT32_MAX;
+	u32 at = object_index(s, (size_t)((char *)p[0] - base)) / 64, lowest = min_of(at, (u32)s->first_word);
+	u64 *bits = nar_mem.bits[slab], word = bits[at];
 	unsigned int i;
 
 	for (i = 0; i < nr; i++) {
 		size_t offset = (size_t)((char *)p[i] - base);
 		u32 index = object_index(s, offset);
-		u64 word;
 
 		if (offset >= bytes)
 			break;
-		word = bits[index / 64];
+		if (index / 64 != at) {
+			bits[at] = word;
+			at = index / 64;
+			word = bits[at];
+			lowest = min_of(lowest, at);
+		}
 		if (unlikely(index >= nr_used || (size_t)index * s->size != offset || word >> index % 64 & 1))
 			die_of(s, p[i], offset, index);
-		bits[index / 64] = word | 1ull << index % 64;
-		lowest = min_of(lowest, index);
+		word |= 1ull << index % 64;
 	}
-	s->first_word = (u16)min_of((u32)s->first_word, lowest / 64);
+	bits[at] = word;
+	s->first_word = (u16)lowest;
 	s->nr_free = (u16)(s->nr_free + i);
 	count_own(bins->nr_out, -(u64)i);
 	rebin(bins, slab);
