@@ -278,6 +278,14 @@ static void push_given(struct nar_pane *x, u32 page)
 					    __ATOMIC_RELAXED));
 }
 
+static void put_away(struct nar_pane *x, u32 page)
+{
+	struct nar_extent *e = &x->table[page];
+
+	WRITE_ONCE(x->large_pages, x->large_pages - e->nr_pages);
+	nar_pane_give(x, page, e->nr_pages, nar_kin_of(e));
+}
+
 void nar_pane_take_given(struct nar_pane *x)
 {
 	u32 page, next;
@@ -285,11 +293,8 @@ void nar_pane_take_given(struct nar_pane *x)
 	if (likely(!READ_ONCE(x->given)))
 		return;
 	for (page = __atomic_exchange_n(&x->given, 0, __ATOMIC_ACQUIRE); page; page = next) {
-		struct nar_extent *e = &x->table[page];
-
-		next = e->left;
-		WRITE_ONCE(x->large_pages, x->large_pages - e->nr_pages);
-		nar_pane_give(x, page, e->nr_pages, nar_kin_of(e));
+		next = x->table[page].left;
+		put_away(x, page);
 	}
 }
 
@@ -303,13 +308,19 @@ void nar_pane_unlock(struct nar_pane *x) __no_lock_analysis
 	}
 }
 
-void nar_pane_give_later(struct nar_pane *x, u32 page)
+void nar_pane_give_later(struct nar_pane *x, u32 page) __no_lock_analysis
 {
-	push_given(x, page);
-	if (!nar_trylock(&x->lock))
-		return;
-	nar_pane_take_given(x);
-	nar_pane_unlock(x);
+	bool is_mine = nar_trylock(&x->lock);
+
+	if (likely(is_mine))
+		put_away(x, page);
+	else
+		push_given(x, page);
+	/* Who has let the lock go since then has not seen it. */
+	if (likely(is_mine) || nar_trylock(&x->lock)) {
+		nar_pane_take_given(x);
+		nar_pane_unlock(x);
+	}
 }
 
 void nar_pane_make_huge(struct nar_pane *x, u8 from)
