@@ -23,6 +23,9 @@
 #define FIRST_REFILL 8u
 #define REFILL_FEW 32u
 
+/* All that fits is little beside so many times as much in use. */
+#define REFILL_PART 8u
+
 /* What magazines may hold beyond their first room: a part of the arena, and so much in any case. */
 #define MAG_PART 16
 #define MAG_MIN_BYTES KIB(128)
@@ -235,28 +238,10 @@ static u32 make_slab(struct nar_arena *a, unsigned int class, unsigned int node)
 	return slab ? slab : nar_slab_create(place, pool, plain, a->member.id, a->heap->id);
 }
 
-bool nar_arena_grow(struct nar_arena *a, unsigned int class, unsigned int node)
-{
-	u32 slab = make_slab(a, class, node);
-	bool was_alive;
-
-	if (!slab)
-		return false;
-	nar_lock(&a->lock);
-	was_alive = !is_dead(a);
-	if (was_alive)
-		nar_stock_link(a, class, slab);
-	nar_unlock(&a->lock);
-	/* The program destroys a heap while it allocates in it. */
-	if (!was_alive)
-		nar_slab_destroy(slab);
-	return was_alive;
-}
-
 /*
- * Of a magazine half, of one that has grown a quarter, but all of one that holds few; at
- * first only some, then twice as many each time, until what is freed has to go back, too: a
- * thread that wants few gives back the rest at its end.
+ * Of a magazine half, of one that has grown a quarter, but all of one that holds few or of
+ * whose objects there is much in use; at first only some, then twice as many each time, until
+ * what is freed has to go back, too: a thread that wants few gives back the rest at its end.
  */
 static unsigned int refill_batch(const struct nar_arena *a, unsigned int class)
 {
@@ -265,6 +250,8 @@ static unsigned int refill_batch(const struct nar_arena *a, unsigned int class)
 	unsigned int last = a->mag.refilled[class];
 
 	most = max_of(most, min_of(cap, REFILL_FEW));
+	if (a->bins[class].nr_out >= (u64)REFILL_PART * cap)
+		most = max_of(most, min_of(cap, REFILL_MAX));
 	return min_of(most, last ? last * 2 : FIRST_REFILL);
 }
 
@@ -281,6 +268,7 @@ static unsigned int refill_locked(struct nar_arena *a, unsigned int class) __mus
 		n = take_some(a, class, to, batch);
 	if (n)
 		a->mag.refilled[class] = (u8)batch;
+	a->mag.top[class] += n;
 	return n;
 }
 
@@ -295,6 +283,14 @@ static bool try_grow_magazine(struct nar_arena *a, unsigned int class)
 	return nar_mags_try_grow(&a->mag, class, a->member.node, mag_budget(a));
 }
 
+/* @n objects more are in the magazine, since @begun. */
+static void note_refill(struct nar_arena *a, unsigned int class, unsigned int n, u64 begun)
+{
+	count_own(a->count.nr_refills, 1);
+	nar_lap_end(LAP_REFILL, begun);
+	nar_probe(refill, class, n, a->member.node, n * nar_class[class].shape.size);
+}
+
 bool nar_arena_refill(struct nar_arena *a, unsigned int class)
 {
 	u64 begun = nar_lap_begin();
@@ -307,19 +303,39 @@ bool nar_arena_refill(struct nar_arena *a, unsigned int class)
 	nar_lock(&a->lock);
 	done = nar_post_drain(a, NAR_DRAIN_MAX, class);
 	n = nar_mag_nr(&a->mag, class);
-	if (!n) {
+	if (!n)
 		n = refill_locked(a, class);
-		a->mag.top[class] += n;
-	}
 	nar_stock_unlock(a);
 	nar_post_finish(done);
 	a->mag.ran_dry[class] = true;
-	count_own(a->count.nr_refills, n != 0);
-	if (n) {
-		nar_lap_end(LAP_REFILL, begun);
-		nar_probe(refill, class, n, a->member.node, n * nar_class[class].shape.size);
-	}
+	if (n)
+		note_refill(a, class, n, begun);
 	return n;
+}
+
+bool nar_arena_grow(struct nar_arena *a, unsigned int class, unsigned int node)
+{
+	u32 slab = make_slab(a, class, node);
+	unsigned int n = 0;
+	bool was_alive;
+	u64 begun;
+
+	if (!slab)
+		return false;
+	begun = nar_lap_begin();
+	nar_lock(&a->lock);
+	was_alive = !is_dead(a);
+	if (was_alive) {
+		nar_stock_link(a, class, slab);
+		n = refill_locked(a, class);
+	}
+	nar_stock_unlock(a);
+	/* The program destroys a heap while it allocates in it. */
+	if (!was_alive)
+		nar_slab_destroy(slab);
+	if (n)
+		note_refill(a, class, n, begun);
+	return was_alive;
 }
 
 /* Put the @nr oldest objects of a magazine back into slabs. */

@@ -70,7 +70,10 @@ bool nar_arena_is_left(struct nar_arena *a, unsigned int node);
  */
 bool nar_arena_refill(struct nar_arena *a, unsigned int class);
 
-/* A slab more, of @node if that has any.  May map memory.  Return: false if there is none. */
+/*
+ * A slab more, of @node if that has any, and objects of it into the empty magazine.  May map
+ * memory.  Return: false if there is none.
+ */
 bool nar_arena_grow(struct nar_arena *a, unsigned int class, unsigned int node);
 
 /* Room in a full magazine: a larger one, or the oldest objects go back into slabs. */

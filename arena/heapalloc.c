@@ -113,9 +113,8 @@ static void *take(struct nar_heap *h, u64 handle, struct nar_arena *a, unsigned 
 	a = follow(h, handle, a);
 	if (unlikely(!a))
 		return NULL;
-	while (!nar_arena_refill(a, class))
-		if (!grow(h, a, class))
-			return NULL;
+	if (!nar_arena_refill(a, class) && !grow(h, a, class))
+		return NULL;
 	return nar_mag_try_pop(&a->mag, class);
 }
 

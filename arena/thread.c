@@ -312,10 +312,14 @@ static struct nar_arena *refill(struct nar_arena *a, unsigned int class)
 	while (!nar_arena_refill(a, class)) {
 		old = a;
 		a = follow_policy(old);
-		/* Another heap may have some on its shelf, and so may this one once no arena waits. */
-		if (a == old && !grow(a, class) && !(tries++ < GATHER_TRIES && nar_maint_gather()) &&
-		    !try_grow_in_need(a, class))
-			return NULL;
+		/* Another heap may have some on its shelf ... */
+		if (a != old)
+			continue;
+		if (grow(a, class))
+			break;
+		/* ... and so may this one once no arena waits. */
+		if (tries++ == GATHER_TRIES || !nar_maint_gather())
+			return try_grow_in_need(a, class) ? a : NULL;
 	}
 	return a;
 }
