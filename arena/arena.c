@@ -13,6 +13,7 @@
 
 #include "arena.h"
 #include "lobby.h"
+#include "pane.h"
 
 /* Refills on another node, and time, before a thread's memory follows it there. */
 #define AWAY_REFILLS 2
@@ -30,7 +31,10 @@
 #define MAG_PART 16
 #define MAG_MIN_BYTES KIB(128)
 
-/* With fewer slabs an arena is young: huge pages would cost more than it uses. */
+/*
+ * With fewer slabs an arena is young: huge pages would cost more than it uses.  Below a
+ * small program's memory each is.
+ */
 #define YOUNG_BYTES MIB(1)
 
 static u32 nr_live;				/* relaxed */
@@ -224,10 +228,15 @@ static bool is_dead(const struct nar_arena *a)
 	return unlikely(READ_ONCE(a->handle) == HANDLE_DEAD);
 }
 
+static bool is_young(const struct nar_arena *a)
+{
+	return READ_ONCE(a->slab_bytes) < YOUNG_BYTES || nar_window_committed_all() <= NAR_SMALL_PROGRAM_BYTES;
+}
+
 /* Of what there is much of a slab is larger, if that takes no more memory from elsewhere. */
 static u32 make_slab(struct nar_arena *a, unsigned int class, unsigned int node)
 {
-	enum nar_pool pool = nar_pool_for(a->heap->policy, READ_ONCE(a->slab_bytes) < YOUNG_BYTES);
+	enum nar_pool pool = nar_pool_for(a->heap->policy, is_young(a));
 	struct nar_slab_shape grown = nar_class_grown_shape(class, READ_ONCE(a->bins[class].nr_slices));
 	const struct nar_slab_shape *plain = &nar_class[class].shape;
 	struct nar_place place = nar_heap_place(a->heap, node);

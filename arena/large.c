@@ -28,12 +28,9 @@
 /* Moving takes some microseconds and leaves the old place empty; copying takes ten times as long. */
 #define MOVE_BYTES MIB(1)
 
-/* huge:auto: below this a process's memory is a small program's, and stays on small pages. */
-#define SMALL_PROGRAM_BYTES MIB(8)
-
 static enum nar_backing backing_for(struct nar_place place, size_t size)
 {
-	bool is_young = nar_window_committed_all() + size <= SMALL_PROGRAM_BYTES;
+	bool is_young = nar_window_committed_all() + size <= NAR_SMALL_PROGRAM_BYTES;
 
 	if (!nar_wants_huge(place.policy, is_young))
 		return BACKING_SMALL;

@@ -174,6 +174,9 @@ bool nar_pane_has_little(const struct nar_pane *x);
 size_t nar_window_committed(unsigned int node);
 size_t nar_window_committed_all(void);
 
+/* huge:auto: so much is a small program's memory, and stays on small pages. */
+#define NAR_SMALL_PROGRAM_BYTES MIB(8)
+
 /* Bytes from the window's start to where no page was ever used. */
 size_t nar_window_used(unsigned int node);
 
