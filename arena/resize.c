@@ -170,15 +170,22 @@ int nar_extent_resize(void *p, const struct nar_want *want)
 
 static u32 nr_moves;	/* relaxed */
 
-/* Pages keep their node when they move. */
+/* Huge pages stay huge where they are moved whole. */
+static bool move_whole(const void *from, const void *to)
+{
+	return !((nar_offset(from) | nar_offset(to)) % HUGE_BYTES);
+}
+
+/* Pages keep their node when they move, and their size. */
 static bool may_move(const void *from, const void *to)
 {
 	const struct nar_pane *x = nar_pane_at(from);
 	const struct nar_extent *e = &x->table[nar_page_of(from)];
+	struct nar_kin k = nar_kin_of(e);
 
 	return nar_node_of(from) == nar_node_of(to) && !nar_extent_is_moved(from) &&
-	       nar_kin_of(e).backing != BACKING_HUGETLB &&
-	       nar_is_kin(&x->table[nar_page_of(to)], nar_kin_of(e));
+	       (k.backing == BACKING_SMALL || (k.backing == BACKING_HUGE && move_whole(from, to))) &&
+	       nar_is_kin(&x->table[nar_page_of(to)], k);
 }
 
 /* Reserved memory keeps its pages: there a copy is the lesser evil. */

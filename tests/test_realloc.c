@@ -186,7 +186,6 @@ static void *resize_all(void *arg)
 	return NULL;
 }
 
-/* Expect: another thread may resize what it does not own. */
 static uint64_t moved_bytes(void)
 {
 	struct numarena_stats stats;
@@ -226,6 +225,30 @@ START_TEST(large_block_moves_its_pages)
 	numarena_free(p);
 	numarena_free(neighbour);
 	numarena_free(q);
+}
+END_TEST
+
+/*
+ *	huge pages:  |        |        |        |        |
+ *	                 | block 3 MiB | neighbour |
+ *
+ * Expect: a block that begins amid a huge page is copied, since its pages would be small ones
+ * wherever they were moved.
+ */
+START_TEST(parts_of_huge_pages_do_not_move)
+{
+	char *outgrown = must_give(numarena_malloc(MIB(16))), *p, *q;
+	uint64_t before = moved_bytes();
+
+	do
+		p = must_give(numarena_malloc(MIB(3)));
+	while ((uintptr_t)p % MIB(2) == 0);
+	must_give(numarena_malloc(MIB(3)));
+	stamp(p, MIB(3), 1);
+	q = must_give(numarena_realloc(p, MIB(16)));
+	ck_assert(stamp_is_whole(q, MIB(3), 1));
+	ck_assert_uint_eq(moved_bytes(), before);
+	ck_assert_uint_eq(numarena_malloc_usable_size(outgrown), MIB(16));
 }
 END_TEST
 
@@ -361,6 +384,7 @@ START_TEST(under_a_limit_of_data)
 }
 END_TEST
 
+/* Expect: another thread may resize what it does not own. */
 START_TEST(by_another_thread)
 {
 	struct object objects[ARRAY_SIZE(boundaries)];
@@ -389,6 +413,7 @@ int main(void)
 	tcase_add_test(tc, refusal_keeps_the_object);
 	tcase_add_test(tc, array_is_resized);
 	tcase_add_test(tc, large_block_moves_its_pages);
+	tcase_add_test(tc, parts_of_huge_pages_do_not_move);
 	tcase_add_test(tc, reserved_memory_keeps_its_pages);
 	tcase_add_test(tc, two_grow_side_by_side);
 	tcase_add_test(tc, many_that_grew_once);
