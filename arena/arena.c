@@ -28,7 +28,7 @@
 #define REFILL_PART 8u
 
 /* What magazines may hold beyond their first room: a part of the arena, and so much in any case. */
-#define MAG_PART 16
+#define MAG_PART 8
 #define MAG_MIN_BYTES KIB(128)
 
 /*
