@@ -335,6 +335,7 @@ bool nar_arena_grow(struct nar_arena *a, unsigned int class, unsigned int node)
 	nar_lock(&a->lock);
 	was_alive = !is_dead(a);
 	if (was_alive) {
+		NAR_ASSERT(!nar_mag_nr(&a->mag, class));
 		nar_stock_link(a, class, slab);
 		n = refill_locked(a, class);
 	}

@@ -295,6 +295,18 @@ void *nar_meta_alloc(unsigned int node, size_t bytes)
 	return p;
 }
 
+void nar_meta_make_ready(unsigned int node, size_t bytes)
+{
+	struct area *a = &areas[node];
+	size_t left;
+
+	nar_lock(&a->lock);
+	left = a->committed - a->next;
+	nar_unlock(&a->lock);
+	if (left < bytes)
+		area_grow(a, node, bytes - left);
+}
+
 void nar_meta_each_range(unsigned int node, void (*fn)(void *arg, const void *start, size_t bytes),
 			 void *arg)
 {

@@ -218,6 +218,9 @@ int nar_meta_cover(unsigned int node, unsigned int pane, u32 end);
  */
 void *nar_meta_alloc(unsigned int node, size_t bytes);
 
+/* So much of it, if there is memory, needs no system call later. */
+void nar_meta_make_ready(unsigned int node, size_t bytes);
+
 /* Each range of tables and areas that is writable for @node. */
 void nar_meta_each_range(unsigned int node, void (*fn)(void *arg, const void *start, size_t bytes),
 			 void *arg);

@@ -15,6 +15,7 @@
 
 #include "heap.h"
 #include "home.h"
+#include "meta.h"
 #include "reserve.h"
 #include "span.h"
 #include "unit.h"
@@ -199,12 +200,22 @@ static long long reserve(struct nar_place place, size_t bytes, unsigned int flag
 	}
 }
 
+/*
+ * Magazines grow until they hold an eighth of an arena's objects, at 8 bytes each: a 264th of
+ * what has objects of 264 bytes, and a third more in slots that were outgrown.  Arenas and
+ * messages come on top.
+ */
+#define META_PART 64
+
 /* Who reserves expects no system calls later on. */
 long long nar_reserve(struct nar_place place, size_t bytes, unsigned int flags)
 {
 	long long got = reserve(place, bytes, flags);
 
-	if (got > 0)
+	if (got < 0)
+		return got;
+	nar_meta_make_ready(place.node, bytes / META_PART);
+	if (got)
 		nar_unit_try_grow_up(place.node);
 	return got;
 }

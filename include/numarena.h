@@ -552,10 +552,11 @@ int numarena_node_of(const void *ptr);
  *
  * For start-up.  Threads on the node's own CPUs fault the memory in at the same time; they
  * end before the call returns.  The memory then serves malloc on that node and is never
- * given back to the kernel.  Pages of a pool that has not enough of them are replaced by
- * transparent huge pages, which is counted in huge_pool_empty.  A memory policy that the
- * program has set for the calling thread stands above @node, and the memory serves threads
- * under that policy.
+ * given back to the kernel.  A 64th of it more is made writable for magazines and other
+ * metadata, so that they need no system call later.  Pages of a pool that has not enough of
+ * them are replaced by transparent huge pages, which is counted in huge_pool_empty.  A memory
+ * policy that the program has set for the calling thread stands above @node, and the memory
+ * serves threads under that policy.
  *
  * Return: the bytes that lie on pages of the kind asked for, by what the kernel answered to
  * the call; -1 with errno EINVAL for a node that is not there or unknown flags, ENOMEM if

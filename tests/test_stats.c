@@ -111,6 +111,27 @@ START_TEST(magazines_are_counted)
 }
 END_TEST
 
+/* Expect: what magazines and tables grow by in reserved memory was made ready with it. */
+START_TEST(reserve_has_metadata_ready)
+{
+	static void *live[100000];
+	uint64_t reserved;
+	unsigned int seed = 1;
+
+	ck_assert_int_ge(numarena_reserve(NUMARENA_NODE_FOLLOW, MIB(64), 0), 0);
+	reserved = stats_now().metadata_bytes;
+	for (size_t i = 0; i < 5 * ARRAY_SIZE(live); i++) {
+		void **object = &live[(size_t)rand_r(&seed) % ARRAY_SIZE(live)];
+
+		numarena_free(*object);
+		*object = must_give(numarena_malloc((size_t)rand_r(&seed) % 496 + 16));
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(live); i++)
+		numarena_free(live[i]);
+	ck_assert_uint_eq(stats_now().metadata_bytes, reserved);
+}
+END_TEST
+
 /* Expect: each free by another thread is counted, and sent with others. */
 START_TEST(remote_frees_are_counted)
 {
@@ -319,6 +340,7 @@ int main(void)
 	tcase_add_test(tc, sums_are_plausible);
 	tcase_add_test(tc, large_bytes_follow_live_blocks);
 	tcase_add_test(tc, magazines_are_counted);
+	tcase_add_test(tc, reserve_has_metadata_ready);
 	tcase_add_test(tc, remote_frees_are_counted);
 	tcase_add_test(tc, arenas_follow_threads);
 	tcase_add_test(tc, orphans_are_adopted);
