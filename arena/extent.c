@@ -29,6 +29,9 @@ static const u8 order_of_backings[NR_BACKINGS][NR_BACKINGS - 1] = {
 #define ROOM_MADE_LEAST (PAGES_PER_UNIT / 2)
 #define ROOM_MADE_MOST (MIB(16) / PAGE_BYTES)
 
+/* Larger extents that are looked at for one with pages. */
+#define TOUCHED_TRIES 16
+
 static u32 largest(const struct nar_pane *x, unsigned int policy, u8 backing)
 {
 	return nar_tree_below(nar_pane_tree(x, (struct nar_kin){ (u8)policy, backing }), UINT32_MAX, 0);
@@ -81,6 +84,29 @@ static u32 find_near(const struct nar_pane *x, unsigned int policy, const struct
 	return 0;
 }
 
+static bool is_touched(const struct nar_pane *x, u32 page)
+{
+	return x->unit[nar_unit_floor(page)].touched_pages;
+}
+
+/* In a larger extent than @page, of the same kin.  Return: @page, if it is in none. */
+static u32 find_touched(const struct nar_pane *x, const struct nar_want *w, u32 page, u32 *from)
+{
+	const struct nar_tree *t = nar_pane_tree(x, nar_kin_of(&x->table[page]));
+	u32 other = page, at;
+	int tries;
+
+	for (tries = 0; tries < TOUCHED_TRIES; tries++) {
+		other = nar_tree_at_least(t, x->table[other].nr_pages, other + 1);
+		if (!other)
+			break;
+		if (has_room_from(x, other, other, w, 1, &at) && is_touched(x, at))
+			return *from = at, other;
+	}
+	return page;
+}
+
+/* Units are alike, so rather where there are pages already than where they would be more. */
 static u32 find_any(const struct nar_pane *x, unsigned int policy, const struct nar_want *w, u32 *from)
 {
 	unsigned int i;
@@ -91,6 +117,8 @@ static u32 find_any(const struct nar_pane *x, unsigned int policy, const struct 
 
 		page = nar_pane_find(x, (u32)w->nr_pages, (u32)w->align_pages, k, from);
 	}
+	if (page && w->nr_pages >= PAGES_PER_UNIT && !is_touched(x, *from))
+		page = find_touched(x, w, page, from);
 	return page;
 }
 

@@ -171,20 +171,24 @@ int nar_extent_resize(void *p, const struct nar_want *want)
 static u32 nr_moves;	/* relaxed */
 
 /* Huge pages stay huge where they are moved whole. */
-static bool move_whole(const void *from, const void *to)
+static bool moves_whole(const void *from, const void *to)
 {
 	return !((nar_offset(from) | nar_offset(to)) % HUGE_BYTES);
 }
 
-/* Pages keep their node when they move, and their size. */
-static bool may_move(const void *from, const void *to)
+/*
+ * Pages keep their node when they move; and their size, unless there are so many that to have
+ * them twice, as for a copy, is worse.
+ */
+static bool may_move(const void *from, const void *to, size_t nr_pages)
 {
 	const struct nar_pane *x = nar_pane_at(from);
 	const struct nar_extent *e = &x->table[nar_page_of(from)];
 	struct nar_kin k = nar_kin_of(e);
 
 	return nar_node_of(from) == nar_node_of(to) && !nar_extent_is_moved(from) &&
-	       (k.backing == BACKING_SMALL || (k.backing == BACKING_HUGE && move_whole(from, to))) &&
+	       k.backing != BACKING_HUGETLB &&
+	       (k.backing == BACKING_SMALL || nr_pages >= MANY_PAGES || moves_whole(from, to)) &&
 	       nar_is_kin(&x->table[nar_page_of(to)], k);
 }
 
@@ -210,7 +214,7 @@ bool nar_extent_try_move(void *from, void *to, size_t nr_pages)
 	size_t bytes = nr_pages << PAGE_SHIFT;
 	int err;
 
-	if (!may_move(from, to) || READ_ONCE(nr_moves) >= (nr_pages < MANY_PAGES ? MOVES_OF_SOME : MOVES_MAX) ||
+	if (!may_move(from, to, nr_pages) || READ_ONCE(nr_moves) >= (nr_pages < MANY_PAGES ? MOVES_OF_SOME : MOVES_MAX) ||
 	    is_reserved(from, nr_pages) || is_reserved(to, nr_pages))
 		return false;
 	err = nar_pages_move(from, to, bytes);
