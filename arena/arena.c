@@ -468,6 +468,7 @@ static void arena_close(struct nar_arena *a)
 static void arena_dissolve(struct nar_arena *a)
 {
 	nar_arena_flush_all(a);
+	nar_mags_give_back(&a->mag);
 	shelve_all(a);
 	leave(a);
 	nar_registry_put(&a->member);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <string.h>
 
+#include "numa/pages.h"
+
 #include "magazine.h"
 
 /* Added in few steps, since slots that have been outgrown are not used again. */
@@ -53,6 +55,21 @@ void nar_mags_open(struct nar_mags *m, unsigned int nr_classes)
 			m->end[class] = m->start[class] + nar_class[class].cap;
 }
 
+/* Zeros are guards, and slots that nobody has used. */
+void nar_mags_give_back(const struct nar_mags *m)
+{
+	unsigned int class;
+
+	for (class = 0; class < NAR_MAX_CLASSES; class++) {
+		uintptr_t start = (uintptr_t)(m->start[class] - NAR_MAG_GUARDS);
+		uintptr_t from = ALIGN_UP(start, PAGE_BYTES);
+		uintptr_t to = ALIGN_DOWN((uintptr_t)(m->start[class] + m->room[class]), PAGE_BYTES);
+
+		if (m->room[class] > first_cap(class) && from < to)
+			nar_pages_purge((void *)from, to - from);
+	}
+}
+
 void nar_mags_restart(struct nar_mags *m)
 {
 	unsigned int class;
@@ -74,7 +91,7 @@ static size_t added_bytes(const struct nar_mags *m, unsigned int class)
 
 static unsigned int grown_cap(const struct nar_mags *m, unsigned int class)
 {
-	size_t max = min_of((size_t)NAR_MAG_GROWN_MAX, GROWN_BYTES_MAX / nar_class[class].shape.size);
+	size_t max = min_of(NAR_MAG_GROWN_MAX, GROWN_BYTES_MAX / nar_class[class].shape.size);
 
 	return (unsigned int)min_of((size_t)nar_mag_cap(m, class) * GROWTH, max);
 }

@@ -18,8 +18,8 @@
 /* Two NULL slots below each magazine end a pop and satisfy the double free check. */
 #define NAR_MAG_GUARDS 2
 
-/* Objects that one holds at most, grown as far as it may. */
-#define NAR_MAG_GROWN_MAX 1024
+/* Objects that one holds at most, grown as far as it may: with the guards two pages of slots. */
+#define NAR_MAG_GROWN_MAX (2 * PAGE_BYTES / sizeof(void *) - NAR_MAG_GUARDS)
 
 /* Arrays of pointers, since a class then scales an address as it is. */
 struct nar_mags {
@@ -45,6 +45,9 @@ void nar_mags_open(struct nar_mags *m, unsigned int nr_classes);
 
 /* Empty ones, for another thread, of whose habits nothing is known. */
 void nar_mags_restart(struct nar_mags *m);
+
+/* They are empty, and nobody's: the pages of what was added go back to the kernel. */
+void nar_mags_give_back(const struct nar_mags *m);
 
 /* @class has run over; it has run dry since the last time, and has not all it may have. */
 bool nar_mags_wants_more(const struct nar_mags *m, unsigned int class);
