@@ -91,7 +91,7 @@ static size_t added_bytes(const struct nar_mags *m, unsigned int class)
 
 static unsigned int grown_cap(const struct nar_mags *m, unsigned int class)
 {
-	size_t max = min_of(NAR_MAG_GROWN_MAX, GROWN_BYTES_MAX / nar_class[class].shape.size);
+	size_t max = min_of((size_t)NAR_MAG_GROWN_MAX, GROWN_BYTES_MAX / nar_class[class].shape.size);
 
 	return (unsigned int)min_of((size_t)nar_mag_cap(m, class) * GROWTH, max);
 }

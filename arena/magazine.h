@@ -18,8 +18,8 @@
 /* Two NULL slots below each magazine end a pop and satisfy the double free check. */
 #define NAR_MAG_GUARDS 2
 
-/* Objects that one holds at most, grown as far as it may: with the guards two pages of slots. */
-#define NAR_MAG_GROWN_MAX (2 * PAGE_BYTES / sizeof(void *) - NAR_MAG_GUARDS)
+/* Objects that one holds at most, grown as far as it may: whole refills, so that none is left over. */
+#define NAR_MAG_GROWN_MAX 1024
 
 /* Arrays of pointers, since a class then scales an address as it is. */
 struct nar_mags {

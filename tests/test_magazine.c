@@ -103,17 +103,17 @@ START_TEST(growth_keeps_what_is_there)
 END_TEST
 
 /*
- *	64 B: 64 -> 256 -> 1022		4 KiB: 8 -> 32 -> 64
+ *	64 B: 64 -> 256 -> 1024		4 KiB: 8 -> 32 -> 64
  *
  * Expect: it ends, by number for small objects and by bytes for larger ones.
  */
 START_TEST(growth_ends)
 {
 	while (swing(small, PLENTY))
-		ck_assert_uint_le(cap(small), 1022);
+		ck_assert_uint_le(cap(small), 1024);
 	while (swing(large, PLENTY))
 		ck_assert_uint_le(cap(large), 64);
-	ck_assert_uint_eq(cap(small), 1022);
+	ck_assert_uint_eq(cap(small), 1024);
 	ck_assert_uint_eq(cap(large) * KIB(4), KIB(256));
 	mags.ran_dry[small] = true;
 	ck_assert(!nar_mags_wants_more(&mags, small));
@@ -188,7 +188,7 @@ static void empty(unsigned int class)
 }
 
 /*
- *	64 B: 1022 slots and guards, two pages	4 KiB: 32, a part of one
+ *	64 B: 1024 slots, two pages and a bit	4 KiB: 32, a part of one
  *
  * Expect: whole pages of what was added read as zeros, what shares pages is as it was, and another
  * thread's magazines work.

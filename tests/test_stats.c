@@ -103,7 +103,7 @@ START_TEST(magazines_are_counted)
 	after = stats_now();
 	if (!has_arenas())
 		return;
-	/* A refill brings 128 objects at most, a flush takes half of the 1022 that a magazine may hold. */
+	/* A refill brings 128 objects at most, a flush takes half of the 1024 that a magazine may hold. */
 	ck_assert_uint_ge(after.nr_refills - before.nr_refills, NR_OBJECTS / 128);
 	ck_assert_uint_le(after.nr_refills - before.nr_refills, NR_OBJECTS);
 	ck_assert_uint_ge(after.nr_flushes - before.nr_flushes, NR_OBJECTS / 512);
